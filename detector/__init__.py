@@ -1,0 +1,1 @@
+"""Ordnance: finds weapons in video and says when, where and how surely."""

@@ -1,0 +1,80 @@
+"""The values that flow from room to room: a decoded frame, the boxes on it, a detection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture.
+
+    `image` is uint8, shape (height, width, 3), RGB, in display orientation with square pixels.
+    `pts_seconds` is the presentation time on the clip's timeline (0 is what a player shows as 0:00).
+    `is_keyframe` is the decoder's word, not the container's.
+    """
+
+    image: NDArray[np.uint8]
+    pts_seconds: float
+    is_keyframe: bool
+
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        return f"Frame({width}x{height}, pts_seconds={self.pts_seconds:.6f}, is_keyframe={self.is_keyframe})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """What a model found on one picture; the columns have equal length n, best score first.
+
+    `xyxy` is float32 (n, 4): left, top, right, bottom in pixels of the picture that went in.
+    `scores` is float32 (n,) in 0..1. `class_ids` is int64 (n,), positions in the model's class list.
+    """
+
+    xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """One box on one sample. `box` is (x1, y1, x2, y2) in display pixels, `pts_seconds` as in Frame."""
+
+    class_name: str
+    score: float
+    box: tuple[float, float, float, float]
+    pts_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """A tracked interval of one object, from its first to its last detection.
+
+    `confidence` is the appearance's own, 0..1. `best` is the detection on its best frame; `peak` the one
+    with the highest score. `detections` are in time order and never empty.
+    """
+
+    id: str
+    class_name: str
+    confidence: float
+    detections: tuple[Detection, ...]
+    best: Detection
+    flags: tuple[str, ...] = ()
+
+    @property
+    def first_seen_seconds(self) -> float:
+        return self.detections[0].pts_seconds
+
+    @property
+    def last_seen_seconds(self) -> float:
+        return self.detections[-1].pts_seconds
+
+    @property
+    def peak(self) -> Detection:
+        return max(self.detections, key=lambda detection: detection.score)
