@@ -1,0 +1,52 @@
+"""Tells whether a cut lies between two samples, from the samples themselves.
+
+The samples are at hand anyway, while a shot detector from a library would have to see every frame. Two pictures
+are of one shot when their colours or their layout agree: a pan keeps the colours, a zoom keeps the colours, a
+change of light keeps the layout; a cut keeps neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+COLOUR_BINS = 8
+LAYOUT_SIZE_PX = 24
+SAME_COLOURS = 0.75
+"""Histogram intersection (Swain and Ballard 1991) from which two pictures share their colours."""
+SAME_LAYOUT = 0.80
+"""Pearson correlation of the shrunken grey pictures from which they share their layout."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """What a picture looks like: `colours` float32 (512,) summing to 1, `layout` float32 (576,) of norm 1 or 0."""
+
+    colours: NDArray[np.float32]
+    layout: NDArray[np.float32]
+
+
+def look_of(image: NDArray[np.uint8]) -> Look:
+    """The look of an RGB picture, uint8 (height, width, 3)."""
+    import cv2
+
+    small = cv2.resize(image, (LAYOUT_SIZE_PX * 4, LAYOUT_SIZE_PX * 4), interpolation=cv2.INTER_AREA)
+    bins = (small.reshape(-1, 3) // (256 // COLOUR_BINS)).astype(np.int64)
+    codes = (bins[:, 0] * COLOUR_BINS + bins[:, 1]) * COLOUR_BINS + bins[:, 2]
+    colours = np.bincount(codes, minlength=COLOUR_BINS**3).astype(np.float32) / len(codes)
+    grey = cv2.cvtColor(
+        cv2.resize(small, (LAYOUT_SIZE_PX, LAYOUT_SIZE_PX), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
+    )
+    layout = grey.astype(np.float32).ravel()
+    layout -= layout.mean()
+    norm = float(np.linalg.norm(layout))
+    return Look(colours, layout / norm if norm > 0 else layout)
+
+
+def is_cut(before: Look, after: Look) -> bool:
+    """Whether the two samples belong to different shots."""
+    same_colours = float(np.minimum(before.colours, after.colours).sum()) >= SAME_COLOURS
+    same_layout = float(before.layout @ after.layout) >= SAME_LAYOUT
+    return not (same_colours or same_layout)

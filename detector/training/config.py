@@ -1,0 +1,63 @@
+"""The one YAML file that says how a model is made: classes, stages, sampling, seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from detector.errors import DataError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stage(_Strict):
+    """One run of the trainer; a stage starts from the weights that the stage before it left."""
+
+    name: str
+    sets: tuple[str, ...] = Field(description="parts of the data set to learn from: photos, rendered, synthetic")
+    epochs: int = Field(ge=1)
+    input_size: int = Field(ge=64, multiple_of=32, description="side of the square input, pixels")
+    balance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="repeat-factor threshold t: a class on a share f < t of the pictures has them repeated "
+        "sqrt(t / f) times (LVIS, Gupta et al. 2019, section 4); 0 switches it off",
+    )
+    repeat_limit: int = Field(default=6, ge=1)
+    settings: dict[str, Any] = Field(default_factory=dict, description="further arguments of the ultralytics trainer")
+
+
+class TrainingConfig(_Strict):
+    """Everything that decides what the weights become, apart from the pictures themselves."""
+
+    name: str
+    start: str = Field(description="starting weights, a path below the data folder")
+    classes: tuple[str, ...]
+    negatives_complete_for: tuple[str, ...] = Field(
+        default=(),
+        description="values of `complete_for` whose pictures hold no weapon of ours and may stand as background",
+    )
+    input_size: int = Field(ge=64, multiple_of=32, description="side of the square input that ships, pixels")
+    batch: int = Field(default=16, ge=1)
+    seed: int = 0
+    stages: tuple[Stage, ...]
+
+
+def read_config(path: Path) -> TrainingConfig:
+    """The settings in the YAML file `path`; raises DataError that names the wrong field."""
+    try:
+        return TrainingConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise DataError(f"The training settings {path} cannot be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise DataError(f"The training settings {path} are not YAML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise DataError(f"The training settings {path} are wrong at '{where}': {first['msg']}.") from error

@@ -1,0 +1,125 @@
+"""Trains a model in stages with ultralytics; after a kill it goes on at the last finished epoch."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from detector.errors import BackendUnavailable, DataError
+from detector.training.config import Stage, TrainingConfig
+from detector.training.dataset import Picture, read_dataset
+
+
+def load_ultralytics(settings_folder: Path) -> Any:
+    """The ultralytics package, offline and with its settings file in `settings_folder`.
+
+    Raises BackendUnavailable with the install command where the `train` extra is missing.
+    """
+    settings_folder.mkdir(parents=True, exist_ok=True)
+    os.environ["YOLO_OFFLINE"] = "true"
+    os.environ["YOLO_CONFIG_DIR"] = str(settings_folder)
+    try:
+        import ultralytics
+    except ImportError as error:
+        raise BackendUnavailable(
+            "Training needs the extra 'train'; install it with: pip install 'ordnance[train]'."
+        ) from error
+    ultralytics.settings.update({"sync": False})
+    return ultralytics
+
+
+def train(config: TrainingConfig, data: Path, dataset: Path, out: Path, *, device: str = "cpu") -> Path:
+    """Run every stage of `config` that is not finished yet; returns the final weights, `out`/NAME.pt.
+
+    `data` is the folder that holds the starting weights, `dataset` a set built by `build_dataset`. Each stage
+    leaves `out`/STAGE with a checkpoint of every epoch and a file `done` when it is complete.
+    """
+    ultralytics = load_ultralytics(out / "settings")
+    pictures, dataset_sha256 = read_dataset(dataset)
+    weights = data / config.start
+    if not weights.is_file():
+        raise DataError(f"The starting weights {weights} do not exist; set ORDNANCE_DATA or --data.")
+    for stage in config.stages:
+        folder = out / stage.name
+        last = folder / "weights" / "last.pt"
+        if not (folder / "done").exists():
+            if last.exists():
+                ultralytics.YOLO(last).train(resume=True, device=device)
+            else:
+                description = _write_description(config, stage, pictures, dataset, out)
+                ultralytics.YOLO(weights).train(
+                    data=str(description),
+                    epochs=stage.epochs,
+                    imgsz=stage.input_size,
+                    batch=config.batch,
+                    seed=config.seed,
+                    device=device,
+                    project=str(out),
+                    name=stage.name,
+                    exist_ok=True,
+                    amp=device != "cpu",
+                    plots=False,
+                    **stage.settings,
+                )
+            (folder / "done").write_text(json.dumps({"dataset_sha256": dataset_sha256}) + "\n")
+        weights = last
+    final = out / f"{config.name}.pt"
+    shutil.copyfile(weights, final)
+    return final
+
+
+def repeat_factors(pictures: Sequence[Picture], threshold: float, limit: int) -> list[int]:
+    """How often each picture stands in the list of an epoch, so that rare classes are seen more often.
+
+    Repeat-factor sampling (LVIS, Gupta et al. 2019, section 4): class c on a share f(c) of the pictures has
+    the factor max(1, sqrt(threshold / f(c))), a picture that of its rarest class. The frequency is counted
+    within photographs and renders apart, because a class that is plentiful in renders can still be rare in
+    photographs, which is where it has to work.
+    """
+    factors = [1] * len(pictures)
+    for photographs in (True, False):
+        group = [p for p in pictures if (p.set_name == "photos") is photographs]
+        frequency = Counter(name for p in group for name in p.classes)
+        for position, picture in enumerate(pictures):
+            if (picture.set_name == "photos") is photographs and picture.classes:
+                rarest = min(frequency[name] for name in picture.classes) / len(group)
+                factors[position] = min(limit, max(1, round(math.sqrt(threshold / rarest))))
+    return factors
+
+
+def _write_description(
+    config: TrainingConfig, stage: Stage, pictures: Sequence[Picture], dataset: Path, out: Path
+) -> Path:
+    learn = [p for p in pictures if p.split == "train" and p.set_name in stage.sets]
+    if not learn:
+        raise DataError(f"The data set {dataset} has no training picture of {', '.join(stage.sets)}.")
+    missing = set(stage.sets) - {p.set_name for p in learn}
+    if missing:
+        raise DataError(f"Stage '{stage.name}' learns from {', '.join(sorted(missing))}, which {dataset} lacks.")
+    factors = repeat_factors(learn, stage.balance, stage.repeat_limit)
+    root = dataset.resolve()
+    lines = [f"{root / 'train' / 'images' / p.file}\n" for p, n in zip(learn, factors, strict=True) for _ in range(n)]
+    out.mkdir(parents=True, exist_ok=True)
+    listing = out.resolve() / f"{stage.name}.txt"
+    listing.write_text("".join(lines), encoding="utf-8")
+    description = out / f"{stage.name}.yaml"
+    description.write_text(
+        json.dumps(
+            {
+                "path": str(root),
+                "train": str(listing),
+                "val": "val/images",
+                "test": "test/images",
+                "names": dict(enumerate(config.classes)),
+            },
+            indent=1,
+        ),
+        encoding="utf-8",
+    )
+    return description
