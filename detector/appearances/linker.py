@@ -32,27 +32,25 @@ CONTINUE_FACTOR = 0.5
 Box = tuple[float, float, float, float]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Track:
-    """An open appearance: its detections so far, and its best one by `quality`."""
+    """An appearance in the making: its detections so far, the best of them, and the votes for each class."""
 
     number: int
     detections: list[Detection]
     best: Detection
-    best_quality: float
     votes: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @property
     def class_name(self) -> str:
         return max(self.votes, key=lambda name: self.votes[name])
 
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What one sample did: tracks whose best frame it now holds, and appearances that ended before it."""
-
-    better: tuple[Track, ...]
-    ended: tuple[Appearance, ...]
+    def take(self, found: Detection) -> None:
+        """Add the next detection."""
+        self.detections.append(found)
+        self.votes[found.class_name] += found.score
+        if _quality(found) > _quality(self.best):
+            self.best = found
 
 
 class Linker:
@@ -67,43 +65,33 @@ class Linker:
         self._calibrate = calibrate
         self._open: list[Track] = []
         self._started = 0
-        self._reported = 0
+        self._closed = 0
         self._last_sample: float | None = None
 
     @property
-    def reported(self) -> int:
-        """Appearances handed out so far."""
-        return self._reported
+    def finds(self) -> int:
+        """Appearances so far: those that have ended, and those still open that have reached their threshold."""
+        return self._closed + sum(self._is_find(track) for track in self._open)
 
-    def add(self, pts_seconds: float, detections: Sequence[Detection], *, new_shot: bool) -> Change:
-        """Take the detections of the next sample."""
+    def add(self, pts_seconds: float, detections: Sequence[Detection], *, new_shot: bool) -> tuple[Appearance, ...]:
+        """Take the detections of the next sample; returns the appearances that ended before it."""
         spacing = pts_seconds - self._last_sample if self._last_sample is not None else 0.0
         self._last_sample = pts_seconds
         patience = max(LINK_GAP_SECONDS, LINK_SAMPLES * spacing)
-        over = [
-            track
-            for track in self._open
-            if new_shot or pts_seconds - track.detections[-1].pts_seconds > patience
-        ]
+        over = [track for track in self._open if new_shot or pts_seconds - track.detections[-1].pts_seconds > patience]
         ended = self._close(over)
         candidates = [
             found
             for found in _without_duplicates(detections)
             if found.score >= CONTINUE_FACTOR * self._thresholds[found.class_name]
         ]
-        better = []
         for track, found in self._match(candidates):
             if track is None:
                 self._started += 1
-                track = Track(self._started, [], found, -1.0)
+                track = Track(self._started, [], found)
                 self._open.append(track)
-            track.detections.append(found)
-            track.votes[found.class_name] += found.score
-            quality = _quality(found)
-            if quality > track.best_quality:
-                track.best, track.best_quality = found, quality
-                better.append(track)
-        return Change(tuple(better), ended)
+            track.take(found)
+        return ended
 
     def finish(self) -> tuple[Appearance, ...]:
         """The appearances that are still open when the clip ends."""
@@ -111,19 +99,20 @@ class Linker:
 
     def _close(self, tracks: Sequence[Track]) -> tuple[Appearance, ...]:
         self._open = [track for track in self._open if track not in tracks]
-        appearances = []
-        for track in tracks:
-            name = track.class_name
-            seen = [found for found in track.detections if found.score >= self._thresholds[found.class_name]]
-            if any(found.class_name == name for found in seen):
-                appearances.append(self._appearance(track, seen))
-        self._reported += len(appearances)
-        return tuple(appearances)
+        appearances = tuple(self._appearance(track) for track in tracks if self._is_find(track))
+        self._closed += len(appearances)
+        return appearances
 
-    def _appearance(self, track: Track, seen: Sequence[Detection]) -> Appearance:
+    def _is_find(self, track: Track) -> bool:
         name = track.class_name
-        confidence = median(self._calibrate(found.class_name, found.score) for found in seen)
-        return Appearance(f"a{track.number:04d}", name, confidence, tuple(track.detections), track.best)
+        return any(found.class_name == name for found in self._certain(track))
+
+    def _certain(self, track: Track) -> list[Detection]:
+        return [found for found in track.detections if found.score >= self._thresholds[found.class_name]]
+
+    def _appearance(self, track: Track) -> Appearance:
+        confidence = median(self._calibrate(found.class_name, found.score) for found in self._certain(track))
+        return Appearance(f"a{track.number:04d}", track.class_name, confidence, tuple(track.detections), track.best)
 
     def _match(self, candidates: Sequence[Detection]) -> list[tuple[Track | None, Detection]]:
         pairs = sorted(
@@ -173,7 +162,7 @@ def _area(box: Box) -> float:
 
 def _quality(found: Detection) -> float:
     """How well a frame shows the object: its score first, its size as a tie-break between similar scores."""
-    return found.score * _area(found.box) ** 0.125
+    return found.score * math.pow(_area(found.box), 0.125)
 
 
 def _without_duplicates(detections: Sequence[Detection]) -> list[Detection]:

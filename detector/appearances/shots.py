@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-COLOUR_BINS = 8
-LAYOUT_SIZE_PX = 24
+COLOUR_BINS = 4
+"""Levels of each of red, green and blue."""
+LAYOUT_SIZE_PX = 16
 SAME_COLOURS = 0.75
 """Histogram intersection (Swain and Ballard 1991) from which two pictures share their colours."""
 SAME_LAYOUT = 0.80
@@ -22,7 +23,10 @@ SAME_LAYOUT = 0.80
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What a picture looks like: `colours` float32 (512,) summing to 1, `layout` float32 (576,) of norm 1 or 0."""
+    """What a picture looks like: `colours` float32 (64,) summing to 1, `layout` float32 (256,) of norm 1 or 0.
+
+    Small, because one is kept for every sample of the clip.
+    """
 
     colours: NDArray[np.float32]
     layout: NDArray[np.float32]
@@ -35,7 +39,7 @@ def look_of(image: NDArray[np.uint8]) -> Look:
     small = cv2.resize(image, (LAYOUT_SIZE_PX * 4, LAYOUT_SIZE_PX * 4), interpolation=cv2.INTER_AREA)
     bins = (small.reshape(-1, 3) // (256 // COLOUR_BINS)).astype(np.int64)
     codes = (bins[:, 0] * COLOUR_BINS + bins[:, 1]) * COLOUR_BINS + bins[:, 2]
-    colours = np.bincount(codes, minlength=COLOUR_BINS**3).astype(np.float32) / len(codes)
+    colours = (np.bincount(codes, minlength=COLOUR_BINS**3) / len(codes)).astype(np.float32)
     grey = cv2.cvtColor(
         cv2.resize(small, (LAYOUT_SIZE_PX, LAYOUT_SIZE_PX), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
     )

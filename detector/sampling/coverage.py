@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def measure_coverage(
     start = min([*frames[:1], *looked_at[:1], *(r.from_seconds for r in undecoded)], default=0.0)
     end = max([duration_seconds, *(r.to_seconds for r in undecoded)])
     bounds = [start, *looked_at, end]
-    for position, (left, right) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for position, (left, right) in enumerate(pairwise(bounds)):
         if right - left <= gap:
             continue
         first, last = position == 0, position == len(bounds) - 2
@@ -61,7 +62,9 @@ def measure_coverage(
         high = right + 1.0 if last else right - 0.0005
         next_frame = bisect_right(frames, low)
         unseen_frame = next_frame < len(frames) and frames[next_frame] < high
-        unseen_range = any(r.from_seconds < right and r.to_seconds > left and r.to_seconds > r.from_seconds for r in undecoded)
+        unseen_range = any(
+            r.from_seconds < right and r.to_seconds > left and r.to_seconds > r.from_seconds for r in undecoded
+        )
         if unseen_frame or unseen_range:
             gap, at = right - left, left
     return Coverage(len(looked_at), gap, at, tuple(undecoded), _statement(len(looked_at), gap, undecoded))

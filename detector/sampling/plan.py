@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import BadOption, UnknownPlan
+from detector.sampling.names import DEFAULT_CADENCE_SECONDS, PLAN_NAMES
 
-DEFAULT_CADENCE_SECONDS = 0.5
 SHORTEST_CADENCE_SECONDS = 0.001
 
 
@@ -105,7 +106,7 @@ class Keyframes:
             return Interval(self.cadence_seconds).first(timeline)
         edges = sorted({float(pts[0]), *keys.tolist(), timeline.duration_seconds})
         chosen = set(keys.tolist()) | {float(pts[0])}
-        for left, right in zip(edges, edges[1:], strict=False):
+        for left, right in pairwise(edges):
             if right - left > self.cadence_seconds:
                 chosen.update(_on_display(pts, left, right, self.cadence_seconds))
         return Request(tuple(sorted(chosen)), keyframes_only=chosen == set(keys.tolist()))
@@ -128,12 +129,9 @@ class EveryFrame:
         return None
 
 
-_PLANS: dict[str, Callable[[float], Plan]] = {
-    "interval": Interval,
-    "keyframes": Keyframes,
-    "every-frame": lambda cadence: EveryFrame(),
-}
-PLAN_NAMES = tuple(_PLANS)
+_PLANS: dict[str, Callable[[float], Plan]] = dict(
+    zip(PLAN_NAMES, (Interval, Keyframes, lambda _: EveryFrame()), strict=True)
+)
 
 
 def make_plan(name: str, cadence_seconds: float = DEFAULT_CADENCE_SECONDS) -> Plan:

@@ -78,9 +78,7 @@ def complete_rows(negatives_complete_for: Sequence[str], data: Path) -> list[dic
         raise DataError(f"{data} holds no photos/sources.csv; point ORDNANCE_DATA or --data at the data folder.")
     with listing.open(newline="", encoding="utf-8") as lines:
         return [
-            row
-            for row in csv.DictReader(lines)
-            if row["complete_for"] in (*WEAPONS_COMPLETE, *negatives_complete_for)
+            row for row in csv.DictReader(lines) if row["complete_for"] in (*WEAPONS_COMPLETE, *negatives_complete_for)
         ]
 
 

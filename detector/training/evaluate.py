@@ -105,9 +105,7 @@ def score(predictions: Predictions, thresholds: dict[str, float]) -> Evaluation:
         if found["score"] >= thresholds[predictions.classes[found["category_id"]]]
     }
     negatives = {image["id"] for image in predictions.images} - with_truth
-    return Evaluation(
-        predictions.split, len(predictions.images), len(negatives), len(alarmed & negatives), classes
-    )
+    return Evaluation(predictions.split, len(predictions.images), len(negatives), len(alarmed & negatives), classes)
 
 
 def choose_thresholds(
@@ -200,9 +198,7 @@ def _coco_eval(predictions: Predictions) -> Any:
 def _matches(coco: Any, number: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Scores of a class's findings, best first, and whether each matched a true box at IoU 0.5."""
     whole_range = coco.params.areaRng[0]
-    rows = [
-        row for row in coco.evalImgs if row and row["category_id"] == number and row["aRng"] == whole_range
-    ]
+    rows = [row for row in coco.evalImgs if row and row["category_id"] == number and row["aRng"] == whole_range]
     if not rows:
         return np.empty(0), np.empty(0, dtype=np.bool_)
     scores = np.concatenate([np.asarray(row["dtScores"], dtype=np.float64) for row in rows])

@@ -8,9 +8,53 @@ import tempfile
 from pathlib import Path
 
 from detector.errors import DataError
+from detector.models import WEIGHTS_FOLDER, Manifest, ManifestEntry, load_model, read_manifest, write_manifest
+from detector.training.config import TrainingConfig
+from detector.training.dataset import read_dataset
+from detector.training.evaluate import choose_thresholds, predict_split
 from detector.training.train import load_ultralytics
 
 OPSET = 18
+SCORE_FLOOR = 0.05
+FALLBACK_THRESHOLD = 0.35
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.25, 0.6
+LICENCE = "AGPL-3.0-or-later"
+
+
+def export_model(
+    weights: Path, config: TrainingConfig, dataset: Path, data: Path, out: Path | None = None
+) -> ManifestEntry:
+    """Export `weights` as the default model of the manifest in `out`, thresholds chosen on the val split.
+
+    The metrics of an earlier entry of that name are dropped: they are those of other weights.
+    """
+    folder = out or WEIGHTS_FOLDER
+    target = folder / f"{config.name}.onnx"
+    digest = export_onnx(weights, target, input_size=config.input_size)
+    entry = ManifestEntry(
+        name=config.name,
+        file=target.name,
+        sha256=digest,
+        bytes=target.stat().st_size,
+        input_size=config.input_size,
+        classes=config.classes,
+        thresholds=dict.fromkeys(config.classes, FALLBACK_THRESHOLD),
+        score_floor=SCORE_FLOOR,
+        calibration=None,
+        dataset_sha256=read_dataset(dataset)[1],
+        metrics={},
+        trained_with=f"ultralytics {load_ultralytics(weights.parent / 'settings').__version__}",
+        licence=LICENCE,
+    )
+    _list(entry, folder)
+    model = load_model(str(target), backend="onnxruntime")
+    predictions = predict_split(model.detect, model.classes, data, "val")
+    thresholds = choose_thresholds(
+        predictions, fallback=FALLBACK_THRESHOLD, lowest=LOWEST_THRESHOLD, highest=HIGHEST_THRESHOLD
+    )
+    entry = entry.model_copy(update={"thresholds": thresholds})
+    _list(entry, folder)
+    return entry
 
 
 def export_onnx(weights: Path, out: Path, *, input_size: int) -> str:
@@ -31,3 +75,9 @@ def export_onnx(weights: Path, out: Path, *, input_size: int) -> str:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made, out)
     return hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+def _list(entry: ManifestEntry, folder: Path) -> None:
+    path = folder / "manifest.json"
+    earlier = [each for each in read_manifest(path).models if each.name != entry.name] if path.exists() else []
+    write_manifest(Manifest(schema_version="1.0", default=entry.name, models=[*earlier, entry]), path)

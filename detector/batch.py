@@ -1,0 +1,222 @@
+"""Many clips, one after the other or several at once: a bad clip ends itself, never the batch."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+from detector.errors import BadOption, ClipNotFound, OrdnanceError
+from detector.models import load_model
+from detector.report import Report, write_report
+from detector.scan import Progress, Scanner, ScanOptions
+from detector.video import sha256_file
+
+FORMATS = ("json", "html", "csv")
+CLIP_SUFFIXES = frozenset(
+    ".3g2 .3gp .asf .avi .divx .f4v .flv .gif .h264 .hevc .ivf .m1v .m2ts .m2v .m4v .mkv .mjpeg .mov .mp4 .mpeg .mpg "
+    ".mts .mxf .nut .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()
+)
+"""Files taken from a folder; a clip named on the command line may have any suffix."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOptions:
+    """How a batch is scanned and where its reports go; `out` None writes none."""
+
+    scan: ScanOptions
+    model: str
+    device: str
+    out: Path | None
+    formats: tuple[str, ...] = FORMATS
+    jobs: int = 1
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a clip was not scanned; `code` is the error's stable word."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one clip: a report (with its folder, if written), or a failure.
+
+    `skipped` tells that the report is an earlier one. `total` is the number of clips in the batch.
+    """
+
+    path: Path
+    total: int
+    report: Report | None = None
+    folder: Path | None = None
+    failure: Failure | None = None
+    skipped: bool = False
+
+    @property
+    def alone(self) -> bool:
+        return self.total == 1
+
+
+OnProgress = Callable[[Path, Progress], None]
+
+
+def run_batch(
+    patterns: Sequence[str], options: BatchOptions, on_progress: OnProgress | None = None
+) -> Iterator[Outcome]:
+    """Scan the clips that `patterns` name; yields each outcome as it is known.
+
+    Options and model are checked before the first clip, and raise. A clip's own error becomes its outcome.
+    """
+    unknown = sorted(set(options.formats) - set(FORMATS))
+    if unknown:
+        raise BadOption(f"'{unknown[0]}' is not an output format; use: {', '.join(FORMATS)}.")
+    clips, missing = find_clips(patterns)
+    total = len(clips) + len(missing)
+    scanner = Scanner(load_model(options.model, device=options.device), options.scan)
+    for path, failure in missing:
+        yield Outcome(path, total, failure=failure)
+    done = _scanned_before(options, scanner) if options.resume else {}
+    folders = _Folders(options.out)
+    waiting = []
+    for path in clips:
+        earlier = done.get(_digest(path)) if done else None
+        if earlier:
+            report, folder = earlier
+            yield Outcome(path, total, report, folder, skipped=True)
+        else:
+            waiting.append(path)
+    if options.jobs > 1 and len(waiting) > 1:
+        outcomes = _in_processes(waiting, options, total)
+    else:
+        outcomes = (_scan_one(scanner, path, options, folders, total, on_progress) for path in waiting)
+    yield from outcomes
+
+
+def find_clips(patterns: Sequence[str]) -> tuple[list[Path], list[tuple[Path, Failure]]]:
+    """The clips that files, folders and glob patterns name, each once, and what names nothing."""
+    clips: dict[Path, None] = {}
+    missing = []
+    for pattern in patterns:
+        path = Path(pattern)
+        if path.is_dir():
+            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in CLIP_SUFFIXES and p.is_file())
+            if not found:
+                missing.append((path, _failure(ClipNotFound(f"The folder {path} holds no clip; give clips by name."))))
+        elif path.exists() or path.is_symlink() or not glob.has_magic(pattern):
+            found = [path]
+        else:
+            found = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if not os.path.isdir(name))
+            if not found:
+                missing.append((path, _failure(ClipNotFound(f"No file matches the pattern {pattern}."))))
+        clips.update(dict.fromkeys(found))
+    return list(clips), missing
+
+
+class _Folders:
+    """Names the folder of each clip's report: its stem, or stem and hash where another clip has that one."""
+
+    def __init__(self, out: Path | None) -> None:
+        self._out = out
+
+    def of(self, report: Report) -> Path | None:
+        if self._out is None:
+            return None
+        stem = Path(report.clip.name).stem or "clip"
+        folder = self._out / stem
+        earlier = _read_report(folder)
+        if folder.exists() and (earlier is None or earlier.clip.sha256 != report.clip.sha256):
+            return self._out / f"{stem}-{report.clip.sha256[:12]}"
+        return folder
+
+
+def _scan_one(
+    scanner: Scanner,
+    path: Path,
+    options: BatchOptions,
+    folders: _Folders,
+    total: int,
+    on_progress: OnProgress | None,
+) -> Outcome:
+    try:
+        result = scanner.scan(path, (lambda progress: on_progress(path, progress)) if on_progress else None)
+        folder = folders.of(result.report)
+        if folder:
+            write_report(result.report, result.pictures, folder, ("json", *options.formats))
+        return Outcome(path, total, result.report, folder)
+    except (OrdnanceError, OSError, MemoryError) as error:
+        return Outcome(path, total, failure=_failure(error))
+
+
+def _in_processes(paths: Sequence[Path], options: BatchOptions, total: int) -> Iterator[Outcome]:
+    threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    with ProcessPoolExecutor(
+        options.jobs, get_context("spawn"), initializer=_start_worker, initargs=(options, threads)
+    ) as pool:
+        running = {pool.submit(_work, path, total): path for path in paths}
+        try:
+            for future in as_completed(running):
+                error = future.exception()
+                if error is None:
+                    yield future.result()
+                else:
+                    reason = Failure("worker_died", f"The process that scanned this clip ended: {error}.")
+                    yield Outcome(running[future], total, failure=reason)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_worker: tuple[Scanner, BatchOptions] | None = None
+
+
+def _start_worker(options: BatchOptions, threads: int) -> None:
+    global _worker
+    model = load_model(options.model, device=options.device, threads=threads)
+    _worker = Scanner(model, options.scan), options
+
+
+def _work(path: Path, total: int) -> Outcome:
+    if _worker is None:
+        raise RuntimeError("the worker has no model")
+    scanner, options = _worker
+    return _scan_one(scanner, path, options, _Folders(options.out), total, None)
+
+
+def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, tuple[Report, Path]]:
+    """Finished reports below the output folder, by clip hash, that this very scan would make again."""
+    found = {}
+    if options.out and options.out.is_dir():
+        for folder in sorted(options.out.iterdir()):
+            report = _read_report(folder)
+            if report and scanner.would_repeat(report.scan):
+                found[report.clip.sha256] = report, folder
+    return found
+
+
+def _read_report(folder: Path) -> Report | None:
+    try:
+        return Report.from_json((folder / "report.json").read_bytes())
+    except (OSError, OrdnanceError):
+        return None
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return sha256_file(path)
+    except (OrdnanceError, OSError):
+        return None
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, OrdnanceError):
+        return Failure(error.code, str(error))
+    if isinstance(error, MemoryError):
+        return Failure("out_of_memory", "There is not enough memory for this clip's pictures.")
+    return Failure("io_error", f"{error}.")

@@ -1,0 +1,87 @@
+"""The command tree, its exit codes, and the one place where an error becomes a sentence on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import IntEnum
+from typing import Annotated
+
+import typer
+
+from detector._version import __version__
+from detector.cli import info, scan, training
+from detector.errors import OrdnanceError, UsageError
+
+
+class ExitCode(IntEnum):
+    """What `ordnance` answers to the shell."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    CLIPS_FAILED = 3
+    INTERRUPTED = 130
+
+
+app = typer.Typer(
+    name="ordnance",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Finds weapons in video and says when, where and how surely.",
+    epilog="Exit codes: 0 done (found or not), 1 failed, 2 wrong usage, 3 some clips failed, 130 interrupted.",
+)
+app.command("scan")(scan.scan_command)
+app.command("models")(info.models_command)
+app.command("schema")(info.schema_command)
+app.command("train")(training.train_command)
+app.command("evaluate")(training.evaluate_command)
+app.command("export")(training.export_command)
+app.add_typer(training.dataset_app, name="dataset")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ordnance {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit code. No traceback reaches the user unless ORDNANCE_DEBUG is set."""
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="ordnance")
+        return int(code or 0)
+    except typer.Exit as ended:
+        return ended.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        print("ordnance: interrupted; finished clips are kept, go on with --resume.", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+    except OrdnanceError as error:
+        print(f"ordnance: {error}", file=sys.stderr)
+        return ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except Exception as error:
+        if hasattr(error, "show") and hasattr(error, "exit_code"):
+            error.show()
+            return int(error.exit_code)
+        if os.environ.get("ORDNANCE_DEBUG"):
+            raise
+        print(
+            f"ordnance: unexpected {type(error).__name__}: {error}. This is a fault of ours; set ORDNANCE_DEBUG=1 "
+            "for the details and report it.",
+            file=sys.stderr,
+        )
+        return ExitCode.FAILED

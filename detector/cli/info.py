@@ -1,0 +1,37 @@
+"""`ordnance models` and `ordnance schema`: what is there, and what form a report has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def models_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest's entries as JSON.")] = False,
+) -> None:
+    """List the models and how well each knows its classes."""
+    import json
+
+    from detector.models import WEIGHTS_FOLDER, read_manifest
+
+    manifest = read_manifest(WEIGHTS_FOLDER / "manifest.json")
+    if as_json:
+        typer.echo(json.dumps(manifest.model_dump(mode="json"), indent=2))
+        return
+    for entry in manifest.models:
+        default = "  (default)" if entry.name == manifest.default else ""
+        typer.echo(f"{entry.name}{default}  {entry.input_size} px  {entry.bytes / 1e6:.1f} MB  {entry.sha256[:12]}")
+        for name in entry.classes:
+            ap50 = entry.metrics.get("ap50", {}).get(name)
+            shown = "not measured" if ap50 is None else f"AP50 {ap50:.2f}"
+            typer.echo(f"  {name:<24} threshold {entry.thresholds[name]:.2f}  {shown}")
+
+
+def schema_command() -> None:
+    """Print the JSON Schema of the report."""
+    import json
+
+    from detector.report import report_json_schema
+
+    typer.echo(json.dumps(report_json_schema(), indent=2))

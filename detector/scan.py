@@ -1,0 +1,360 @@
+"""The pipeline: decode, batch, infer, link; its result is a report and the pictures it cites."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from detector._version import __version__
+from detector.appearances import Linker, Look, is_cut, look_of
+from detector.errors import BadOption, UnknownClass
+from detector.frame import Appearance, Boxes, Detection, Frame
+from detector.models import Model, load_model
+from detector.report import (
+    AppearanceInfo,
+    ClipInfo,
+    CoverageInfo,
+    ErrorInfo,
+    ModelInfo,
+    PlanInfo,
+    Report,
+    ScanInfo,
+    UndecodedInfo,
+    crop_name,
+    encode_crop,
+    encode_thumbnail,
+    thumbnail_name,
+)
+from detector.sampling.coverage import UndecodedRange, measure_coverage
+from detector.sampling.names import DEFAULT_CADENCE_SECONDS
+from detector.sampling.plan import Plan, Request, SampleScore, Timeline, make_plan
+from detector.taxonomy import weapon_class
+from detector.video import DecodeProblem, Probe, Video, open_video, sha256_file
+
+BATCH = 8
+"""Samples given to the model at once."""
+QUEUE = 12
+"""Decoded samples that may wait for the model; bounds the memory that pictures take."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """What to look for and where.
+
+    `classes` None means all that the model knows; `threshold` None means the model's own per-class thresholds.
+    """
+
+    plan: str = "interval"
+    cadence_seconds: float = DEFAULT_CADENCE_SECONDS
+    classes: tuple[str, ...] | None = None
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a scan is; times in seconds, `pts_seconds` on the clip's timeline."""
+
+    pts_seconds: float
+    duration_seconds: float
+    samples: int
+    finds: int
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScanResult:
+    """A report and the JPEG pictures that it cites, by file name."""
+
+    report: Report
+    pictures: dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sample:
+    pts_seconds: float
+    look: Look
+    detections: tuple[Detection, ...]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What decoding brought, over all passes."""
+
+    frames_decoded: int = 0
+    decode_errors: int = 0
+    problems: list[DecodeProblem] = field(default_factory=list)
+
+    def take(self, video: Video) -> None:
+        self.frames_decoded += video.frames_decoded
+        self.decode_errors = max(self.decode_errors, video.decode_errors)
+        self.problems.extend(problem for problem in video.errors if problem not in self.problems)
+
+
+class Scanner:
+    """A loaded model with options, ready to scan any number of clips."""
+
+    def __init__(self, model: Model, options: ScanOptions | None = None) -> None:
+        self.model = model
+        self.options = options or ScanOptions()
+        make_plan(self.options.plan, self.options.cadence_seconds)
+        threshold = self.options.threshold
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise BadOption(f"A threshold of {threshold} cannot be used; give a number from 0 to 1.")
+        self.classes = _chosen_classes(model, self.options.classes)
+        self.thresholds = {name: model.thresholds[name] if threshold is None else threshold for name in self.classes}
+
+    def scan(self, path: Path, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
+        """Scan one clip. Raises VideoError where nothing of it can be decoded."""
+        started_at, started = datetime.now(UTC), time.monotonic()
+        digest = sha256_file(path)
+        plan = make_plan(self.options.plan, self.options.cadence_seconds)
+        with open_video(path) as video:
+            probe = video.probe
+        tally = _Tally()
+        samples: list[_Sample] = []
+        request: Request | None = plan.first(Timeline(probe.pts_seconds, probe.is_keyframe, probe.duration_seconds))
+        while request is not None:
+            fresh = list(self._look(path, request, tally, probe, len(samples), started, on_progress))
+            samples = sorted([*samples, *fresh], key=lambda sample: sample.pts_seconds)
+            request = plan.more(
+                [SampleScore(s.pts_seconds, max((d.score for d in s.detections), default=0.0)) for s in fresh]
+            )
+        appearances = self._link(samples)
+        pictures = _pictures(path, appearances)
+        report = Report(
+            clip=_clip_info(path, digest, probe),
+            scan=self._scan_info(plan, started_at, time.monotonic() - started),
+            appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
+            coverage=_coverage_info(samples, probe, tally, plan),
+            errors=_errors(tally),
+        )
+        return ScanResult(report, pictures)
+
+    def would_repeat(self, earlier: ScanInfo) -> bool:
+        """Whether a scan of the same clip would look for the same things in the same places."""
+        plan = make_plan(self.options.plan, self.options.cadence_seconds)
+        now = self._scan_info(plan, earlier.started_at, earlier.elapsed_s)
+        unlike = {"backend", "device", "started_at", "elapsed_s"}
+        return now.model_dump(exclude=unlike) == earlier.model_dump(exclude=unlike)
+
+    def _look(
+        self,
+        path: Path,
+        request: Request,
+        tally: _Tally,
+        probe: Probe,
+        seen_before: int,
+        started: float,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> Iterator[_Sample]:
+        """Decode and judge the frames of one request, in order."""
+        live = self._linker()
+        before: Look | None = None
+        seen = seen_before
+        with open_video(path) as video, _Ahead(_requested(video, request), QUEUE) as frames:
+            while batch := list(islice(frames, BATCH)):
+                found = self.model.detect([frame.image for frame in batch])
+                for frame, boxes in zip(batch, found, strict=True):
+                    look = look_of(frame.image)
+                    sample = _Sample(frame.pts_seconds, look, self._detections(frame, boxes))
+                    live.add(
+                        sample.pts_seconds,
+                        sample.detections,
+                        new_shot=before is not None and is_cut(before, look),
+                    )
+                    before = look
+                    seen += 1
+                    yield sample
+                if on_progress:
+                    on_progress(
+                        Progress(
+                            batch[-1].pts_seconds,
+                            probe.duration_seconds,
+                            seen,
+                            live.finds,
+                            time.monotonic() - started,
+                        )
+                    )
+            tally.take(video)
+
+    def _detections(self, frame: Frame, boxes: Boxes) -> tuple[Detection, ...]:
+        return tuple(
+            Detection(name, float(score), (float(x1), float(y1), float(x2), float(y2)), frame.pts_seconds)
+            for (x1, y1, x2, y2), score, class_id in zip(boxes.xyxy, boxes.scores, boxes.class_ids, strict=True)
+            if (name := self.model.classes[int(class_id)]) in self.thresholds
+        )
+
+    def _linker(self) -> Linker:
+        return Linker(self.thresholds, self.model.calibrate)
+
+    def _link(self, samples: Sequence[_Sample]) -> list[Appearance]:
+        linker = self._linker()
+        appearances: list[Appearance] = []
+        before: Look | None = None
+        for sample in samples:
+            new_shot = before is not None and is_cut(before, sample.look)
+            appearances.extend(linker.add(sample.pts_seconds, sample.detections, new_shot=new_shot))
+            before = sample.look
+        appearances.extend(linker.finish())
+        return sorted(appearances, key=lambda each: (each.first_seen_seconds, each.id))
+
+    def _scan_info(self, plan: Plan, started_at: datetime, elapsed_seconds: float) -> ScanInfo:
+        cadence = plan.cadence_seconds
+        return ScanInfo(
+            tool_version=__version__,
+            model=ModelInfo(name=self.model.name, sha256=self.model.sha256),
+            plan=PlanInfo(name=plan.name, options={} if cadence is None else {"every_s": cadence}),
+            backend=self.model.backend_name,
+            device=self.model.device,
+            classes=self.classes,
+            threshold=self.options.threshold,
+            thresholds=self.thresholds,
+            score_floor=self.model.score_floor,
+            started_at=started_at,
+            elapsed_s=elapsed_seconds,
+        )
+
+
+def scan(
+    path: Path | str,
+    *,
+    model: str = "default",
+    device: str = "auto",
+    options: ScanOptions | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ScanResult:
+    """Scan one clip with a model of the manifest; see Scanner for many clips with one model."""
+    return Scanner(load_model(model, device=device), options).scan(Path(path), on_progress)
+
+
+class _Ahead:
+    """Runs an iterator of frames in a thread of its own, `limit` items ahead at the most.
+
+    PyAV and OpenCV release the interpreter's lock, so decoding and inference overlap.
+    """
+
+    def __init__(self, source: Iterator[Frame], limit: int) -> None:
+        self._queue: queue.Queue[Frame | BaseException | None] = queue.Queue(limit)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(source,), name="decode", daemon=True)
+
+    def __enter__(self) -> Iterator[Frame]:
+        self._thread.start()
+        return iter(self._items())
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        self._thread.join()
+
+    def _run(self, source: Iterator[Frame]) -> None:
+        try:
+            for frame in source:
+                self._queue.put(frame)
+                if self._stop.is_set():
+                    return
+            self._queue.put(None)
+        except BaseException as error:
+            self._queue.put(error)
+
+    def _items(self) -> Iterator[Frame]:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+
+def _requested(video: Video, request: Request) -> Iterator[Frame]:
+    if request.times is None or request.keyframes_only:
+        yield from video.frames(keyframes_only=request.keyframes_only)
+    else:
+        for _, frame in video.frames_at(request.times):
+            yield frame
+
+
+def _chosen_classes(model: Model, asked: Sequence[str] | None) -> tuple[str, ...]:
+    if asked is None:
+        return tuple(model.classes)
+    chosen = {weapon_class(word).id for word in asked}
+    unknown = sorted(chosen - set(model.classes))
+    if unknown:
+        raise UnknownClass(
+            f"The model {model.name} does not know {', '.join(unknown)}; it knows: {', '.join(model.classes)}."
+        )
+    if not chosen:
+        raise BadOption("No class was given; name at least one, or leave the option out to look for all.")
+    return tuple(name for name in model.classes if name in chosen)
+
+
+def _pictures(path: Path, appearances: Sequence[Appearance]) -> dict[str, bytes]:
+    """Thumbnail and crop of each appearance, decoded again at its best frame."""
+    wanted: dict[float, list[Appearance]] = {}
+    for each in appearances:
+        wanted.setdefault(each.best.pts_seconds, []).append(each)
+    pictures: dict[str, bytes] = {}
+    if wanted:
+        with open_video(path) as video:
+            for target, frame in video.frames_at(sorted(wanted)):
+                for each in wanted[target]:
+                    colour = weapon_class(each.class_name).colour
+                    pictures[thumbnail_name(each.id)] = encode_thumbnail(frame.image, each.best.box, colour)
+                    pictures[crop_name(each.id)] = encode_crop(frame.image, each.best.box)
+    return pictures
+
+
+def _clip_info(path: Path, digest: str, probe: Probe) -> ClipInfo:
+    return ClipInfo(
+        name=path.name,
+        sha256=digest,
+        bytes=probe.bytes,
+        container=probe.container,
+        codec=probe.codec,
+        width=probe.width,
+        height=probe.height,
+        duration_s=probe.duration_seconds,
+        first_pts_s=probe.first_pts_seconds,
+    )
+
+
+def _coverage_info(samples: Sequence[_Sample], probe: Probe, tally: _Tally, plan: Plan) -> CoverageInfo:
+    coverage = measure_coverage(
+        [sample.pts_seconds for sample in samples],
+        probe.pts_seconds.tolist(),
+        probe.duration_seconds,
+        [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in tally.problems],
+    )
+    return CoverageInfo(
+        samples=coverage.samples,
+        frames_decoded=tally.frames_decoded,
+        decode_errors=tally.decode_errors,
+        promise_s=plan.cadence_seconds,
+        guarantee_s=coverage.guarantee_seconds,
+        longest_gap_s=coverage.longest_gap_seconds,
+        longest_gap_at_s=coverage.longest_gap_at_seconds or 0.0,
+        undecoded=tuple(
+            UndecodedInfo(from_s=r.from_seconds, to_s=r.to_seconds, reason=r.reason) for r in coverage.undecoded
+        ),
+        statement=coverage.statement,
+    )
+
+
+def _errors(tally: _Tally) -> tuple[ErrorInfo, ...]:
+    if not tally.decode_errors and not tally.problems:
+        return ()
+    message = f"{tally.decode_errors} damaged packets or pictures were skipped"
+    if tally.problems:
+        worst = max(tally.problems, key=lambda p: p.to_seconds - p.from_seconds)
+        message += (
+            f"; from {worst.from_seconds:.2f} s to {worst.to_seconds:.2f} s nothing could be decoded ({worst.reason})"
+        )
+    return (ErrorInfo(code="decode_errors", message=f"{message}."),)

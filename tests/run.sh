@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The README's second command: own virtual environment, pinned versions, style, types, tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+venv="${ORDNANCE_TEST_VENV:-.venv-test}"
+[[ -x "$venv/bin/python" ]] || python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,render]'
+"$venv/bin/ruff" check .
+"$venv/bin/ruff" format --check .
+"$venv/bin/mypy"
+"$venv/bin/python" -m pytest "$@"
