@@ -18,8 +18,11 @@ from detector.video import sha256_file
 
 FORMATS = ("json", "html", "csv")
 CLIP_SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .divx .f4v .flv .gif .h264 .hevc .ivf .m1v .m2ts .m2v .m4v .mkv .mjpeg .mov .mp4 .mpeg .mpg "
-    ".mts .mxf .nut .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()
+    {
+        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".ivf", ".m1v", ".m2ts"),
+        *(".m2v", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv"),
+        *(".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+    }
 )
 """Files taken from a folder; a clip named on the command line may have any suffix."""
 

@@ -8,4 +8,5 @@ venv="${ORDNANCE_TEST_VENV:-.venv-test}"
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
+"$venv/bin/hadolint" Dockerfile
 "$venv/bin/python" -m pytest "$@"

@@ -9,9 +9,7 @@ import typer
 
 from detector.errors import DataError
 
-Data = Annotated[
-    Path | None, typer.Option(envvar="ORDNANCE_DATA", help="Folder with photos/, rendered/ and start/.")
-]
+Data = Annotated[Path | None, typer.Option(envvar="ORDNANCE_DATA", help="Folder with photos/, rendered/ and start/.")]
 Config = Annotated[Path, typer.Option(help="Training settings, such as datasets/configs/ordnance-n.yaml.")]
 Dataset = Annotated[Path, typer.Option(help="The data set built by `ordnance dataset build`.")]
 
