@@ -1,1 +1,53 @@
 """The report and what is made from it: JSON, HTML, CSV and pictures."""
+
+from detector.report.detections_csv import detections_csv
+from detector.report.html import class_colour, class_label, render_html, summary
+from detector.report.schema import (
+    SCHEMA_VERSION,
+    AppearanceInfo,
+    BestInfo,
+    ClipInfo,
+    CoverageInfo,
+    DetectionInfo,
+    ErrorInfo,
+    ModelInfo,
+    PlanInfo,
+    Report,
+    ScanInfo,
+    UndecodedInfo,
+    crop_name,
+    report_json_schema,
+    thumbnail_name,
+)
+from detector.report.thumbnails import encode_crop, encode_thumbnail
+from detector.report.timecode import hms, short
+from detector.report.write import FORMATS, write_report
+
+__all__ = [
+    "FORMATS",
+    "SCHEMA_VERSION",
+    "AppearanceInfo",
+    "BestInfo",
+    "ClipInfo",
+    "CoverageInfo",
+    "DetectionInfo",
+    "ErrorInfo",
+    "ModelInfo",
+    "PlanInfo",
+    "Report",
+    "ScanInfo",
+    "UndecodedInfo",
+    "class_colour",
+    "class_label",
+    "crop_name",
+    "detections_csv",
+    "encode_crop",
+    "encode_thumbnail",
+    "hms",
+    "render_html",
+    "report_json_schema",
+    "short",
+    "summary",
+    "thumbnail_name",
+    "write_report",
+]

@@ -34,9 +34,7 @@ def detections_csv(report: Report) -> str:
     for appearance in report.appearances:
         kind = _as_text(appearance.class_name)
         for each in appearance.detections:
-            writer.writerow(
-                (*clip, appearance.id, kind, each.score, each.pts_s, each.pts, *each.box, *each.box_norm)
-            )
+            writer.writerow((*clip, appearance.id, kind, each.score, each.pts_s, each.pts, *each.box, *each.box_norm))
     return table.getvalue()
 
 

@@ -232,9 +232,7 @@ class AppearanceInfo(_Entry):
             peak_s=appearance.peak.pts_seconds,
             flags=appearance.flags,
             best=best,
-            detections=tuple(
-                DetectionInfo.of(each, width=width, height=height) for each in appearance.detections
-            ),
+            detections=tuple(DetectionInfo.of(each, width=width, height=height) for each in appearance.detections),
         )
 
 

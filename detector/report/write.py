@@ -1,0 +1,174 @@
+"""A report as a folder of files that is there as a whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from detector.errors import BadOption
+from detector.report.detections_csv import COLUMNS, detections_csv
+from detector.report.html import render_html
+from detector.report.schema import AppearanceInfo, Report
+
+FORMATS = ("json", "html", "csv")
+
+_FILE_OF = {"json": "report.json", "html": "report.html", "csv": "detections.csv"}
+_PICTURE = re.compile(r"[A-Za-z0-9_-]+-(frame|crop)\.jpg")
+_JPEG_START = b"\xff\xd8\xff"
+_SNIFFED_BYTES = 4096
+
+
+def write_report(
+    report: Report, thumbnails: Mapping[str, bytes], folder: Path, formats: Collection[str] = FORMATS
+) -> Path:
+    """Write the report into `folder`, which takes the place of an earlier report there, and return `folder`.
+
+    `thumbnails` holds JPEGs by the names of `thumbnail_name` and `crop_name`; each that the report cites is
+    written under `thumbnails/`, and one that is missing is cited as null. Everything is written beside
+    `folder`, flushed to the disk and then renamed: whoever looks sees the earlier report or the new one.
+    Raises BadOption where `folder` holds anything but a report of Ordnance, or cannot be written.
+    """
+    unknown = sorted(set(formats) - set(FORMATS))
+    if unknown or not formats:
+        raise BadOption(f"'{', '.join(unknown)}' is not a format of a report; use some of: {', '.join(FORMATS)}.")
+    folder = Path(os.path.abspath(folder))
+    _refuse_foreign(folder)
+    mark = secrets.token_hex(6)
+    staging, earlier = folder.parent / f".ordnance-{mark}.partial", folder.parent / f".ordnance-{mark}.earlier"
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        staging.mkdir()
+        try:
+            _fill(staging, report, thumbnails, formats)
+            _swap_in(staging, folder, earlier)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        _sync_folder(folder.parent)
+    except OSError as error:
+        raise BadOption(
+            f"The report cannot be written to '{folder}' ({error.strerror or error}); choose another folder."
+        ) from error
+    _delete_report(earlier)
+    return folder
+
+
+def _fill(staging: Path, report: Report, thumbnails: Mapping[str, bytes], formats: Collection[str]) -> None:
+    report = _without_missing(report, thumbnails)
+    names = [
+        path.removeprefix("thumbnails/")
+        for each in report.appearances
+        for path in (each.best.thumbnail, each.best.crop)
+        if path is not None
+    ]
+    if names:
+        (staging / "thumbnails").mkdir()
+        for name in names:
+            _write(staging / "thumbnails" / name, thumbnails[name])
+        _sync_folder(staging / "thumbnails")
+    if "json" in formats:
+        _write(staging / _FILE_OF["json"], f"{report.to_json()}\n".encode())
+    if "html" in formats:
+        _write(staging / _FILE_OF["html"], render_html(report, thumbnails).encode())
+    if "csv" in formats:
+        _write(staging / _FILE_OF["csv"], detections_csv(report).encode())
+    _sync_folder(staging)
+
+
+def _without_missing(report: Report, thumbnails: Mapping[str, bytes]) -> Report:
+    """The report without citations of pictures that there are none of."""
+
+    def there(path: str | None) -> str | None:
+        return path if path is not None and path.removeprefix("thumbnails/") in thumbnails else None
+
+    def cleaned(one: AppearanceInfo) -> AppearanceInfo:
+        pictures = {"thumbnail": there(one.best.thumbnail), "crop": there(one.best.crop)}
+        return one.model_copy(update={"best": one.best.model_copy(update=pictures)})
+
+    return report.model_copy(update={"appearances": tuple(cleaned(one) for one in report.appearances)})
+
+
+def _swap_in(staging: Path, folder: Path, earlier: Path) -> None:
+    if not folder.exists():
+        os.rename(staging, folder)
+        return
+    os.rename(folder, earlier)
+    try:
+        os.rename(staging, folder)
+    except BaseException:
+        os.rename(earlier, folder)
+        raise
+
+
+def _refuse_foreign(folder: Path) -> None:
+    if not os.path.lexists(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        raise BadOption(f"'{folder}' is not a folder; choose another one for the report.")
+    foreign = next((path for path in sorted(folder.iterdir()) if not _is_ours(path)), None)
+    if foreign is not None:
+        raise BadOption(
+            f"'{folder}' holds something that is not a report of Ordnance ({foreign.name}); choose another folder."
+        )
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether Ordnance wrote `path`: a file is known by its name and by how it begins."""
+    if path.is_symlink():
+        return False
+    if path.name == "thumbnails" and path.is_dir():
+        return all(
+            _PICTURE.fullmatch(each.name) is not None and _start(each).startswith(_JPEG_START)
+            for each in path.iterdir()
+        )
+    start = _start(path)
+    if path.name == _FILE_OF["json"]:
+        return re.match(rb'\{\s*"schema_version":', start) is not None
+    if path.name == _FILE_OF["html"]:
+        return b'<meta name="generator" content="Ordnance ' in start
+    return path.name == _FILE_OF["csv"] and start.startswith(",".join(COLUMNS).encode())
+
+
+def _start(path: Path) -> bytes:
+    if path.is_symlink() or not path.is_file():
+        return b""
+    with path.open("rb") as file:
+        return file.read(_SNIFFED_BYTES)
+
+
+def _delete_report(folder: Path) -> None:
+    """Delete the files of a report by their names; anything else that came in meanwhile stays where it is."""
+    with suppress(OSError):
+        for picture in (folder / "thumbnails").glob("*.jpg"):
+            if _PICTURE.fullmatch(picture.name):
+                picture.unlink()
+    with suppress(OSError):
+        (folder / "thumbnails").rmdir()
+    for name in _FILE_OF.values():
+        with suppress(OSError):
+            (folder / name).unlink()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make renames and new names in `folder` last; Windows has no way to and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
