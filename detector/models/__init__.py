@@ -1,0 +1,33 @@
+"""Models: the weights manifest, and running a network on pictures with whichever backend is there.
+
+Importing this package loads none of OpenCV, ONNX Runtime, OpenVINO or torch; `load_model` does.
+"""
+
+from __future__ import annotations
+
+from detector.models.backend import Backend
+from detector.models.manifest import (
+    WEIGHTS_FOLDER,
+    Manifest,
+    ManifestEntry,
+    PlattScaling,
+    find_weights,
+    read_manifest,
+    read_weights,
+    write_manifest,
+)
+from detector.models.model import Model, load_model
+
+__all__ = [
+    "WEIGHTS_FOLDER",
+    "Backend",
+    "Manifest",
+    "ManifestEntry",
+    "Model",
+    "PlattScaling",
+    "find_weights",
+    "load_model",
+    "read_manifest",
+    "read_weights",
+    "write_manifest",
+]

@@ -1,0 +1,133 @@
+"""What a backend is, and which one runs a model on this machine."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import re
+import sys
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import BackendUnavailable, BadOption, ModelError
+from detector.models.manifest import ManifestEntry
+
+BackendName = Literal["onnxruntime", "openvino", "torch"]
+
+CPU_BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
+"""Those of the base install, in order of preference where both are equally fast."""
+
+TORCH_PACKAGES = ("torch", "ultralytics", "onnx")
+
+CUDA_HINT = "pip install 'ordnance[cuda]'"
+
+
+class Backend(Protocol):
+    """A network ready to run. `infer` may be called from several threads; calls are carried out in turn."""
+
+    @property
+    def name(self) -> BackendName: ...
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda:N`."""
+        ...
+
+    def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Letterboxed pictures, uint8 (n, size, size, 3) RGB, n >= 1, to rows float32 (n, k, 6).
+
+        A row is x1, y1, x2, y2 in pixels of the square, score in 0..1, class position. Best score first.
+        """
+        ...
+
+
+def create_backend(name: BackendName, content: bytes, entry: ManifestEntry, *, device: str, threads: int) -> Backend:
+    """The backend `name` with the ONNX file `content` on `device` (`cpu` or `cuda:N`).
+
+    Raises BackendUnavailable if it is not installed or has no such device, ModelError if it cannot use the file.
+    """
+    if name == "torch":
+        from detector.models.ultralytics_torch import UltralyticsTorch
+
+        return UltralyticsTorch(content, entry, device=device, threads=threads)
+    if device != "cpu":
+        raise BackendUnavailable(f"The backend '{name}' runs on the CPU only; use the backend 'torch' for {device}.")
+    if name == "onnxruntime":
+        from detector.models.onnx_runtime import OnnxRuntime
+
+        return OnnxRuntime(content, entry, threads=threads)
+    from detector.models.openvino_runtime import OpenVino
+
+    return OpenVino(content, entry, threads=threads)
+
+
+def resolve_device(device: str) -> str:
+    """`cpu` or `cuda:N` for what was asked: `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    `auto` is the first CUDA device if torch, ultralytics and a GPU are there. A CUDA device that is asked for
+    by name and is not there raises BackendUnavailable.
+    """
+    if device in ("auto", "cpu"):
+        return "cuda:0" if device == "auto" and _cuda_devices() > 0 else "cpu"
+    asked = re.fullmatch(r"cuda(?::(\d+))?", device)
+    if asked is None:
+        raise BadOption(f"'{device}' is not a device; use auto, cpu, cuda or cuda:N.")
+    if missing := missing_torch_packages():
+        raise BackendUnavailable(
+            f"The device '{device}' needs {', '.join(missing)}, not installed here; "
+            f"install with: {CUDA_HINT}, or use --device cpu."
+        )
+    position, present = int(asked[1] or 0), _cuda_devices()
+    if position >= present:
+        raise BackendUnavailable(
+            f"The device '{device}' is not there: torch sees {present} CUDA devices; check `nvidia-smi` and that "
+            f"torch has CUDA ({CUDA_HINT}), or use --device cpu."
+        )
+    return f"cuda:{position}"
+
+
+def missing_torch_packages() -> list[str]:
+    """Which packages of the torch backend are not installed."""
+    return [name for name in TORCH_PACKAGES if importlib.util.find_spec(name) is None]
+
+
+def available_threads() -> int:
+    """The number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def not_usable(backend: str, error: Exception | None, reason: str = "") -> ModelError:
+    """The error for weights that `backend` cannot use; the library's own first line is the reason by default."""
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    said = reason or (lines[-1] if lines else type(error).__name__)
+    return ModelError(
+        f"{backend} cannot use the weights file: {said.rstrip('.')}; export it again with `ordnance export`."
+    )
+
+
+def check_output_shape(backend: str, rank: int, columns: int | None) -> None:
+    """Raises ModelError unless the network gives rows of six: the one-to-one head, which needs no NMS."""
+    if rank != 3 or columns != 6:
+        raise not_usable(backend, None, "its output is not (n, k, 6), so it lacks YOLO26's end-to-end head")
+
+
+def _cuda_devices() -> int:
+    if missing_torch_packages() or not _has_nvidia_driver():
+        return 0
+    import torch
+
+    return int(torch.cuda.device_count()) if torch.cuda.is_available() else 0
+
+
+def _has_nvidia_driver() -> bool:
+    """Whether the driver's library is there; much cheaper than importing torch to learn that it is not."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,89 @@
+"""Fits pictures of any size into the network's square input, and boxes found there back onto the picture.
+
+The geometry is that of ultralytics' `LetterBox` (ultralytics 8.4, data/augment.py: auto=False, scaleup=True,
+center=True, padding 114, bilinear), because the network was trained behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PADDING_GREY = 114
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How one picture of `width` x `height` pixels lies in the square: scaled, then moved by `left`, `top` px.
+
+    The two scales (square px per picture px) differ only by the rounding of the scaled size to whole pixels.
+    """
+
+    width: int
+    height: int
+    scale_x: float
+    scale_y: float
+    left: int
+    top: int
+
+    @classmethod
+    def fit(cls, width: int, height: int, size: int) -> Letterbox:
+        """The placement of a picture of `width` x `height` pixels in a square of `size` pixels."""
+        scale = min(size / width, size / height)
+        scaled_width, scaled_height = max(round(width * scale), 1), max(round(height * scale), 1)
+        return cls(
+            width=width,
+            height=height,
+            scale_x=scaled_width / width,
+            scale_y=scaled_height / height,
+            left=round((size - scaled_width) / 2 - 0.1),
+            top=round((size - scaled_height) / 2 - 0.1),
+        )
+
+    @property
+    def scaled_size(self) -> tuple[int, int]:
+        """Width and height of the scaled picture inside the square, px."""
+        return round(self.width * self.scale_x), round(self.height * self.scale_y)
+
+    def to_square(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (n, 4) in pixels of the picture, as they lie in the square."""
+        return xyxy * self._scales() + self._offsets()
+
+    def to_picture(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Boxes (n, 4) in pixels of the square, as they lie on the picture, cut off at its edges."""
+        limits = np.array([self.width, self.height, self.width, self.height], np.float32)
+        placed: NDArray[np.float32] = np.clip((xyxy - self._offsets()) / self._scales(), np.float32(0), limits)
+        return placed
+
+    def _scales(self) -> NDArray[np.float32]:
+        return np.array([self.scale_x, self.scale_y, self.scale_x, self.scale_y], np.float32)
+
+    def _offsets(self) -> NDArray[np.float32]:
+        return np.array([self.left, self.top, self.left, self.top], np.float32)
+
+
+def letterbox(images: Sequence[NDArray[np.uint8]], size: int) -> tuple[NDArray[np.uint8], tuple[Letterbox, ...]]:
+    """Pictures, each uint8 (height, width, 3) RGB, as one batch uint8 (n, size, size, 3), and their placements.
+
+    Raises ValueError for anything that is not such a picture.
+    """
+    import cv2
+
+    batch = np.full((len(images), size, size, 3), PADDING_GREY, np.uint8)
+    placements = []
+    for square, image in zip(batch, images, strict=True):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+            raise ValueError(f"a picture must be uint8 (height, width, 3), not {image.dtype} {image.shape}")
+        height, width = image.shape[:2]
+        placement = Letterbox.fit(width, height, size)
+        scaled: Any = image
+        if placement.scaled_size != (width, height):
+            scaled = cv2.resize(image, placement.scaled_size, interpolation=cv2.INTER_LINEAR)
+        left, top = placement.left, placement.top
+        square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+        placements.append(placement)
+    return batch, tuple(placements)

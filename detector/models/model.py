@@ -1,0 +1,147 @@
+"""A loaded model: pictures in, boxes out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import BadOption, UnknownClass
+from detector.frame import Boxes
+from detector.models.backend import Backend, BackendName, available_threads, create_backend, resolve_device
+from detector.models.letterbox import Letterbox, letterbox
+from detector.models.manifest import ManifestEntry, find_weights, read_weights
+from detector.models.selftest import fastest_backend
+
+BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino", "torch")
+
+SCORE_MARGIN = 1e-6
+"""Scores are kept this far from 0 and 1, where the logit has no value."""
+
+
+class Model:
+    """Weights on a backend. May be used from several threads; not across a fork."""
+
+    def __init__(self, entry: ManifestEntry, backend: Backend) -> None:
+        self._entry = entry
+        self._backend = backend
+        self.thresholds: Mapping[str, float] = MappingProxyType(entry.thresholds)
+        """For every class, the score from which a box is reported."""
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, backend={self.backend_name!r}, device={self.device!r})"
+
+    @property
+    def name(self) -> str:
+        return self._entry.name
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights file, in hex."""
+        return self._entry.sha256
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Taxonomy ids; a box's class id is a position in it."""
+        return self._entry.classes
+
+    @property
+    def input_size(self) -> int:
+        """Side of the square that the network sees, px."""
+        return self._entry.input_size
+
+    @property
+    def score_floor(self) -> float:
+        """The score below which `detect` drops a box."""
+        return self._entry.score_floor
+
+    @property
+    def backend_name(self) -> str:
+        return self._backend.name
+
+    @property
+    def device(self) -> str:
+        """`cpu` or `cuda:N`."""
+        return self._backend.device
+
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[Boxes]:
+        """What is on each picture (uint8 (height, width, 3) RGB, any sizes), run as one batch.
+
+        Boxes are in pixels of their picture, within its edges, with raw scores from `score_floor` up, best first.
+        """
+        if not images:
+            return []
+        batch, placements = letterbox(images, self.input_size)
+        rows = self._backend.infer(batch)
+        return [self._boxes(found, placement) for found, placement in zip(rows, placements, strict=True)]
+
+    def calibrate(self, class_name: str, score: float) -> float:
+        """The calibrated confidence, 0..1, of a raw score; the score itself where the class has no calibration."""
+        if class_name not in self.classes:
+            raise UnknownClass(
+                f"The model {self.name} does not know '{class_name}'; it knows: {', '.join(self.classes)}."
+            )
+        scaling = (self._entry.calibration or {}).get(class_name)
+        if scaling is None:
+            return score
+        inside = min(max(score, SCORE_MARGIN), 1 - SCORE_MARGIN)
+        return _sigmoid(scaling.a * math.log(inside / (1 - inside)) + scaling.b)
+
+    def _boxes(self, rows: NDArray[np.float32], placement: Letterbox) -> Boxes:
+        rows = rows[rows[:, 4] >= self.score_floor]
+        rows = rows[np.argsort(-rows[:, 4], kind="stable")]
+        xyxy = placement.to_picture(rows[:, :4])
+        visible = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+        return Boxes(
+            xyxy=np.ascontiguousarray(xyxy[visible]),
+            scores=np.ascontiguousarray(rows[visible, 4]),
+            class_ids=rows[visible, 5].astype(np.int64),
+        )
+
+
+def load_model(
+    name_or_path: str | Path = "default",
+    *,
+    device: str = "auto",
+    backend: str = "auto",
+    threads: int | None = None,
+) -> Model:
+    """Load a model of the manifest by name, or an .onnx file beside its manifest.json by path.
+
+    `device` is auto, cpu, cuda or cuda:N; `backend` is auto, onnxruntime, openvino or torch. `auto` takes torch on
+    a CUDA device if there is one, else the faster of ONNX Runtime and OpenVINO here. `threads` (CPU only) is by
+    default the number of processors that this process may use.
+
+    Raises WeightsNotFound, WeightsMismatch, BackendUnavailable, BadOption, or ModelError for a file that no
+    backend can use.
+    """
+    if backend != "auto" and backend not in BACKENDS:
+        raise BadOption(f"'{backend}' is not a backend; use auto, {', '.join(BACKENDS)}.")
+    if threads is not None and threads < 1:
+        raise BadOption(f"threads must be at least 1, not {threads}.")
+    entry, path = find_weights(name_or_path)
+    content = read_weights(entry, path)
+    wants_cpu = backend in ("onnxruntime", "openvino") and device == "auto"
+    place = "cpu" if wants_cpu else resolve_device(device)
+    count = threads or available_threads()
+
+    def create(name: BackendName) -> Backend:
+        return create_backend(name, content, entry, device=place, threads=count)
+
+    for name in BACKENDS:
+        if name == backend:
+            return Model(entry, create(name))
+    if place != "cpu":
+        return Model(entry, create("torch"))
+    chosen, created = fastest_backend(entry, count, create)
+    return Model(entry, created or create(chosen))
+
+
+def _sigmoid(logit: float) -> float:
+    if logit >= 0:
+        return 1 / (1 + math.exp(-logit))
+    return math.exp(logit) / (1 + math.exp(logit))

@@ -1,0 +1,46 @@
+"""Imports the libraries that would otherwise call home. Import them here and nowhere else.
+
+What each does if imported plainly: onnxruntime 1.32 writes a device id into ~/.cache/Microsoft and uploads
+events (its Privacy.md); openvino 2026.4 sends an event at import unless opted out (openvino/tools/ovc/__init__.py);
+ultralytics 8.4 looks up public DNS names, sends events and writes its settings into ~/.config.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from detector.models.cache import cache_folder
+
+
+def import_onnxruntime() -> Any:
+    """The module onnxruntime, with its telemetry off. Raises ImportError without it."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
+def import_openvino() -> Any:
+    """The module openvino, cut off from openvino_telemetry, whose stub it then uses. Raises ImportError without it."""
+    absent = object()
+    present = sys.modules.get("openvino_telemetry", absent)
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # makes `import` raise ImportError
+    try:
+        import openvino
+    finally:
+        if present is absent:
+            del sys.modules["openvino_telemetry"]
+        else:
+            sys.modules["openvino_telemetry"] = present  # type: ignore[assignment]
+    return openvino
+
+
+def import_ultralytics_tasks() -> Any:
+    """The module ultralytics.nn.tasks, offline, its settings in our cache folder. Raises ImportError without it."""
+    os.environ["YOLO_OFFLINE"] = "true"
+    os.environ.setdefault("YOLO_CONFIG_DIR", str(cache_folder() / "ultralytics"))
+    import ultralytics.nn.tasks
+
+    return ultralytics.nn.tasks

@@ -1,0 +1,51 @@
+"""The ONNX Runtime backend, on the CPU."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import BackendUnavailable
+from detector.models.backend import BackendName, check_output_shape, not_usable
+from detector.models.manifest import ManifestEntry
+from detector.models.offline import import_onnxruntime
+
+LOG_FATAL = 4
+"""Its own messages stay off stderr; what goes wrong is raised."""
+
+
+class OnnxRuntime:
+    """Runs the ONNX file as it is, in float32."""
+
+    name: BackendName = "onnxruntime"
+    device = "cpu"
+
+    def __init__(self, content: bytes, entry: ManifestEntry, *, threads: int) -> None:
+        try:
+            onnxruntime = import_onnxruntime()
+        except ImportError as error:
+            raise BackendUnavailable(
+                "The backend 'onnxruntime' is not installed; install it with: pip install onnxruntime."
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = LOG_FATAL
+        # Waiting threads must not spin: the decoder wants those cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise not_usable("ONNX Runtime", error) from error
+        output = self._session.get_outputs()[0].shape
+        check_output_shape("ONNX Runtime", len(output), output[-1] if output else None)
+        self._input = self._session.get_inputs()[0].name
+        self._lock = threading.Lock()
+
+    def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        planes = np.divide(batch.transpose(0, 3, 1, 2), np.float32(255), dtype=np.float32, order="C")
+        with self._lock:
+            rows: NDArray[np.float32] = self._session.run(None, {self._input: planes})[0]
+        return rows

@@ -1,0 +1,83 @@
+"""The torch backend, on the CPU or a CUDA device: ultralytics' network with the weights of the ONNX file.
+
+It reads the same file as the other backends, with the same hash. No checkpoint is unpickled, so none can run code.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.errors import BackendUnavailable
+from detector.models.backend import CUDA_HINT, BackendName, missing_torch_packages, not_usable
+from detector.models.manifest import ManifestEntry
+from detector.models.offline import import_ultralytics_tasks
+
+
+class UltralyticsTorch:
+    """Runs in float32 and without TF32, so that it agrees with the others; `half` is faster on CUDA and does not."""
+
+    name: BackendName = "torch"
+
+    def __init__(self, content: bytes, entry: ManifestEntry, *, device: str, threads: int, half: bool = False) -> None:
+        if missing := missing_torch_packages():
+            raise BackendUnavailable(
+                f"The backend 'torch' needs {', '.join(missing)}, not installed here; install with: {CUDA_HINT}."
+            )
+        import torch
+
+        self.device = device
+        self._torch = torch
+        self._type = torch.float16 if half else torch.float32
+        if device == "cpu":
+            torch.set_num_threads(threads)
+        network = _empty_network(entry)
+        network.load_state_dict(_weights_of(content, network.state_dict()))
+        self._network = network.requires_grad_(False).to(device, self._type).eval()
+        self._lock = threading.Lock()
+
+    def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        torch = self._torch
+        with self._lock, torch.inference_mode(), self._exact_convolutions():
+            pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device)
+            planes = pixels.permute(0, 3, 1, 2).to(self._type).contiguous() / 255
+            rows: NDArray[np.float32] = self._network(planes)[0].float().cpu().numpy()
+        return rows
+
+    def _exact_convolutions(self) -> AbstractContextManager[None]:
+        """cuDNN takes TF32 (10 bits of mantissa) for float32 convolutions unless told not to."""
+        if self.device == "cpu":
+            return nullcontext()
+        flags: AbstractContextManager[None] = self._torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        return flags
+
+
+def _empty_network(entry: ManifestEntry) -> Any:
+    """The architecture of `entry` with the one-to-one head and BatchNorm folded in, as it is when exported."""
+    tasks = import_ultralytics_tasks()
+    try:
+        network = tasks.DetectionModel(f"{entry.architecture}.yaml", nc=len(entry.classes), verbose=False)
+    except FileNotFoundError as error:
+        raise not_usable("torch", error, f"ultralytics knows no network '{entry.architecture}'") from error
+    network.end2end = True
+    return network.fuse(verbose=False)
+
+
+def _weights_of(content: bytes, wanted: dict[str, Any]) -> dict[str, Any]:
+    """The ONNX file's initialisers by the names of the torch network; their shapes must be those of `wanted`."""
+    import onnx
+    import torch
+
+    try:
+        graph = onnx.load_model_from_string(content).graph
+    except Exception as error:
+        raise not_usable("torch", error, "it is not an ONNX file") from error
+    arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in wanted}
+    for name, weight in wanted.items():
+        if name not in arrays or arrays[name].shape != tuple(weight.shape):
+            raise not_usable("torch", None, f"its weights do not fit the manifest's architecture, first at {name}")
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
