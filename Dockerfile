@@ -27,7 +27,7 @@ ENV PATH=/opt/ordnance/bin:$PATH \
     XDG_CACHE_HOME=/tmp/cache \
     YOLO_OFFLINE=true \
     YOLO_CONFIG_DIR=/tmp/ultralytics
-USER ordnance
+USER 10001
 WORKDIR /home/ordnance
 HEALTHCHECK --interval=60s --timeout=20s --start-period=20s --retries=3 CMD ["ordnance", "models"]
 ENTRYPOINT ["ordnance"]
