@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 from detector.models.cache import cache_folder
@@ -41,6 +42,8 @@ def import_ultralytics_tasks() -> Any:
     """The module ultralytics.nn.tasks, offline, its settings in our cache folder. Raises ImportError without it."""
     os.environ["YOLO_OFFLINE"] = "true"
     os.environ.setdefault("YOLO_CONFIG_DIR", str(cache_folder() / "ultralytics"))
-    import ultralytics.nn.tasks
+    # Its log handler keeps the stdout of this moment, and stdout is for results.
+    with redirect_stdout(sys.stderr):
+        import ultralytics.nn.tasks
 
     return ultralytics.nn.tasks

@@ -1,0 +1,153 @@
+"""The backends agree: the same boxes within 1 px and the same scores within 0.02, on the weights that ship."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from detector.frame import Boxes
+from detector.models import WEIGHTS_FOLDER, Model, load_model
+from detector.models.backend import missing_torch_packages
+
+MOST_PIXELS_APART = 1.0
+MOST_SCORE_APART = 0.02
+REFERENCE = "onnxruntime"
+BATCH = 4
+FRAMES_OF_A_CLIP = 12
+PHOTOGRAPHS = 40
+
+Picture = NDArray[np.uint8]
+
+MODEL = os.environ.get("ORDNANCE_AGREEMENT_MODEL", "default")
+"""Another model may be named, such as one that is being developed."""
+
+pytestmark = pytest.mark.skipif(
+    MODEL == "default" and not (WEIGHTS_FOLDER / "manifest.json").exists(),
+    reason="weights/manifest.json is not there yet; `ordnance export` makes it",
+)
+
+
+def drawn_pictures() -> list[Picture]:
+    """Noise, gradients and drawn shapes in several sizes and aspects."""
+    import cv2
+
+    chance = np.random.default_rng(20)
+    pictures: list[Picture] = []
+    for width, height in ((1920, 1080), (640, 480), (300, 900), (97, 61)):
+        ramp = np.linspace(40, 200, width)[None, :, None] * np.ones((height, 1, 3))
+        picture = np.clip(ramp + chance.normal(0, 12, (height, width, 3)), 0, 255).astype(np.uint8)
+        for _ in range(8):
+            x, y = int(chance.integers(0, width)), int(chance.integers(0, height))
+            reach = int(chance.integers(4, max(5, width // 4)))
+            colour = tuple(int(value) for value in chance.integers(0, 256, 3))
+            cv2.rectangle(picture, (x, y), (x + reach, y + reach // 2), colour, -1)
+            cv2.line(picture, (x, y), (x + 2 * reach, y - reach // 4), colour, max(1, reach // 8))
+        pictures.append(picture)
+    return pictures
+
+
+def demo_frames() -> list[Picture]:
+    """Frames spread over every bundled demo clip."""
+    import av
+
+    pictures: list[Picture] = []
+    for clip in sorted((Path(__file__).parents[3] / "datasets" / "demo").glob("*.mp4")):
+        with av.open(str(clip)) as container:
+            stream = container.streams.video[0]
+            step = (stream.duration or 0) // FRAMES_OF_A_CLIP
+            for position in range(FRAMES_OF_A_CLIP if step else 1):
+                container.seek((stream.start_time or 0) + position * step, stream=stream)
+                pictures.append(next(container.decode(stream)).to_ndarray(format="rgb24"))
+    return pictures
+
+
+def photographs() -> list[Picture]:
+    """Some held-out photographs, where ORDNANCE_DATA names them."""
+    import cv2
+
+    data = os.environ.get("ORDNANCE_DATA")
+    if not data:
+        return []
+    files = sorted((Path(data) / "photos" / "test" / "images").glob("*"))
+    chosen = files[:: max(1, len(files) // PHOTOGRAPHS)]
+    read = (cv2.imread(str(path), cv2.IMREAD_COLOR) for path in chosen)
+    return [np.ascontiguousarray(picture[..., ::-1]) for picture in read if picture is not None]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Picture]:
+    return [*drawn_pictures(), *demo_frames(), *photographs()]
+
+
+@pytest.fixture(scope="module")
+def reference(pictures: list[Picture]) -> tuple[Model, list[Boxes]]:
+    pytest.importorskip(REFERENCE, reason=f"{REFERENCE} is not installed")
+    model = load_model(MODEL, device="cpu", backend=REFERENCE)
+    return model, run(model, pictures)
+
+
+def run(model: Model, pictures: Sequence[Picture]) -> list[Boxes]:
+    return [
+        boxes for begin in range(0, len(pictures), BATCH) for boxes in model.detect(pictures[begin : begin + BATCH])
+    ]
+
+
+def disagreements(one: Boxes, other: Boxes, floor: float) -> list[str]:
+    """What each of two answers says of a picture and the other does not, scores next to the floor set aside."""
+    found = []
+    for these, those in ((one, other), (other, one)):
+        for box, score, class_id in zip(these.xyxy, these.scores, these.class_ids, strict=True):
+            apart = np.abs(those.xyxy - box).max(axis=1, initial=0) <= MOST_PIXELS_APART
+            same = apart & (np.abs(those.scores - score) <= MOST_SCORE_APART) & (those.class_ids == class_id)
+            if score >= floor + MOST_SCORE_APART and not same.any():
+                found.append(f"class {class_id} {score:.3f} at {box.round(1).tolist()}")
+    return found
+
+
+@pytest.mark.parametrize("name", ["openvino", pytest.param("torch", marks=pytest.mark.needs_torch)])
+def test_backends_agree(name: str, pictures: list[Picture], reference: tuple[Model, list[Boxes]]) -> None:
+    if name == "torch" and (missing := missing_torch_packages()):
+        pytest.skip(f"the torch backend needs {', '.join(missing)} (extra train or cuda)")
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    model, expected = reference
+    answers = run(load_model(MODEL, device="cpu", backend=name), pictures)
+    differing = {
+        position: difference
+        for position, (one, other) in enumerate(zip(expected, answers, strict=True))
+        if (difference := disagreements(one, other, model.score_floor))
+    }
+    assert differing == {}
+
+
+@pytest.mark.needs_gpu
+def test_cuda_agrees(pictures: list[Picture], reference: tuple[Model, list[Boxes]]) -> None:
+    if missing := missing_torch_packages():
+        pytest.skip(f"the torch backend needs {', '.join(missing)} (extra cuda)")
+    import torch
+
+    if not torch.cuda.is_available() and os.environ.get("ORDNANCE_REQUIRE_CUDA") != "1":
+        pytest.skip("there is no CUDA device")
+    model, expected = reference
+    answers = run(load_model(MODEL, device="cuda:0"), pictures)
+    pairs = zip(expected, answers, strict=True)
+    assert [found for one, other in pairs for found in disagreements(one, other, model.score_floor)] == []
+
+
+def test_something_is_found_at_all(reference: tuple[Model, list[Boxes]]) -> None:
+    if not demo_frames() and not photographs():
+        pytest.skip("there is neither a demo clip in datasets/demo nor ORDNANCE_DATA")
+    assert sum(len(boxes) for boxes in reference[1]) > 0
+
+
+def test_the_batch_a_picture_is_in_does_not_matter(
+    pictures: list[Picture], reference: tuple[Model, list[Boxes]]
+) -> None:
+    model, expected = reference
+    for picture, boxes in list(zip(pictures, expected, strict=True))[:8]:
+        (alone,) = model.detect([picture])
+        assert disagreements(alone, boxes, model.score_floor) == []

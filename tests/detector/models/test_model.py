@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detector.errors import BackendUnavailable, BadOption, ModelError, UnknownClass
+from detector.models import Model, backend, load_model, selftest
+
+from .conftest import build_tiny_onnx
+
+MakeTiny = Callable[..., Path]
+CPU_BACKENDS = ("onnxruntime", "openvino")
+
+
+def white(width: int, height: int) -> np.ndarray:
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+@pytest.fixture(params=CPU_BACKENDS)
+def tiny(request: pytest.FixtureRequest, make_tiny: MakeTiny) -> Model:
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    return load_model(make_tiny(), device="cpu", backend=request.param, threads=1)
+
+
+def test_a_model_says_what_it_is(tiny: Model) -> None:
+    assert (tiny.name, tiny.classes, tiny.input_size, tiny.device) == ("tiny", ("tank", "humvee"), 320, "cpu")
+    assert tiny.thresholds == {"tank": 0.4, "humvee": 0.5}
+    assert tiny.score_floor == 0.05
+    assert tiny.backend_name in CPU_BACKENDS
+    assert len(tiny.sha256) == 64
+
+
+def test_boxes_are_in_pixels_of_the_picture_best_first_and_above_the_floor(tiny: Model) -> None:
+    (found,) = tiny.detect([white(640, 640)])
+    assert found.class_ids.tolist() == [0, 0, 1]
+    assert found.scores == pytest.approx([0.9, 0.6, 0.5], abs=1e-5)
+    assert found.xyxy == pytest.approx(
+        np.array([[160, 160, 480, 480], [0, 0, 640, 40], [200, 200, 400, 400]]), abs=1e-3
+    )
+    assert (found.xyxy.dtype, found.scores.dtype, found.class_ids.dtype) == (np.float32, np.float32, np.int64)
+
+
+def test_a_box_in_the_padding_is_dropped_and_others_are_cut_at_the_edge(tiny: Model) -> None:
+    (found,) = tiny.detect([white(640, 160)])
+    assert found.class_ids.tolist() == [0, 1]
+    assert found.xyxy[0].tolist() == [160, 0, 480, 160]
+
+
+def test_a_batch_gives_each_picture_its_own_boxes(tiny: Model) -> None:
+    dark, light = np.zeros((320, 320, 3), np.uint8), white(320, 320)
+    batch = tiny.detect([light, dark, light // 2])
+    assert [len(found) for found in batch] == [3, 0, 3]
+    assert batch[2].scores[0] == pytest.approx(0.9 * 127 / 255, abs=1e-3)
+    assert tiny.detect([]) == []
+
+
+def test_threads_may_share_a_model(tiny: Model) -> None:
+    pictures = [np.full((320, 320, 3), value, np.uint8) for value in (100, 200, 255)]
+    alone = [tiny.detect([picture])[0].scores.tolist() for picture in pictures]
+    shared: list[bool] = []
+
+    def work(picture: np.ndarray, expected: list[float]) -> None:
+        for _ in range(20):
+            shared.append(tiny.detect([picture])[0].scores.tolist() == expected)
+
+    workers = [threading.Thread(target=work, args=each) for each in zip(pictures, alone, strict=True)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert shared == [True] * 60
+
+
+def test_calibration_is_platt_on_the_logit_where_there_is_one(make_tiny: MakeTiny) -> None:
+    model = load_model(make_tiny(calibration={"tank": {"a": 2.0, "b": 0.5}}), backend="onnxruntime")
+    logit = math.log(0.8 / 0.2)
+    assert model.calibrate("tank", 0.8) == pytest.approx(1 / (1 + math.exp(-(2 * logit + 0.5))))
+    assert model.calibrate("humvee", 0.8) == 0.8
+    assert 0 <= model.calibrate("tank", 0.0) < 1e-9
+    assert 1 - 1e-9 < model.calibrate("tank", 1.0) <= 1
+    with pytest.raises(UnknownClass, match="knows: tank, humvee"):
+        model.calibrate("mlrs", 0.5)
+
+
+@pytest.mark.parametrize("name", [*CPU_BACKENDS, "torch"])
+def test_a_file_that_is_no_onnx_is_one_clear_error(name: str, make_tiny: MakeTiny) -> None:
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    path = make_tiny(b"this is not a network")
+    with pytest.raises(ModelError, match="cannot use the weights file") as refused:
+        load_model(path, device="cpu", backend=name)
+    assert "ordnance export" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", CPU_BACKENDS)
+def test_a_network_without_the_end_to_end_head_is_refused(name: str, make_tiny: MakeTiny) -> None:
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    with pytest.raises(ModelError, match="end-to-end head"):
+        load_model(make_tiny(build_tiny_onnx(columns=14)), device="cpu", backend=name)
+
+
+@pytest.mark.needs_torch
+def test_torch_refuses_weights_of_another_network(make_tiny: MakeTiny) -> None:
+    if missing := backend.missing_torch_packages():
+        pytest.skip(f"the torch backend needs {', '.join(missing)} (extra train or cuda)")
+    with pytest.raises(ModelError, match="do not fit"):
+        load_model(make_tiny(), device="cpu", backend="torch")
+    with pytest.raises(ModelError, match="knows no network 'yolo26q'"):
+        load_model(make_tiny(architecture="yolo26q"), device="cpu", backend="torch")
+
+
+def test_cuda_without_its_packages_names_the_command(make_tiny: MakeTiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda name: None if name == "torch" else find_spec(name))
+    path = make_tiny()
+    for options in ({"device": "cuda:0"}, {"device": "cpu", "backend": "torch"}):
+        with pytest.raises(BackendUnavailable) as refused:
+            load_model(path, **options)
+        assert "pip install 'ordnance[cuda]'" in str(refused.value)
+    assert load_model(path, backend="onnxruntime").device == "cpu"
+
+
+def test_a_cuda_device_that_is_not_there_is_refused(make_tiny: MakeTiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "missing_torch_packages", list)
+    monkeypatch.setattr(backend, "_cuda_devices", lambda: 1)
+    with pytest.raises(BackendUnavailable, match="torch sees 1 CUDA devices"):
+        load_model(make_tiny(), device="cuda:1")
+    assert backend.resolve_device("auto") == backend.resolve_device("cuda") == "cuda:0"
+
+
+@pytest.mark.parametrize("options", [{"device": "tpu"}, {"device": "cuda:x"}, {"backend": "mxnet"}, {"threads": 0}])
+def test_options_out_of_range_are_refused(options: dict[str, Any], make_tiny: MakeTiny) -> None:
+    with pytest.raises(BadOption):
+        load_model(make_tiny(), **options)
+
+
+def test_cpu_backends_refuse_cuda(make_tiny: MakeTiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "missing_torch_packages", list)
+    monkeypatch.setattr(backend, "_cuda_devices", lambda: 1)
+    path = make_tiny()
+    for name in CPU_BACKENDS:
+        with pytest.raises(BackendUnavailable, match="CPU only"):
+            load_model(path, device="cuda:0", backend=name)
+        assert load_model(path, device="auto", backend=name).device == "cpu"
+
+
+@pytest.fixture
+def timings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Makes OpenVINO the faster in the self-test; holds the backends that were timed."""
+    for name in CPU_BACKENDS:
+        pytest.importorskip(name, reason=f"{name} is not installed")
+    timed: list[str] = []
+
+    def milliseconds(candidate: backend.Backend, size: int) -> float:
+        timed.append(candidate.name)
+        return 1.0 if candidate.name == "openvino" else 2.0
+
+    monkeypatch.setattr(selftest, "_milliseconds", milliseconds)
+    return timed
+
+
+def test_auto_takes_the_faster_and_remembers_it(make_tiny: MakeTiny, timings: list[str], cache: Path) -> None:
+    path = make_tiny()
+    for _ in range(2):
+        assert load_model(path, device="cpu").backend_name == "openvino"
+    assert timings == list(CPU_BACKENDS)
+    ((key, choice),) = json.loads((cache / "backends.json").read_text()).items()
+    assert choice == "openvino"
+    assert load_model(path, device="cpu").sha256 in key
+    assert load_model(path, device="cpu", threads=1 + backend.available_threads()).backend_name == "openvino"
+    assert len(timings) == 4
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}'])
+def test_a_damaged_cache_is_made_anew(content: str, make_tiny: MakeTiny, timings: list[str], cache: Path) -> None:
+    cache.mkdir(parents=True)
+    (cache / "backends.json").write_text(content)
+    for _ in range(2):
+        assert load_model(make_tiny(), device="cpu").backend_name == "openvino"
+    assert len(timings) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(
+    make_tiny: MakeTiny, timings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    for _ in range(2):
+        assert load_model(make_tiny(), device="cpu").backend_name == "openvino"
+    assert len(timings) == 4
+
+
+def test_the_real_self_test_chooses_one(make_tiny: MakeTiny) -> None:
+    model = load_model(make_tiny(), device="cpu", threads=1)
+    assert model.backend_name in CPU_BACKENDS
+    assert len(model.detect([white(320, 320)])[0]) == 3
