@@ -83,7 +83,7 @@ def resolve_device(device: str) -> str:
     position, present = int(asked[1] or 0), _cuda_devices()
     if position >= present:
         raise BackendUnavailable(
-            f"The device '{device}' is not there: torch sees {present} CUDA devices; check `nvidia-smi` and that "
+            f"The device '{device}' is not there: torch counts {present} of them; check `nvidia-smi` and that "
             f"torch has CUDA ({CUDA_HINT}), or use --device cpu."
         )
     return f"cuda:{position}"

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detector.models.backend import missing_torch_packages
 from detector.models.letterbox import PADDING_GREY, Letterbox, letterbox
+from detector.models.offline import import_ultralytics_tasks
 
 sides = st.integers(1, 5000)
 sizes = st.sampled_from([160, 320, 416, 640])
@@ -93,3 +95,17 @@ def test_a_picture_of_the_right_size_goes_in_unchanged() -> None:
 def test_what_is_no_rgb_picture_is_refused(picture: np.ndarray) -> None:
     with pytest.raises(ValueError, match="must be uint8"):
         letterbox([picture], 320)
+
+
+@pytest.mark.needs_torch
+def test_the_pixels_are_those_of_ultralytics() -> None:
+    if missing := missing_torch_packages():
+        pytest.skip(f"the torch backend needs {', '.join(missing)} (extra train or cuda)")
+    import_ultralytics_tasks()
+    from ultralytics.data.augment import LetterBox
+
+    chance = np.random.default_rng(3)
+    for height, width in ((1080, 1920), (341, 512), (97, 61), (1, 300), (416, 416), (725, 1000)):
+        picture = chance.integers(0, 256, (height, width, 3), np.uint8)
+        expected = LetterBox((416, 416), auto=False, scaleup=True)(image=picture)
+        assert (letterbox([picture], 416)[0][0] == expected).all()

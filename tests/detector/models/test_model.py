@@ -132,7 +132,7 @@ def test_cuda_without_its_packages_names_the_command(make_tiny: MakeTiny, monkey
 def test_a_cuda_device_that_is_not_there_is_refused(make_tiny: MakeTiny, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backend, "missing_torch_packages", list)
     monkeypatch.setattr(backend, "_cuda_devices", lambda: 1)
-    with pytest.raises(BackendUnavailable, match="torch sees 1 CUDA devices"):
+    with pytest.raises(BackendUnavailable, match="torch counts 1 of them"):
         load_model(make_tiny(), device="cuda:1")
     assert backend.resolve_device("auto") == backend.resolve_device("cuda") == "cuda:0"
 
