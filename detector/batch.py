@@ -12,11 +12,10 @@ from pathlib import Path
 
 from detector.errors import BadOption, ClipNotFound, OrdnanceError
 from detector.models import load_model
-from detector.report import Report, write_report
+from detector.report import FORMATS, Report, write_report
 from detector.scan import Progress, Scanner, ScanOptions
 from detector.video import sha256_file
 
-FORMATS = ("json", "html", "csv")
 CLIP_SUFFIXES = frozenset(
     {
         *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".ivf", ".m1v", ".m2ts"),
@@ -89,7 +88,7 @@ def run_batch(
     folders = _Folders(options.out)
     waiting = []
     for path in clips:
-        earlier = done.get(_digest(path)) if done else None
+        earlier = done.get(_digest(path) or "") if done else None
         if earlier:
             report, folder = earlier
             yield Outcome(path, total, report, folder, skipped=True)
@@ -197,7 +196,7 @@ def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, tuple[
     found = {}
     if options.out and options.out.is_dir():
         for folder in sorted(options.out.iterdir()):
-            report = _read_report(folder)
+            report = None if folder.name.startswith(".") else _read_report(folder)
             if report and scanner.would_repeat(report.scan):
                 found[report.clip.sha256] = report, folder
     return found

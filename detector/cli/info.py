@@ -22,9 +22,10 @@ def models_command(
     for entry in manifest.models:
         default = "  (default)" if entry.name == manifest.default else ""
         typer.echo(f"{entry.name}{default}  {entry.input_size} px  {entry.bytes / 1e6:.1f} MB  {entry.sha256[:12]}")
+        measured = entry.metrics.get("ap50")
         for name in entry.classes:
-            ap50 = entry.metrics.get("ap50", {}).get(name)
-            shown = "not measured" if ap50 is None else f"AP50 {ap50:.2f}"
+            ap50 = measured.get(name) if isinstance(measured, dict) else None
+            shown = f"AP50 {ap50:.2f}" if isinstance(ap50, int | float) else "not measured"
             typer.echo(f"  {name:<24} threshold {entry.thresholds[name]:.2f}  {shown}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def predict_split(
     return predictions
 
 
-def score(predictions: Predictions, thresholds: dict[str, float]) -> Evaluation:
+def score(predictions: Predictions, thresholds: Mapping[str, float]) -> Evaluation:
     """AP of every class, and precision and recall at the given thresholds."""
     coco = _coco_eval(predictions)
     classes = {}

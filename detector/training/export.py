@@ -61,7 +61,7 @@ def export_onnx(weights: Path, out: Path, *, input_size: int) -> str:
     """Write the ONNX form of the ultralytics weights `weights` to `out`; returns its SHA-256.
 
     The graph takes float32 (n, 3, input_size, input_size) in 0..1 and gives (n, 300, 6): x1, y1, x2, y2, score,
-    class. n is free. The head is YOLO26's one-to-one head, which needs no NMS.
+    class. n is free. `nms=False` keeps YOLO26's one-to-one head in the graph, which needs no NMS.
     """
     if not weights.is_file():
         raise DataError(f"The weights {weights} do not exist; train them with `ordnance train`.")
@@ -70,7 +70,7 @@ def export_onnx(weights: Path, out: Path, *, input_size: int) -> str:
         copy = Path(scratch) / weights.name
         shutil.copyfile(weights, copy)
         made = ultralytics.YOLO(copy).export(
-            format="onnx", imgsz=input_size, dynamic=True, simplify=True, opset=OPSET, device="cpu"
+            format="onnx", imgsz=input_size, dynamic=True, simplify=True, opset=OPSET, nms=False, device="cpu"
         )
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made, out)
@@ -80,4 +80,4 @@ def export_onnx(weights: Path, out: Path, *, input_size: int) -> str:
 def _list(entry: ManifestEntry, folder: Path) -> None:
     path = folder / "manifest.json"
     earlier = [each for each in read_manifest(path).models if each.name != entry.name] if path.exists() else []
-    write_manifest(Manifest(schema_version="1.0", default=entry.name, models=[*earlier, entry]), path)
+    write_manifest(Manifest(schema_version="1.0", default=entry.name, models=(*earlier, entry)), path)

@@ -46,9 +46,9 @@ def record_evaluation(name: str, evaluation: Evaluation, folder: Path = WEIGHTS_
         "precision": {key: _rounded(row.precision) for key, row in evaluation.classes.items()},
         "recall": {key: _rounded(row.recall) for key, row in evaluation.classes.items()},
     }
-    models = [
+    models = tuple(
         entry.model_copy(update={"metrics": metrics}) if entry.name == name else entry for entry in manifest.models
-    ]
+    )
     write_manifest(manifest.model_copy(update={"models": models}), path)
     try:
         before, rest = card.read_text(encoding="utf-8").split(BEGIN, 1)

@@ -1,0 +1,261 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import jsonschema
+import pytest
+from conftest import DEMO, write_clip
+
+TRACEBACK = "Traceback"
+
+
+def report_of(folder):
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def demo_scan(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "scan", str(DEMO), "--out", "out"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=folder,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done, folder / "out" / DEMO.stem
+
+
+@pytest.fixture(scope="module")
+def truth():
+    return json.loads((DEMO.parent / "truth.json").read_text(encoding="utf-8"))
+
+
+def found(report, name):
+    return [each for each in report["appearances"] if each["class"] == name]
+
+
+@pytest.mark.parametrize("name", ["tow_launcher", "humvee", "tank"])
+def test_the_demo_clip_is_found_within_half_a_second(demo_scan, truth, name):
+    shown = next(each for each in truth["appearances"] if each["class"] == name)
+    seen = found(report_of(demo_scan[1]), name)
+    assert min(abs(each["first_seen_s"] - shown["first_seen_s"]) for each in seen) <= 0.5
+    assert min(abs(each["last_seen_s"] - shown["last_seen_s"]) for each in seen) <= 1.0
+
+
+def test_the_launcher_is_not_seen_where_it_is_not(demo_scan, truth):
+    shown = [each for each in truth["appearances"] if each["class"] == "tow_launcher"]
+    for seen in found(report_of(demo_scan[1]), "tow_launcher"):
+        assert any(
+            s["first_seen_s"] - 0.5 <= seen["first_seen_s"] and seen["last_seen_s"] <= s["last_seen_s"] + 0.5
+            for s in shown
+        )
+
+
+def test_the_table_names_the_launcher_and_its_times(demo_scan):
+    assert re.search(r"02:2[78]\.\d → 02:\d\d\.\d  tow_launcher +0\.\d\d", demo_scan[0].stdout)
+    assert "report.html" in demo_scan[0].stdout
+
+
+def test_the_report_follows_the_published_schema(demo_scan, ordnance):
+    schema = json.loads(ordnance("schema").stdout)
+    jsonschema.validate(report_of(demo_scan[1]), schema)
+
+
+def test_every_cited_picture_exists(demo_scan):
+    report = report_of(demo_scan[1])
+    cited = [each["best"][kind] for each in report["appearances"] for kind in ("thumbnail", "crop")]
+    assert cited
+    for name in cited:
+        assert (demo_scan[1] / name).read_bytes().startswith(b"\xff\xd8")
+
+
+def test_coverage_promises_the_cadence(demo_scan):
+    coverage = report_of(demo_scan[1])["coverage"]
+    assert coverage["samples"] > 300
+    assert coverage["longest_gap_s"] <= 0.6
+    assert coverage["undecoded"] == []
+
+
+def test_json_goes_to_stdout_alone_and_writes_nothing(ordnance, clip, tmp_path):
+    done = ordnance("scan", clip, "--json")
+    report = json.loads(done.stdout)
+    assert report["clip"]["name"] == "bands.mp4"
+    assert report["schema_version"] == "1.0"
+    assert not (tmp_path / "ordnance-report").exists()
+
+
+def test_several_clips_give_a_line_each(ordnance, clip, tmp_path):
+    write_clip(tmp_path / "second.mp4", seconds=1.0)
+    done = ordnance("scan", clip, tmp_path / "second.mp4", "--json", "--quiet")
+    assert [json.loads(line)["clip"]["name"] for line in done.stdout.splitlines()] == ["bands.mp4", "second.mp4"]
+    assert done.stderr == ""
+
+
+def test_every_frame_is_counted(ordnance, clip):
+    report = json.loads(ordnance("scan", clip, "--plan", "every-frame", "--json").stdout)
+    assert report["coverage"]["samples"] == 20
+    assert report["coverage"]["longest_gap_s"] == 0
+
+
+def test_a_truncated_clip_is_scanned_as_far_as_it_goes_and_says_so(ordnance, tmp_path):
+    whole = write_clip(tmp_path / "whole.mp4", seconds=10.0, rate=25).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[: len(whole) * 6 // 10])
+    done = ordnance("scan", "cut.mp4", "--plan", "every-frame", "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert 0 < report["coverage"]["samples"] < 250
+    (lost,) = [r for r in report["coverage"]["undecoded"] if r["to_s"] > 9]
+    assert lost["to_s"] == pytest.approx(10.0, abs=0.1)
+    assert report["errors"][0]["code"] == "decode_errors"
+
+
+def write_audio_only(path):
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.rate = 44100
+        for _ in range(40):
+            frame.pts = None
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def write_png(path):
+    import cv2
+    import numpy as np
+
+    cv2.imwrite(str(path), np.zeros((64, 64, 3), np.uint8))
+
+
+BAD_FILES = {
+    "empty.mp4": lambda path: path.write_bytes(b""),
+    "text.mp4": lambda path: path.write_text("this is no film\n" * 50),
+    "picture.png": write_png,
+    "sound.m4a": write_audio_only,
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_file_that_is_no_video_gets_one_sentence(ordnance, tmp_path, name):
+    BAD_FILES[name](tmp_path / name)
+    done = ordnance("scan", name, "--quiet")
+    assert done.returncode == 3
+    assert name in done.stderr
+    assert TRACEBACK not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["missing.mp4"], 3, "missing.mp4"),
+        (["."], 3, "holds no clip"),
+        (["no-*.mp4"], 3, "No file matches"),
+        (["x.mp4", "--plan", "hourly"], 2, "interval, keyframes, every-frame"),
+        (["x.mp4", "--every", "0"], 2, "cadence"),
+        (["x.mp4", "--classes", "spoon"], 2, "'spoon' is not a weapon class"),
+        (["x.mp4", "--threshold", "7"], 2, "0 to 1"),
+        (["x.mp4", "--format", "pdf"], 2, "'pdf' is not an output format"),
+        (["x.mp4", "--model", "nope"], 1, "ordnance-n"),
+        (["x.mp4", "--device", "cuda:0"], 1, "ordnance[cuda]"),
+        (["x.mp4", "--nonsense"], 2, "--nonsense"),
+        ([], 2, "CLIP"),
+    ],
+)
+def test_wrong_usage_gets_one_sentence_and_its_code(ordnance, arguments, code, word):
+    done = ordnance("scan", *arguments)
+    assert done.returncode == code, done.stderr
+    assert word in done.stderr
+    assert TRACEBACK not in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_named(ordnance, clip):
+    clip.chmod(0)
+    done = ordnance("scan", clip)
+    assert done.returncode == 3
+    assert "bands.mp4" in done.stderr
+
+
+def test_a_bad_clip_does_not_end_the_batch(ordnance, clip, tmp_path):
+    (tmp_path / "aaa.mp4").write_bytes(b"not a film")
+    done = ordnance("scan", tmp_path, "--out", "out")
+    assert done.returncode == 3
+    assert "1 of 2 clips could not be scanned" in done.stderr
+    assert report_of(tmp_path / "out" / "bands")["clip"]["name"] == "bands.mp4"
+
+
+def test_several_jobs_give_the_same_reports(ordnance, clip, tmp_path):
+    write_clip(tmp_path / "second.mp4", seconds=1.0)
+    (tmp_path / "third.mp4").write_bytes(b"not a film")
+    done = ordnance("scan", tmp_path, "--out", "out", "--jobs", "2")
+    assert done.returncode == 3
+    assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"bands", "second"}
+
+
+def test_resume_skips_what_this_scan_has_done_and_only_that(ordnance, clip, tmp_path):
+    ordnance("scan", clip, "--out", "out")
+    before = (tmp_path / "out" / "bands" / "report.json").stat().st_mtime_ns
+    again = ordnance("scan", clip, "--out", "out", "--resume")
+    assert "already scanned" in again.stderr
+    assert (tmp_path / "out" / "bands" / "report.json").stat().st_mtime_ns == before
+    ordnance("scan", clip, "--out", "out", "--resume", "--every", "0.2")
+    assert report_of(tmp_path / "out" / "bands")["scan"]["plan"]["options"] == {"every_s": 0.2}
+
+
+def test_clips_of_one_name_do_not_overwrite_each_other(ordnance, tmp_path):
+    for number, folder in enumerate(("a", "b")):
+        (tmp_path / folder).mkdir()
+        write_clip(tmp_path / folder / "same.mp4", seconds=1.0 + number)
+    done = ordnance("scan", "a", "b", "--out", "out")
+    assert done.returncode == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_an_interrupt_leaves_no_half_written_report(tmp_path):
+    write_clip(tmp_path / "long.mp4", seconds=120.0, rate=10, size=(640, 480))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "service", "scan", "long.mp4", "--plan", "every-frame", "--out", "out"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(4)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    assert TRACEBACK not in stderr
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_changed_weights_are_refused(ordnance, clip, tmp_path):
+    import shutil
+
+    from detector.models import WEIGHTS_FOLDER
+
+    for name in ("manifest.json", "ordnance-n.onnx"):
+        shutil.copyfile(WEIGHTS_FOLDER / name, tmp_path / name)
+    with (tmp_path / "ordnance-n.onnx").open("ab") as weights:
+        weights.write(b"\0")
+    done = ordnance("scan", clip, "--model", tmp_path / "ordnance-n.onnx")
+    assert done.returncode == 1
+    assert "sha256" in done.stderr.lower().replace("-", "")
+    assert TRACEBACK not in done.stderr
+
+
+def test_models_and_version_and_help(ordnance):
+    assert "tow_launcher" in ordnance("models").stdout
+    assert re.fullmatch(r"ordnance \d+\.\d+\.\d+\n", ordnance("--version").stdout)
+    assert "scan" in ordnance("--help").stdout
