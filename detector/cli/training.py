@@ -65,13 +65,15 @@ def train_command(
     dataset: Dataset,
     out: Annotated[Path, typer.Option(help="Folder for checkpoints and curves.")] = Path("runs"),
     device: Annotated[str, typer.Option(help="cpu, or the number of a CUDA device.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all by default.")] = None,
     data: Data = None,
 ) -> None:
     """Train the stages of the settings; after a kill the same command goes on at the last finished epoch."""
     from detector.training.config import read_config
     from detector.training.train import train
 
-    typer.echo(f"weights: {train(read_config(config), _required(data), dataset, out, device=device)}")
+    weights = train(read_config(config), _required(data), dataset, out, device=device, threads=threads)
+    typer.echo(f"weights: {weights}")
 
 
 def evaluate_command(

@@ -34,11 +34,20 @@ def load_ultralytics(settings_folder: Path) -> Any:
     return ultralytics
 
 
-def train(config: TrainingConfig, data: Path, dataset: Path, out: Path, *, device: str = "cpu") -> Path:
+def train(
+    config: TrainingConfig,
+    data: Path,
+    dataset: Path,
+    out: Path,
+    *,
+    device: str = "cpu",
+    threads: int | None = None,
+) -> Path:
     """Run every stage of `config` that is not finished yet; returns the final weights, `out`/NAME.pt.
 
     `data` is the folder that holds the starting weights, `dataset` a set built by `build_dataset`. Each stage
-    leaves `out`/STAGE with a checkpoint of every epoch and a file `done` when it is complete.
+    leaves `out`/STAGE with a checkpoint of every epoch and a file `done` when it is complete. `threads` is how
+    many processors torch may use, all of them unless given; ultralytics would leave one idle.
     """
     ultralytics = load_ultralytics(out / "settings")
     pictures, dataset_sha256 = read_dataset(dataset)
@@ -50,10 +59,10 @@ def train(config: TrainingConfig, data: Path, dataset: Path, out: Path, *, devic
         last = folder / "weights" / "last.pt"
         if not (folder / "done").exists():
             if last.exists():
-                ultralytics.YOLO(last).train(resume=True, device=device)
+                _network(ultralytics, last, threads).train(resume=True, device=device)
             else:
                 description = _write_description(config, stage, pictures, dataset, out)
-                ultralytics.YOLO(weights).train(
+                _network(ultralytics, weights, threads).train(
                     data=str(description),
                     epochs=stage.epochs,
                     imgsz=stage.input_size,
@@ -72,6 +81,14 @@ def train(config: TrainingConfig, data: Path, dataset: Path, out: Path, *, devic
     final = out / f"{config.name}.pt"
     shutil.copyfile(weights, final)
     return final
+
+
+def _network(ultralytics: Any, weights: Path, threads: int | None) -> Any:
+    import torch
+
+    network = ultralytics.YOLO(weights)
+    network.add_callback("on_train_start", lambda trainer: torch.set_num_threads(threads or os.cpu_count() or 1))
+    return network
 
 
 def repeat_factors(pictures: Sequence[Picture], threshold: float, limit: int) -> list[int]:
