@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -202,7 +202,8 @@ class Scanner:
             appearances.extend(linker.add(sample.pts_seconds, sample.detections, new_shot=new_shot))
             before = sample.look
         appearances.extend(linker.finish())
-        return sorted(appearances, key=lambda each: (each.first_seen_seconds, each.id))
+        appearances.sort(key=lambda each: (each.first_seen_seconds, each.id))
+        return [replace(each, id=f"a{number:04d}") for number, each in enumerate(appearances, start=1)]
 
     def _scan_info(self, plan: Plan, started_at: datetime, elapsed_seconds: float) -> ScanInfo:
         cadence = plan.cadence_seconds

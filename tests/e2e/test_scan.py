@@ -259,3 +259,23 @@ def test_models_and_version_and_help(ordnance):
     assert "tow_launcher" in ordnance("models").stdout
     assert re.fullmatch(r"ordnance \d+\.\d+\.\d+\n", ordnance("--version").stdout)
     assert "scan" in ordnance("--help").stdout
+
+
+NETWORK_GUARD = """
+import sys
+
+def refuse(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+        raise SystemExit(f"a connection was tried: {event} {arguments[-1]}")
+
+sys.addaudithook(refuse)
+"""
+
+
+def test_a_scan_opens_no_connection(ordnance, clip, tmp_path):
+    (tmp_path / "guard").mkdir()
+    (tmp_path / "guard" / "sitecustomize.py").write_text(NETWORK_GUARD)
+    guarded = {"PYTHONPATH": str(tmp_path / "guard")}
+    done = ordnance("scan", clip, "--json", **guarded)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["coverage"]["samples"] > 0
