@@ -30,6 +30,9 @@ class Stage(_Strict):
         "sqrt(t / f) times (LVIS, Gupta et al. 2019, section 4); 0 switches it off",
     )
     repeat_limit: int = Field(default=6, ge=1)
+    keep_empty: float = Field(
+        default=1.0, ge=0, le=1, description="share of the photographs without a box that the stage learns from"
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="further arguments of the ultralytics trainer")
 
 
