@@ -1,0 +1,202 @@
+"""Triangle meshes and the few primitives that everything in a scene is built from. Metres; X forward, Y left, Z up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+CREASE_COSINE = float(np.cos(np.radians(42)))
+
+
+@dataclass(frozen=True, slots=True)
+class Mesh:
+    """Vertices (n, 3) in metres and triangles (m, 3), counter-clockwise seen from outside."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+
+    def transformed(self, matrix: np.ndarray) -> Mesh:
+        moved = self.vertices @ matrix[:3, :3].T + matrix[:3, 3]
+        faces = self.faces[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else self.faces
+        return Mesh(moved, faces)
+
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.vertices.min(axis=0), self.vertices.max(axis=0)
+
+    def __repr__(self) -> str:
+        return f"Mesh({len(self.vertices)} vertices, {len(self.faces)} faces)"
+
+
+def merge(meshes: Iterable[Mesh]) -> Mesh:
+    parts = list(meshes)
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    return Mesh(
+        np.concatenate([part.vertices for part in parts]),
+        np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)]),
+    )
+
+
+def translation(x: float, y: float, z: float) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = x, y, z
+    return matrix
+
+
+def scaling(x: float, y: float, z: float) -> np.ndarray:
+    return np.diag([x, y, z, 1.0])
+
+
+def rotation(axis: str, degrees: float) -> np.ndarray:
+    """Right-handed rotation about `x`, `y` or `z`. A positive `y` rotation lowers the nose."""
+    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    matrix = np.eye(4)
+    matrix[first, first] = matrix[second, second] = cosine
+    matrix[first, second], matrix[second, first] = -sine, sine
+    return matrix
+
+
+def box(size: Sequence[float], centre: Sequence[float] = (0, 0, 0), bevel: float = 0.0) -> Mesh:
+    """A box; `bevel` cuts its edges and corners, which then catch the light as real sheet metal does."""
+    half = np.asarray(size, dtype=float) / 2
+    if bevel <= 0:
+        signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+        quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
+        faces = np.array([triangle for a, b, c, d in quads for triangle in ((a, b, c), (a, c, d))])
+        return Mesh(signs * half + np.asarray(centre), faces)
+    cut = min(bevel, 0.45 * half.min())
+    points = np.array(
+        [
+            [
+                sx * (half[0] - (axis != 0) * cut),
+                sy * (half[1] - (axis != 1) * cut),
+                sz * (half[2] - (axis != 2) * cut),
+            ]
+            for axis in range(3)
+            for sx in (-1, 1)
+            for sy in (-1, 1)
+            for sz in (-1, 1)
+        ]
+    )
+    return convex_hull(points).transformed(translation(*centre))
+
+
+def convex_hull(points: np.ndarray) -> Mesh:
+    """The hull of a handful of points: every triple that all others lie behind spans a face."""
+    centre = points.mean(axis=0)
+    faces: list[tuple[int, int, int]] = []
+    seen: set[frozenset[int]] = set()
+    count = len(points)
+    for i in range(count):
+        for j in range(i + 1, count):
+            for k in range(j + 1, count):
+                normal = np.cross(points[j] - points[i], points[k] - points[i])
+                length = np.linalg.norm(normal)
+                if length < 1e-12:
+                    continue
+                normal /= length
+                if normal @ (points[i] - centre) < 0:
+                    normal = -normal
+                heights = (points - points[i]) @ normal
+                if heights.max() > 1e-9:
+                    continue
+                rim = np.flatnonzero(heights > -1e-9)
+                key = frozenset(rim.tolist())
+                if key in seen:
+                    continue
+                seen.add(key)
+                faces.extend(_fan(points, rim, normal))
+    return Mesh(points, np.array(faces))
+
+
+def _fan(points: np.ndarray, rim: np.ndarray, normal: np.ndarray) -> list[tuple[int, int, int]]:
+    middle = points[rim].mean(axis=0)
+    first = points[rim[0]] - middle
+    second = np.cross(normal, first)
+    angles = np.arctan2((points[rim] - middle) @ second, (points[rim] - middle) @ first)
+    order = rim[np.argsort(angles)]
+    return [(int(order[0]), int(order[n]), int(order[n + 1])) for n in range(1, len(order) - 1)]
+
+
+def lathe(profile: Sequence[tuple[float, float]], segments: int = 20) -> Mesh:
+    """A surface of revolution about X from (x, radius) pairs in rising x; the ends are closed."""
+    stations = np.asarray(profile, dtype=float)
+    angles = np.linspace(0, 2 * np.pi, segments, endpoint=False)
+    rings = np.stack(
+        [np.stack([np.full(segments, x), r * np.cos(angles), r * np.sin(angles)], axis=1) for x, r in stations]
+    ).reshape(-1, 3)
+    count = len(stations)
+    here = np.arange(segments)
+    after = (here + 1) % segments
+    faces = []
+    for n in range(count - 1):
+        a, b, c, d = (
+            n * segments + here,
+            n * segments + after,
+            (n + 1) * segments + here,
+            (n + 1) * segments + after,
+        )
+        faces += [np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)]
+    back, front = len(rings), len(rings) + 1
+    faces.append(np.stack([np.full(segments, back), here, after], axis=1))
+    last = (count - 1) * segments
+    faces.append(np.stack([np.full(segments, front), last + after, last + here], axis=1))
+    caps = np.array([[stations[0, 0], 0, 0], [stations[-1, 0], 0, 0]])
+    return Mesh(np.concatenate([rings, caps]), np.concatenate(faces))
+
+
+def aim(start: Sequence[float], end: Sequence[float]) -> np.ndarray:
+    """A transform that carries the X axis from the origin onto the line from `start` towards `end`."""
+    direction = np.asarray(end, dtype=float) - np.asarray(start, dtype=float)
+    direction /= np.linalg.norm(direction)
+    helper = np.array([0.0, 0.0, 1.0]) if abs(direction[2]) < 0.95 else np.array([0.0, 1.0, 0.0])
+    left = np.cross(helper, direction)
+    left /= np.linalg.norm(left)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.stack([direction, left, np.cross(direction, left)], axis=1)
+    matrix[:3, 3] = start
+    return matrix
+
+
+def rod(
+    start: Sequence[float],
+    end: Sequence[float],
+    radius: float,
+    end_radius: float | None = None,
+    segments: int = 10,
+) -> Mesh:
+    length = float(np.linalg.norm(np.asarray(end, dtype=float) - np.asarray(start, dtype=float)))
+    tip = radius if end_radius is None else end_radius
+    return lathe([(0, radius), (length, tip)], segments).transformed(aim(start, end))
+
+
+def ellipsoid(radii: Sequence[float], centre: Sequence[float] = (0, 0, 0), segments: int = 14) -> Mesh:
+    angles = np.linspace(-np.pi / 2 + 0.08, np.pi / 2 - 0.08, segments // 2 + 1)
+    ball = lathe([(float(np.sin(a)), float(np.cos(a))) for a in angles], segments)
+    return ball.transformed(translation(*centre) @ scaling(*radii))
+
+
+def corner_normals(mesh: Mesh) -> np.ndarray:
+    """One normal per triangle corner (3m, 3): smooth across soft edges, sharp where faces meet at over 42 degrees."""
+    corners = mesh.vertices[mesh.faces]
+    area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    lengths = np.linalg.norm(area_normals, axis=1, keepdims=True)
+    unit = area_normals / np.maximum(lengths, 1e-12)
+    _, place = np.unique(np.round(mesh.vertices / 1e-4).astype(np.int64), axis=0, return_inverse=True)
+    group = place.reshape(-1)[mesh.faces].reshape(-1)
+    face_of = np.repeat(np.arange(len(mesh.faces)), 3)
+    order = np.argsort(group, kind="stable")
+    counts = np.bincount(group)
+    starts = np.cumsum(counts) - counts
+    size = counts[group]
+    rows = np.repeat(np.arange(len(group)), size)
+    offsets = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
+    neighbours = face_of[order[starts[group[rows]] + offsets]]
+    soft = np.einsum("ij,ij->i", unit[face_of[rows]], unit[neighbours]) > CREASE_COSINE
+    normals = np.zeros((len(group), 3))
+    for axis in range(3):
+        normals[:, axis] = np.bincount(rows[soft], weights=area_normals[neighbours[soft], axis], minlength=len(group))
+    lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.where(lengths > 1e-12, normals / np.maximum(lengths, 1e-12), unit[face_of])

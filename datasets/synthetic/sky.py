@@ -1,0 +1,68 @@
+"""The sky as a function of direction: drawn behind the scene, and blurred as its ambient light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from datasets.synthetic.materials import Colour, noise
+
+
+@dataclass(frozen=True, slots=True)
+class Sky:
+    """Radiances in linear RGB. `cover` (0..1) is the share of cloud."""
+
+    zenith: Colour
+    horizon: Colour
+    ground: Colour
+    cover: float
+    cloud: Colour
+    seed: int
+
+    def radiance(self, directions: np.ndarray) -> np.ndarray:
+        """Colour seen in each unit direction (..., 3)."""
+        up = np.clip(directions[..., 2], 0, 1)
+        share = (1 - (1 - up) ** 3.0)[..., None]
+        colour = np.asarray(self.horizon) * (1 - share) + np.asarray(self.zenith) * share
+        clouds = noise(np.random.default_rng(self.seed), 512, 3, 6)
+        reach = np.maximum(up, 0.03) + 0.12
+        u = (directions[..., 0] / reach * 60 + 256).astype(np.float32) % 512
+        v = (directions[..., 1] / reach * 60 + 256).astype(np.float32) % 512
+        density = cv2.remap(clouds, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        opacity = (np.clip((density - (1 - self.cover)) * 3, 0, 1) * np.clip(up * 9, 0, 1))[..., None]
+        shade = (0.75 + 0.35 * density)[..., None]
+        colour = colour * (1 - opacity) + np.asarray(self.cloud) * shade * opacity
+        below = np.clip(-directions[..., 2] * 12, 0, 1)[..., None]
+        return colour * (1 - below) + np.asarray(self.ground) * below
+
+    def dome(self, height: int = 16) -> np.ndarray:
+        """Equirectangular image of the whole sphere (top row is up), smooth enough to sample as a light."""
+        polar = (np.arange(height) + 0.5) / height * np.pi
+        around = (np.arange(2 * height) + 0.5) / (2 * height) * 2 * np.pi
+        theta, phi = np.meshgrid(polar, around, indexing="ij")
+        directions = np.stack([np.sin(theta) * np.cos(phi), np.sin(theta) * np.sin(phi), np.cos(theta)], -1)
+        return cv2.GaussianBlur(self.radiance(directions).astype(np.float32), (0, 0), 1.0)
+
+
+def random_sky(rng: np.random.Generator, ground: Colour) -> Sky:
+    kind = rng.random()
+    if kind < 0.5:
+        zenith, horizon, cover = (0.16, 0.32, 0.72), (0.62, 0.72, 0.85), rng.uniform(0, 0.45)
+    elif kind < 0.75:
+        zenith, horizon, cover = (0.5, 0.53, 0.58), (0.66, 0.67, 0.68), rng.uniform(0.5, 1.0)
+    elif kind < 0.92:
+        zenith, horizon, cover = (0.42, 0.45, 0.5), (0.72, 0.66, 0.54), rng.uniform(0, 0.4)
+    else:
+        zenith, horizon, cover = (0.2, 0.26, 0.46), (0.9, 0.6, 0.36), rng.uniform(0.1, 0.6)
+    gain = rng.uniform(0.75, 1.25)
+    tint = rng.uniform(0.92, 1.08, 3)
+    return Sky(
+        tuple(np.asarray(zenith) * gain * tint),
+        tuple(np.asarray(horizon) * gain * tint),
+        tuple(np.asarray(ground) * 0.8),
+        float(cover),
+        tuple(np.asarray((0.9, 0.9, 0.92)) * gain * rng.uniform(0.6, 1.05)),
+        int(rng.integers(1 << 30)),
+    )
