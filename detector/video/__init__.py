@@ -1,0 +1,20 @@
+"""Video in: what a clip is, and its frames with the time at which each is shown."""
+
+from __future__ import annotations
+
+from detector.video.decode import Video, open_video
+from detector.video.display import Orientation
+from detector.video.hashing import sha256_file
+from detector.video.probe import OtherStream, Probe, probe
+from detector.video.problems import DecodeProblem
+
+__all__ = [
+    "DecodeProblem",
+    "Orientation",
+    "OtherStream",
+    "Probe",
+    "Video",
+    "open_video",
+    "probe",
+    "sha256_file",
+]

@@ -1,0 +1,300 @@
+"""What a clip is and when its pictures are shown, learnt from its packets without decoding them."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from detector.errors import NoDecodableFrame, TooLarge
+from detector.video.display import Orientation, pixel_aspect, square_width
+from detector.video.limits import (
+    MAX_CONSECUTIVE_DEMUX_FAILURES,
+    MAX_FIRST_PICTURE_PACKETS,
+    MAX_PICTURE_PIXELS,
+)
+from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
+from detector.video.reasons import libav_reasons
+from detector.video.timeline import MICROSECOND, PacketClock, Timeline
+
+_DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
+"""Containers that are searched by decoding time; the others keep an index of presentation times."""
+
+_HEADER_DURATION_FORMATS = frozenset(("matroska,webm", "avi", "flv", "asf"))
+"""Containers whose header states the duration of the whole file; elsewhere FFmpeg estimates it."""
+
+_CUT_OFF_SECONDS = 0.5
+_NOT_MOVING_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
+
+
+@dataclass(frozen=True, slots=True)
+class OtherStream:
+    """A stream that is not scanned: its kind (audio, video, subtitle, data, attachment) and codec, or ""."""
+
+    kind: str
+    codec: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """Facts about a clip. Times are seconds on the clip's timeline (see `Timeline`).
+
+    `pts_seconds` (float64, ascending) and `is_keyframe` (bool) have one entry for every video packet that an
+    edit list does not discard; `keyframe_seek_ticks` (int64) has one for every True of `is_keyframe`: where
+    to seek, in the stream's `time_base`. A keyframe is what the container calls one.
+
+    `duration_seconds` is the end of the last picture: in MP4/MOV that is not cut off the end of the track's edit
+    list, elsewhere the time of the last packet plus its length (the median distance of the packets where the
+    packet has none). It is 0.0 without packets, as is `first_pts_seconds`. `promised_end_seconds` is the end that the
+    header promises, if the file was cut off before it, else None.
+
+    `width` and `height` are what a viewer sees: square pixels, after rotation. `coded_width` and
+    `coded_height` are the picture's as it lies in the file. `rotation_degrees` is the clockwise turn (0, 90,
+    180, 270) that follows the left-right mirroring if `mirrored`.
+    """
+
+    path: Path
+    bytes: int
+    container: str
+    codec: str
+    stream_index: int
+    time_base: Fraction
+    timeline_origin_seconds: float
+    frame_rate_from_header: Fraction
+    width: int
+    height: int
+    coded_width: int
+    coded_height: int
+    orientation: Orientation
+    pixel_aspect: Fraction
+    first_pts_seconds: float
+    duration_seconds: float
+    promised_end_seconds: float | None
+    other_streams: tuple[OtherStream, ...]
+    pts_seconds: NDArray[np.float64] = field(repr=False)
+    is_keyframe: NDArray[np.bool_] = field(repr=False)
+    keyframe_seek_ticks: NDArray[np.int64] = field(repr=False)
+
+    @property
+    def rotation_degrees(self) -> int:
+        return self.orientation.rotation_degrees
+
+    @property
+    def mirrored(self) -> bool:
+        return self.orientation.mirrored
+
+    @property
+    def keyframe_seconds(self) -> NDArray[np.float64]:
+        """The times of the keyframes, float64, ascending."""
+        return self.pts_seconds[self.is_keyframe]
+
+
+def probe(path: str | Path) -> Probe:
+    """Read every packet of a clip and decode one picture (for its orientation and size).
+
+    Raises ClipNotFound, ClipUnreadable, NotAVideo, NoVideoStream, TooLarge (a picture above
+    MAX_PICTURE_PIXELS), or NoDecodableFrame (no decoder, or no packet that tells the picture's size). A clip
+    that passes may still turn out to have no decodable frame when it is read.
+    """
+    path = Path(path)
+    with open_container(path) as container:
+        stream = moving_pictures(path.name, container)
+        timeline = Timeline(container, stream)
+        scan = _PacketScan(timeline, stream)
+        scan.run(container)
+        coded_width, coded_height = _coded_size(path.name, stream, scan.first_picture)
+        aspect = pixel_aspect(stream.sample_aspect_ratio)
+        square = square_width(coded_width, aspect)
+        if max(coded_width, square) * coded_height > MAX_PICTURE_PIXELS:
+            raise TooLarge(
+                f"{path.name}: its pictures of {coded_width}x{coded_height} pixels are larger than the limit of "
+                f"{MAX_PICTURE_PIXELS / 1e6:.0f} megapixels; scale the video down first."
+            )
+        orientation = Orientation.of_frame(scan.first_picture) if scan.first_picture else Orientation()
+        width, height = orientation.size(square, coded_height)
+        pts_seconds, is_keyframe, keyframe_seek_ticks = scan.in_presentation_order()
+        duration = scan.end_seconds(container)
+        return Probe(
+            path=path,
+            bytes=path.stat().st_size,
+            container=container.format.name,
+            codec=stream.codec_context.codec.canonical_name,
+            stream_index=stream.index,
+            time_base=timeline.time_base,
+            timeline_origin_seconds=float(timeline.origin),
+            frame_rate_from_header=1 / timeline.step,
+            width=width,
+            height=height,
+            coded_width=coded_width,
+            coded_height=coded_height,
+            orientation=orientation,
+            pixel_aspect=aspect,
+            first_pts_seconds=float(pts_seconds[0]) if len(pts_seconds) else 0.0,
+            duration_seconds=duration,
+            promised_end_seconds=scan.promised_end_seconds(container),
+            other_streams=tuple(
+                OtherStream(other.type, _codec_name(other))
+                for other in container.streams
+                if other.index != stream.index
+            ),
+            pts_seconds=pts_seconds,
+            is_keyframe=is_keyframe,
+            keyframe_seek_ticks=keyframe_seek_ticks,
+        )
+
+
+def moving_pictures(name: str, container: InputContainer) -> VideoStream:
+    """The stream to scan: not a cover picture; by default flag, then picture size, then order in the file.
+
+    Raises NoVideoStream, or NoDecodableFrame if FFmpeg has no decoder for any of them.
+    """
+    moving = [stream for stream in container.streams.video if not stream.disposition & _NOT_MOVING_PICTURES]
+    if not moving:
+        raise no_video_stream(name, container)
+    decodable = [stream for stream in moving if stream.codec_context is not None]
+    if not decodable:
+        raise NoDecodableFrame(
+            f"{name}: there is no decoder for this file's video codec; convert it to H.264 in MP4 first."
+        )
+
+    def rank(stream: VideoStream) -> tuple[bool, int, int]:
+        codec = stream.codec_context
+        return (bool(stream.disposition & Disposition.default), codec.width * codec.height, -stream.index)
+
+    return max(decodable, key=rank)
+
+
+class _PacketScan:
+    """One pass over all packets: their times, and the first picture that can be decoded."""
+
+    def __init__(self, timeline: Timeline, stream: VideoStream) -> None:
+        self._timeline = timeline
+        self._stream = stream
+        self._clock = PacketClock(timeline)
+        self._by_dts = stream.container.format.name in _DTS_SEEK_FORMATS
+        self._seconds = array("d")
+        self._keyframes = bytearray()
+        self._seek_ticks = array("q")
+        self._last: tuple[float, float] = (0.0, 0.0)
+        self._seen_end_seconds = 0.0
+        self._other_end_seconds = 0.0
+        self._decoded_packets = 0
+        self.first_picture: av.VideoFrame | None = None
+
+    def run(self, container: InputContainer) -> None:
+        failures = 0
+        packets = container.demux()
+        while failures < MAX_CONSECUTIVE_DEMUX_FAILURES:
+            with libav_reasons():
+                try:
+                    packet = next(packets, None)
+                    failures = 0
+                except (av.FFmpegError, ValueError):
+                    failures += 1
+                    packets = container.demux()
+                    continue
+            if packet is None:
+                return
+            if packet.stream_index == self._stream.index:
+                self._look_for_picture(packet)
+                self._note(packet)
+            elif packet.stream.type == "audio" and packet.pts is not None and packet.time_base:
+                end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._timeline.origin
+                self._other_end_seconds = max(self._other_end_seconds, float(end))
+
+    def _note(self, packet: Packet[Stream]) -> None:
+        if packet.size == 0:
+            return
+        seconds = self._clock.seconds(packet.pts, packet.dts)
+        length = max(0.0, float((packet.duration or 0) * self._timeline.time_base))
+        self._seen_end_seconds = max(self._seen_end_seconds, seconds + length)
+        if packet.is_discard:
+            return
+        self._seconds.append(seconds)
+        self._keyframes.append(packet.is_keyframe)
+        if packet.is_keyframe:
+            ticks = packet.dts if self._by_dts or packet.pts is None else packet.pts
+            self._seek_ticks.append(ticks or 0)
+        if seconds >= self._last[0]:
+            self._last = (seconds, length)
+
+    def _look_for_picture(self, packet: Packet[Stream]) -> None:
+        if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:
+            return
+        self._decoded_packets += 1
+        with libav_reasons():
+            try:
+                pictures = self._stream.codec_context.decode(packet if packet.size else None)
+            except (av.FFmpegError, ValueError):
+                return
+        self.first_picture = next(iter(pictures), None)
+
+    def in_presentation_order(self) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
+        seconds = np.frombuffer(self._seconds, dtype=np.float64) if self._seconds else np.empty(0)
+        keyframes = np.frombuffer(bytes(self._keyframes), dtype=np.bool_)
+        order = np.argsort(seconds, kind="stable")
+        ticks = np.zeros(len(seconds), dtype=np.int64)
+        ticks[keyframes] = np.array(self._seek_ticks, dtype=np.int64)
+        return seconds[order], keyframes[order], ticks[order][keyframes[order]]
+
+    def end_seconds(self, container: InputContainer) -> float:
+        if not self._seconds:
+            return 0.0
+        last, length = self._last
+        if length <= 0:
+            distances = np.diff(np.sort(np.array(self._seconds)))
+            length = float(np.median(distances)) if len(distances) else 0.0
+        header = self._track_end_seconds(container)
+        if header is not None and header > last and not self._ends_before(header):
+            return header
+        return last + (length or float(self._timeline.step))
+
+    def promised_end_seconds(self, container: InputContainer) -> float | None:
+        """The end that the header promises, if the packets end clearly before it."""
+        header = self._track_end_seconds(container)
+        if header is not None:
+            return header if self._ends_before(header) else None
+        if not container.duration or container.format.name not in _HEADER_DURATION_FORMATS:
+            return None
+        start = float((container.start_time or 0) * MICROSECOND - self._timeline.origin)
+        header = start + float(container.duration * MICROSECOND)
+        seen = max(self._seen_end_seconds, self._other_end_seconds)
+        return header if seen < header - _CUT_OFF_SECONDS else None
+
+    def _ends_before(self, track_end_seconds: float) -> bool:
+        # Packets that an edit list discards count here: they are in the file, so it was not cut before them.
+        slack = max(_CUT_OFF_SECONDS / 5, 2 * float(self._timeline.step))
+        return self._seen_end_seconds < track_end_seconds - slack
+
+    def _track_end_seconds(self, container: InputContainer) -> float | None:
+        """The end of the video track in MP4/MOV, the only container here that states it for each track."""
+        stream = self._stream
+        if not container.format.name.startswith("mov") or not stream.duration:
+            return None
+        return self._timeline.seconds((stream.start_time or 0) + stream.duration)
+
+
+def _coded_size(name: str, stream: VideoStream, picture: av.VideoFrame | None) -> tuple[int, int]:
+    # What the first picture really measures counts, not what the header claims; a header may say 65535x65535.
+    width, height = (picture.width, picture.height) if picture else (0, 0)
+    if not picture:
+        width, height = stream.codec_context.width, stream.codec_context.height
+    if width <= 0 or height <= 0:
+        raise NoDecodableFrame(
+            f"{name}: not one picture of this video could be decoded, not even its size is known; {ASK_FOR_COPY}."
+        )
+    return width, height
+
+
+def _codec_name(stream: Stream) -> str:
+    context = stream.codec_context
+    return context.codec.canonical_name if context is not None else ""

@@ -1,0 +1,240 @@
+"""One pass over a clip's packets that yields pictures with their times and notes what went wrong."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av import VideoFrame
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from detector.video.limits import (
+    MAX_CONSECUTIVE_DEMUX_FAILURES,
+    MAX_CONSECUTIVE_FAILURES,
+    MAX_PICTURE_PIXELS,
+    MISSING_GAP_SECONDS,
+)
+from detector.video.opening import open_container
+from detector.video.probe import Probe
+from detector.video.problems import DecodeProblem, ProblemLog
+from detector.video.reasons import libav_reasons, reason_of
+from detector.video.timeline import FrameClock, PacketClock, Timeline
+
+SAME_TIME_SECONDS = 1e-6
+_MAX_FLUSH_FAILURES = 32
+_WENT_BACK_SECONDS = 1.0
+
+
+class Picture(NamedTuple):
+    """A decoded picture that is not converted yet."""
+
+    frame: VideoFrame
+    seconds: float
+    is_keyframe: bool
+
+
+class Reader:
+    """Reads a clip's video packets in order through one decoder. Not for several threads at once.
+
+    `decode_errors` counts packets that could not be decoded, `frames_decoded` the pictures that came out.
+    `last_read` is what `read` returned last, None at the beginning and after a seek.
+    """
+
+    def __init__(self, probe: Probe, problems: ProblemLog, *, threads: int, keyframes_only: bool = False) -> None:
+        self._probe = probe
+        self._problems = problems
+        self.keyframes_only = keyframes_only
+        self.decode_errors = 0
+        self.frames_decoded = 0
+        self.last_reason = "the file holds no video packets"
+        self.last_read: Picture | None
+        self._container = open_container(probe.path)
+        stream = self._container.streams[probe.stream_index]
+        if not isinstance(stream, VideoStream):
+            self._container.close()
+            raise RuntimeError(f"{probe.path.name} changed while it was read")
+        self._stream = stream
+        self._codec = stream.codec_context
+        self._codec.thread_count = threads
+        self._codec.options = {**self._codec.options, "max_pixels": str(MAX_PICTURE_PIXELS)}
+        if keyframes_only:
+            self._codec.skip_frame = "NONKEY"
+        self._timeline = Timeline(self._container, stream)
+        self._frame_clock = FrameClock(self._timeline)
+        self._begin_at(0, -math.inf)
+
+    def close(self) -> None:
+        self._pending.clear()
+        self.last_read = None
+        self._container.close()
+
+    @property
+    def next_packet(self) -> int:
+        """How many entries of `probe.pts_seconds` lie before the read position in presentation order."""
+        return self._expected
+
+    @property
+    def reorders_times(self) -> bool:
+        """Whether times depend on all packets before (AVI with B-frames), so that seeking would shift them."""
+        return self._timeline.decode_order and bool(self._codec.has_b_frames)
+
+    def read(self) -> Picture | None:
+        """The next picture in presentation order, or None at the end of the clip."""
+        while not self._pending:
+            if self._ended:
+                return None
+            self._feed_one_packet()
+        self.last_read = self._pending.popleft()
+        return self.last_read
+
+    def seek(self, keyframe: int) -> bool:
+        """Go to the given keyframe (its number in `probe.keyframe_seconds`); the next `read` returns it.
+
+        False if the container does not lead there, or if what lies there is no keyframe after all; then the
+        position is undefined and the reader is of no more use.
+        """
+        wanted_seconds = float(self._probe.keyframe_seconds[keyframe])
+        with libav_reasons():
+            try:
+                self._container.seek(int(self._probe.keyframe_seek_ticks[keyframe]), stream=self._stream)
+            except (av.FFmpegError, ValueError):
+                return False
+        packet_number = int(np.flatnonzero(self._probe.is_keyframe)[keyframe])
+        self._begin_at(packet_number, wanted_seconds)
+        while (picture := self.read()) is not None:
+            if picture.seconds >= wanted_seconds - SAME_TIME_SECONDS:
+                self._pending.appendleft(picture)
+                self.last_read = None
+                return picture.is_keyframe and picture.seconds <= wanted_seconds + SAME_TIME_SECONDS
+        return False
+
+    def _begin_at(self, packet_number: int, trusted_from_seconds: float) -> None:
+        self._packets = self._container.demux(self._stream)
+        self._packet_clock = PacketClock(self._timeline)
+        self.last_read = None
+        self._frame_clock.reset()
+        self._pending: deque[Picture] = deque()
+        self._ended = False
+        self._failures = 0
+        self._demux_failures = 0
+        self._expected = packet_number
+        # After a seek, pictures before the keyframe may lack what they refer to: that is no damage.
+        self._trusted_from = trusted_from_seconds
+
+    def _feed_one_packet(self) -> None:
+        packet = self._next_packet()
+        if packet is None:
+            self._flush()
+            self._end()
+            return
+        if packet.size == 0:
+            # An empty packet (a dropped frame in AVI) would tell the decoder that the stream has ended.
+            return
+        seconds = self._packet_clock.seconds(packet.pts, packet.dts)
+        self._frame_clock.feed(None if packet.is_discard else packet.pts)
+        with libav_reasons():
+            try:
+                frames = self._codec.decode(packet)
+            except (av.FFmpegError, ValueError) as error:
+                self._note_failure(seconds, reason_of(error))
+                return
+        if frames:
+            self._failures = 0
+        for frame in frames:
+            self._accept(frame)
+
+    def _next_packet(self) -> Packet[VideoStream] | None:
+        while True:
+            with libav_reasons():
+                try:
+                    packet = next(self._packets, None)
+                except (av.FFmpegError, ValueError) as error:
+                    self._demux_failures += 1
+                    self._note_failure(self._position_seconds(), reason_of(error))
+                    if self._ended or self._demux_failures >= MAX_CONSECUTIVE_DEMUX_FAILURES:
+                        return None
+                    self._packets = self._container.demux(self._stream)
+                    continue
+            self._demux_failures = 0
+            is_flush = packet is not None and packet.size == 0 and packet.pts is None and packet.dts is None
+            return None if is_flush else packet
+
+    def _flush(self) -> None:
+        """Take out what the decoder holds back for reordering, also past a picture that fails."""
+        for _ in range(_MAX_FLUSH_FAILURES):
+            with libav_reasons():
+                try:
+                    frames = self._codec.decode(None)
+                except EOFError:
+                    return
+                except (av.FFmpegError, ValueError) as error:
+                    self._note_failure(self._position_seconds(), reason_of(error))
+                    continue
+            for frame in frames:
+                self._accept(frame)
+            return
+
+    def _end(self) -> None:
+        self._ended = True
+        end = self._probe.duration_seconds
+        if not self.keyframes_only:
+            self._note_gap(len(self._probe.pts_seconds), end)
+            if self._frame_clock.last_seconds > -math.inf:
+                end = min(end, self._frame_clock.last_seconds + float(self._timeline.step))
+        if self._probe.promised_end_seconds is not None:
+            self._problems.add(cut_off(end, self._probe.promised_end_seconds))
+
+    def _accept(self, frame: VideoFrame) -> None:
+        is_keyframe = bool(frame.key_frame)
+        seconds = self._frame_clock.seconds(frame.pts, is_keyframe)
+        self.frames_decoded += 1
+        trusted = seconds >= self._trusted_from - SAME_TIME_SECONDS
+        step = float(self._timeline.step)
+        if trusted and not self.keyframes_only:
+            first_after = int(np.searchsorted(self._probe.pts_seconds, seconds - SAME_TIME_SECONDS, side="left"))
+            self._note_gap(first_after, seconds)
+            after = int(np.searchsorted(self._probe.pts_seconds, seconds + SAME_TIME_SECONDS, side="right"))
+            self._expected = max(self._expected, after)
+        if trusted and frame.is_corrupt:
+            reason = "damaged pictures, shown as far as the decoder could repair them"
+            self._problems.add(DecodeProblem(seconds, seconds + step, reason, decoded=True))
+        if self._frame_clock.went_back_seconds > _WENT_BACK_SECONDS:
+            back = self._frame_clock.went_back_seconds
+            reason = f"the file's times go back by {back:.1f} s; the pictures carry the time before the jump"
+            self._problems.add(DecodeProblem(seconds, seconds + step, reason, decoded=True))
+        self._pending.append(Picture(frame, seconds, is_keyframe))
+
+    def _note_gap(self, first_after: int, until_seconds: float) -> None:
+        missing = first_after - self._expected
+        if missing <= 2:
+            return
+        from_seconds = float(self._probe.pts_seconds[self._expected])
+        if until_seconds - from_seconds > MISSING_GAP_SECONDS:
+            reason = f"{missing} pictures could not be decoded"
+            self._problems.add(DecodeProblem(from_seconds, until_seconds, reason))
+
+    def _note_failure(self, seconds: float, reason: str) -> None:
+        self.last_reason = reason
+        if seconds < self._trusted_from - SAME_TIME_SECONDS:
+            return
+        self.decode_errors += 1
+        self._failures += 1
+        until = seconds + float(self._timeline.step)
+        if self._failures >= MAX_CONSECUTIVE_FAILURES:
+            self._ended = True
+            until = max(until, self._probe.duration_seconds)
+            reason = f"given up after {self._failures} packets in a row that could not be decoded ({reason})"
+        self._problems.add(DecodeProblem(seconds, until, reason))
+
+    def _position_seconds(self) -> float:
+        pts = self._probe.pts_seconds
+        return float(pts[min(self._expected, len(pts) - 1)]) if len(pts) else 0.0
+
+
+def cut_off(from_seconds: float, promised_end_seconds: float) -> DecodeProblem:
+    """The problem of a file that ends before its header says."""
+    return DecodeProblem(from_seconds, promised_end_seconds, "the file is cut off here")

@@ -1,0 +1,41 @@
+"""FFmpeg's own words for a failure, without FFmpeg writing to the process's stderr."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import av
+
+# Decoder threads of FFmpeg log outside the capture below; without a handler Python would print that to stderr.
+logging.getLogger("libav").addHandler(logging.NullHandler())
+
+
+@contextmanager
+def libav_reasons() -> Iterator[None]:
+    """Let FFmpeg's error messages reach the exceptions it raises, and nothing else.
+
+    PyAV switches FFmpeg's log off by default, and with it the `log` of its exceptions. The level is the
+    process's, so it is put back on leaving; a thread that loses that race loses words, never an error.
+    """
+    before = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with av.logging.Capture():
+            yield
+    finally:
+        av.logging.set_level(before)
+
+
+def reason_of(error: Exception) -> str:
+    """The most telling words of a PyAV error, in lower case where it begins a clause, without a full stop."""
+    words = str(error)
+    if isinstance(error, av.FFmpegError):
+        words = error.strerror or words
+        # PyAV's stub nests this differently; at run time it is (level, component, message) or None.
+        if error.log and len(log := cast(tuple[int, str, str], error.log)) == 3:
+            _level, component, message = log
+            words = f"{component.split(',')[0]}: {' '.join(message.split())}"
+    return words.strip().rstrip(".!")

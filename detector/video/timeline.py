@@ -1,0 +1,121 @@
+"""From a container's ticks to seconds on the clip's timeline."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from fractions import Fraction
+
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+MICROSECOND = Fraction(1, 1_000_000)
+
+_TIMELINE_FORMATS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"))
+"""Containers whose zero is the start of the presentation, so that a late first picture stays late."""
+
+_DECODE_ORDER_FORMATS = frozenset(("avi",))
+"""Containers that store no presentation times: what they give counts packets in decoding order."""
+
+_MAX_REORDERED_PACKETS = 17
+"""A decoder holds back at most 16 pictures (H.264, HEVC); an older time left over belongs to a lost packet."""
+
+_DEFAULT_RATE = Fraction(25)
+
+
+class Timeline:
+    """The clip's time: seconds since what a player shows as 0:00.
+
+    That is tick 0 for MP4/MOV, Matroska/WebM and AVI, and the start of the earliest stream for all other
+    containers (MPEG-TS, MPEG-PS, FLV, ...), which have no zero of their own.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+        self.time_base = stream.time_base or MICROSECOND
+        self.origin = _origin(container)
+        rate = stream.guessed_rate or stream.average_rate or _DEFAULT_RATE
+        self.step = 1 / Fraction(rate)
+        self.decode_order = container.format.name in _DECODE_ORDER_FORMATS
+
+    def seconds(self, ticks: int) -> float:
+        """Seconds of a presentation time given in ticks of the stream's time base."""
+        return float(ticks * self.time_base - self.origin)
+
+
+class PacketClock:
+    """Gives every packet a time, also those to which the container gives none.
+
+    Such a packet takes its decoding time; where that is missing too (raw streams), it follows the packet
+    before it by one frame at the stream's nominal rate, the first one starting at 0.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._next = 0.0
+
+    def seconds(self, pts: int | None, dts: int | None) -> float:
+        ticks = dts if pts is None else pts
+        seconds = self._next if ticks is None else self._timeline.seconds(ticks)
+        self._next = seconds + float(self._timeline.step)
+        return seconds
+
+
+class FrameClock:
+    """Gives decoded frames times that never go back.
+
+    - AVI stores no presentation times. Frames leave the decoder in the order in which they are shown, so they
+      take the times of the packets fed so far, smallest first.
+    - A frame without a time (raw streams) follows the one before it by one frame at the nominal rate.
+    - A time before that of the last frame (a broken recorder, a splice that FFmpeg could not bridge) is
+      replaced by the last frame's: `went_back_seconds` says by how much it lay back.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past, as after a seek."""
+        self._fed: list[int] = []
+        self._last = -math.inf
+        self.went_back_seconds = 0.0
+
+    @property
+    def last_seconds(self) -> float:
+        """The time of the last frame, minus infinity before the first."""
+        return self._last
+
+    def feed(self, pts: int | None) -> None:
+        """Tell the time of a packet that goes to the decoder now."""
+        if self._timeline.decode_order and pts is not None:
+            heapq.heappush(self._fed, pts)
+            if len(self._fed) > _MAX_REORDERED_PACKETS:
+                heapq.heappop(self._fed)
+
+    def seconds(self, pts: int | None, is_keyframe: bool) -> float:
+        """The time of the frame that leaves the decoder now."""
+        if self._fed and pts is not None:
+            # Whatever was fed before this keyframe has been shown by now, or was lost.
+            while is_keyframe and len(self._fed) > 1 and self._fed[0] < pts:
+                heapq.heappop(self._fed)
+            pts = heapq.heappop(self._fed)
+        if pts is not None:
+            seconds = self._timeline.seconds(pts)
+        else:
+            seconds = 0.0 if self._last == -math.inf else self._last + float(self._timeline.step)
+        self.went_back_seconds = max(0.0, self._last - seconds)
+        self._last = max(self._last, seconds)
+        return self._last
+
+
+def _origin(container: InputContainer) -> Fraction:
+    if container.format.name in _TIMELINE_FORMATS or container.start_time is None:
+        return Fraction(0)
+    start = container.start_time * MICROSECOND
+    # The container's start is a stream's start rounded to microseconds; the stream has it exactly.
+    exact = (
+        stream.start_time * stream.time_base
+        for stream in container.streams
+        if stream.start_time is not None and stream.time_base
+    )
+    return min((value for value in exact if abs(value - start) <= MICROSECOND), default=start)
