@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -82,18 +82,13 @@ class _Sample:
     detections: tuple[Detection, ...]
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What decoding brought, over all passes."""
+@dataclass(frozen=True, slots=True)
+class _Decoding:
+    """What decoding brought, before the pictures for the report were fetched again."""
 
-    frames_decoded: int = 0
-    decode_errors: int = 0
-    problems: list[DecodeProblem] = field(default_factory=list)
-
-    def take(self, video: Video) -> None:
-        self.frames_decoded += video.frames_decoded
-        self.decode_errors = max(self.decode_errors, video.decode_errors)
-        self.problems.extend(problem for problem in video.errors if problem not in self.problems)
+    frames_decoded: int
+    decode_errors: int
+    problems: tuple[DecodeProblem, ...]
 
 
 class Scanner:
@@ -114,25 +109,25 @@ class Scanner:
         started_at, started = datetime.now(UTC), time.monotonic()
         digest = sha256_file(path)
         plan = make_plan(self.options.plan, self.options.cadence_seconds)
+        samples: list[_Sample] = []
         with open_video(path) as video:
             probe = video.probe
-        tally = _Tally()
-        samples: list[_Sample] = []
-        request: Request | None = plan.first(Timeline(probe.pts_seconds, probe.is_keyframe, probe.duration_seconds))
-        while request is not None:
-            fresh = list(self._look(path, request, tally, probe, len(samples), started, on_progress))
-            samples = sorted([*samples, *fresh], key=lambda sample: sample.pts_seconds)
-            request = plan.more(
-                [SampleScore(s.pts_seconds, max((d.score for d in s.detections), default=0.0)) for s in fresh]
-            )
-        appearances = self._link(samples)
-        pictures = _pictures(path, appearances)
+            request: Request | None = plan.first(Timeline(probe.pts_seconds, probe.is_keyframe, probe.duration_seconds))
+            while request is not None:
+                fresh = list(self._look(video, request, len(samples), started, on_progress))
+                samples = sorted([*samples, *fresh], key=lambda sample: sample.pts_seconds)
+                request = plan.more(
+                    [SampleScore(s.pts_seconds, max((d.score for d in s.detections), default=0.0)) for s in fresh]
+                )
+            decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
+            appearances = self._link(samples)
+            pictures = _pictures(video, appearances)
         report = Report(
             clip=_clip_info(path, digest, probe),
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
-            coverage=_coverage_info(samples, probe, tally, plan),
-            errors=_errors(tally),
+            coverage=_coverage_info(samples, probe, decoding, plan),
+            errors=_errors(decoding),
         )
         return ScanResult(report, pictures)
 
@@ -145,10 +140,8 @@ class Scanner:
 
     def _look(
         self,
-        path: Path,
+        video: Video,
         request: Request,
-        tally: _Tally,
-        probe: Probe,
         seen_before: int,
         started: float,
         on_progress: Callable[[Progress], None] | None,
@@ -157,7 +150,7 @@ class Scanner:
         live = self._linker()
         before: Look | None = None
         seen = seen_before
-        with open_video(path) as video, _Ahead(_requested(video, request), QUEUE) as frames:
+        with _Ahead(_requested(video, request), QUEUE) as frames:
             while batch := list(islice(frames, BATCH)):
                 found = self.model.detect([frame.image for frame in batch])
                 for frame, boxes in zip(batch, found, strict=True):
@@ -175,13 +168,12 @@ class Scanner:
                     on_progress(
                         Progress(
                             batch[-1].pts_seconds,
-                            probe.duration_seconds,
+                            video.probe.duration_seconds,
                             seen,
                             live.finds,
                             time.monotonic() - started,
                         )
                     )
-            tally.take(video)
 
     def _detections(self, frame: Frame, boxes: Boxes) -> tuple[Detection, ...]:
         return tuple(
@@ -297,19 +289,17 @@ def _chosen_classes(model: Model, asked: Sequence[str] | None) -> tuple[str, ...
     return tuple(name for name in model.classes if name in chosen)
 
 
-def _pictures(path: Path, appearances: Sequence[Appearance]) -> dict[str, bytes]:
+def _pictures(video: Video, appearances: Sequence[Appearance]) -> dict[str, bytes]:
     """Thumbnail and crop of each appearance, decoded again at its best frame."""
     wanted: dict[float, list[Appearance]] = {}
     for each in appearances:
         wanted.setdefault(each.best.pts_seconds, []).append(each)
     pictures: dict[str, bytes] = {}
-    if wanted:
-        with open_video(path) as video:
-            for target, frame in video.frames_at(sorted(wanted)):
-                for each in wanted[target]:
-                    colour = weapon_class(each.class_name).colour
-                    pictures[thumbnail_name(each.id)] = encode_thumbnail(frame.image, each.best.box, colour)
-                    pictures[crop_name(each.id)] = encode_crop(frame.image, each.best.box)
+    for target, frame in video.frames_at(sorted(wanted)):
+        for each in wanted[target]:
+            colour = weapon_class(each.class_name).colour
+            pictures[thumbnail_name(each.id)] = encode_thumbnail(frame.image, each.best.box, colour)
+            pictures[crop_name(each.id)] = encode_crop(frame.image, each.best.box)
     return pictures
 
 
@@ -327,17 +317,17 @@ def _clip_info(path: Path, digest: str, probe: Probe) -> ClipInfo:
     )
 
 
-def _coverage_info(samples: Sequence[_Sample], probe: Probe, tally: _Tally, plan: Plan) -> CoverageInfo:
+def _coverage_info(samples: Sequence[_Sample], probe: Probe, decoding: _Decoding, plan: Plan) -> CoverageInfo:
     coverage = measure_coverage(
         [sample.pts_seconds for sample in samples],
         probe.pts_seconds.tolist(),
         probe.duration_seconds,
-        [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in tally.problems],
+        [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems],
     )
     return CoverageInfo(
         samples=coverage.samples,
-        frames_decoded=tally.frames_decoded,
-        decode_errors=tally.decode_errors,
+        frames_decoded=decoding.frames_decoded,
+        decode_errors=decoding.decode_errors,
         promise_s=plan.cadence_seconds,
         guarantee_s=coverage.guarantee_seconds,
         longest_gap_s=coverage.longest_gap_seconds,
@@ -349,12 +339,12 @@ def _coverage_info(samples: Sequence[_Sample], probe: Probe, tally: _Tally, plan
     )
 
 
-def _errors(tally: _Tally) -> tuple[ErrorInfo, ...]:
-    if not tally.decode_errors and not tally.problems:
+def _errors(decoding: _Decoding) -> tuple[ErrorInfo, ...]:
+    if not decoding.decode_errors and not decoding.problems:
         return ()
-    message = f"{tally.decode_errors} damaged packets or pictures were skipped"
-    if tally.problems:
-        worst = max(tally.problems, key=lambda p: p.to_seconds - p.from_seconds)
+    message = f"{decoding.decode_errors} damaged packets or pictures were skipped"
+    if decoding.problems:
+        worst = max(decoding.problems, key=lambda p: p.to_seconds - p.from_seconds)
         message += (
             f"; from {worst.from_seconds:.2f} s to {worst.to_seconds:.2f} s nothing could be decoded ({worst.reason})"
         )
