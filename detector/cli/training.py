@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -102,13 +102,17 @@ def export_command(
     config: Config,
     dataset: Dataset,
     out: Annotated[Path | None, typer.Option(help="Folder of the manifest; the installed weights by default.")] = None,
+    head: Annotated[
+        Literal["one-to-one", "one-to-many"],
+        typer.Option(help="Which of YOLO26's heads to export: one-to-many is better after a short training."),
+    ] = "one-to-many",
     data: Data = None,
 ) -> None:
     """Export weights to ONNX, choose each class's threshold on the val split and list them in the manifest."""
     from detector.training.config import read_config
     from detector.training.export import export_model
 
-    entry = export_model(weights, read_config(config), dataset, _required(data), out)
+    entry = export_model(weights, read_config(config), dataset, _required(data), out, head=head)
     typer.echo(f"{entry.name}: {entry.file}, {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256}")
 
 

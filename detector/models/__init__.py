@@ -8,6 +8,7 @@ from __future__ import annotations
 from detector.models.backend import Backend
 from detector.models.manifest import (
     WEIGHTS_FOLDER,
+    Head,
     Manifest,
     ManifestEntry,
     PlattScaling,
@@ -21,6 +22,7 @@ from detector.models.model import Model, load_model
 __all__ = [
     "WEIGHTS_FOLDER",
     "Backend",
+    "Head",
     "Manifest",
     "ManifestEntry",
     "Model",

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import sys
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -37,9 +38,10 @@ class Backend(Protocol):
         ...
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Letterboxed pictures, uint8 (n, size, size, 3) RGB, n >= 1, to rows float32 (n, k, 6).
+        """Letterboxed pictures, uint8 (n, size, size, 3) RGB, n >= 1, to what the network says, float32.
 
-        A row is x1, y1, x2, y2 in pixels of the square, score in 0..1, class position. Best score first.
+        With the one-to-one head rows (n, k, 6): x1, y1, x2, y2 in pixels of the square, score in 0..1, class
+        position. With the one-to-many head (n, 4 + classes, anchors), as non_maximum_suppression takes it.
         """
         ...
 
@@ -110,10 +112,16 @@ def not_usable(backend: str, error: Exception | None, reason: str = "") -> Model
     )
 
 
-def check_output_shape(backend: str, rank: int, columns: int | None) -> None:
-    """Raises ModelError unless the network gives rows of six: the one-to-one head, which needs no NMS."""
-    if rank != 3 or columns != 6:
-        raise not_usable(backend, None, "its output is not (n, k, 6), so it lacks YOLO26's end-to-end head")
+def check_output_shape(backend: str, shape: Sequence[int | None], entry: ManifestEntry) -> None:
+    """Raises ModelError unless this shape, with None for a free size, is that of the head `entry` names."""
+    values = 4 + len(entry.classes)
+    if entry.head == "one-to-one":
+        fits, expected = len(shape) == 3 and shape[2] == 6, "(n, k, 6)"
+    else:
+        fits, expected = len(shape) == 3 and shape[1] == values, f"(n, {values}, anchors)"
+    if not fits:
+        actual = ", ".join("?" if size is None else str(size) for size in shape)
+        raise not_usable(backend, None, f"its output is ({actual}), but the manifest's {entry.head} head is {expected}")
 
 
 def _cuda_devices() -> int:

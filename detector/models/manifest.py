@@ -24,6 +24,7 @@ MANIFEST_NAME = "manifest.json"
 
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
+Head = Literal["one-to-one", "one-to-many"]
 
 
 class PlattScaling(BaseModel):
@@ -41,7 +42,8 @@ class ManifestEntry(BaseModel):
     `input_size` is the side of the square input in pixels. `classes` are taxonomy ids in the order of the
     network's outputs. `thresholds` holds, for every class, the score from which a box is reported; boxes are kept
     down to `score_floor`. `calibration` may cover some of the classes. `architecture` is ultralytics' name of the
-    network, into which the torch backend puts the ONNX file's weights.
+    network, into which the torch backend puts the ONNX file's weights. `head` is the one that is in the file:
+    YOLO26 learns both, `one-to-one` gives each object one box, `one-to-many` several that NMS reduces to one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -60,6 +62,7 @@ class ManifestEntry(BaseModel):
     trained_with: str = ""
     licence: str
     architecture: Annotated[str, Field(pattern="^[a-z0-9_-]+$")] = "yolo26n"
+    head: Head = "one-to-one"
 
     @field_validator("name")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ from detector.frame import Boxes
 from detector.models.backend import Backend, BackendName, available_threads, create_backend, resolve_device
 from detector.models.letterbox import Letterbox, letterbox
 from detector.models.manifest import ManifestEntry, find_weights, read_weights
+from detector.models.nms import non_maximum_suppression
 from detector.models.selftest import fastest_backend
 
 BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino", "torch")
@@ -76,8 +77,10 @@ class Model:
         if not images:
             return []
         batch, placements = letterbox(images, self.input_size)
-        rows = self._backend.infer(batch)
-        return [self._boxes(found, placement) for found, placement in zip(rows, placements, strict=True)]
+        found: Iterable[NDArray[np.float32]] = self._backend.infer(batch)
+        if self._entry.head == "one-to-many":
+            found = (non_maximum_suppression(output, floor=self.score_floor) for output in found)
+        return [self._boxes(rows, placement) for rows, placement in zip(found, placements, strict=True)]
 
     def calibrate(self, class_name: str, score: float) -> float:
         """The calibrated confidence, 0..1, of a raw score; the score itself where the class has no calibration."""

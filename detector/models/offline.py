@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from detector.models.cache import cache_folder
@@ -38,11 +39,25 @@ def import_openvino() -> Any:
     return openvino
 
 
-def import_ultralytics_tasks() -> Any:
-    """The module ultralytics.nn.tasks, offline, its settings in our cache folder. Raises ImportError without it."""
+def import_ultralytics(settings_folder: Path | None = None) -> Any:
+    """The module ultralytics, offline. Raises ImportError without it.
+
+    Its settings go into `settings_folder`, or else where YOLO_CONFIG_DIR says, or else into our cache folder.
+    """
     os.environ["YOLO_OFFLINE"] = "true"
+    if settings_folder is not None:
+        os.environ["YOLO_CONFIG_DIR"] = str(settings_folder)
     os.environ.setdefault("YOLO_CONFIG_DIR", str(cache_folder() / "ultralytics"))
     # Its log handler keeps the stdout of this moment, and stdout is for results.
+    with redirect_stdout(sys.stderr):
+        import ultralytics
+
+    return ultralytics
+
+
+def import_ultralytics_tasks() -> Any:
+    """The module ultralytics.nn.tasks, under the same terms."""
+    import_ultralytics()
     with redirect_stdout(sys.stderr):
         import ultralytics.nn.tasks
 

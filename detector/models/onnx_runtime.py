@@ -39,13 +39,13 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise not_usable("ONNX Runtime", error) from error
-        output = self._session.get_outputs()[0].shape
-        check_output_shape("ONNX Runtime", len(output), output[-1] if output else None)
+        shape = self._session.get_outputs()[0].shape
+        check_output_shape("ONNX Runtime", [size if isinstance(size, int) else None for size in shape], entry)
         self._input = self._session.get_inputs()[0].name
         self._lock = threading.Lock()
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         planes = np.divide(batch.transpose(0, 3, 1, 2), np.float32(255), dtype=np.float32, order="C")
         with self._lock:
-            rows: NDArray[np.float32] = self._session.run(None, {self._input: planes})[0]
-        return rows
+            output: NDArray[np.float32] = self._session.run(None, {self._input: planes})[0]
+        return output

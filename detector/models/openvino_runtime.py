@@ -33,12 +33,8 @@ class OpenVino:
             size = entry.input_size
             network.reshape([openvino.Dimension(1, -1), 3, size, size])
             shape = network.output(0).partial_shape
-            columns = shape[-1] if shape.rank.is_static and shape.rank.get_length() else None
-            check_output_shape(
-                "OpenVINO",
-                shape.rank.get_length() if shape.rank.is_static else 0,
-                columns.get_length() if columns is not None and columns.is_static else None,
-            )
+            sizes = list(shape) if shape.rank.is_static else []
+            check_output_shape("OpenVINO", [each.get_length() if each.is_static else None for each in sizes], entry)
             compiled = core.compile_model(
                 _fed_with_bytes(openvino, network),
                 "CPU",
@@ -56,8 +52,8 @@ class OpenVino:
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         with self._lock:
             outputs = self._request.infer([batch], share_inputs=True)
-            rows: NDArray[np.float32] = np.array(outputs[0], np.float32)
-        return rows
+            output: NDArray[np.float32] = np.array(outputs[0], np.float32)
+        return output
 
 
 def _fed_with_bytes(openvino: Any, network: Any) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import BackendUnavailable
-from detector.models.backend import CUDA_HINT, BackendName, missing_torch_packages, not_usable
+from detector.models.backend import CUDA_HINT, BackendName, check_output_shape, missing_torch_packages, not_usable
 from detector.models.manifest import ManifestEntry
 from detector.models.offline import import_ultralytics_tasks
 
@@ -35,8 +35,10 @@ class UltralyticsTorch:
         self._type = torch.float16 if half else torch.float32
         if device == "cpu":
             torch.set_num_threads(threads)
+        graph = _graph_of(content)
+        check_output_shape("torch", _output_shape(graph), entry)
         network = _empty_network(entry)
-        network.load_state_dict(_weights_of(content, network.state_dict()))
+        network.load_state_dict(_weights_of(graph, network.state_dict()))
         self._network = network.requires_grad_(False).to(device, self._type).eval()
         self._lock = threading.Lock()
 
@@ -45,8 +47,8 @@ class UltralyticsTorch:
         with self._lock, torch.inference_mode(), self._exact_convolutions():
             pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device)
             planes = pixels.permute(0, 3, 1, 2).to(self._type).contiguous() / 255
-            rows: NDArray[np.float32] = self._network(planes)[0].float().cpu().numpy()
-        return rows
+            output: NDArray[np.float32] = self._network(planes)[0].float().cpu().numpy()
+        return output
 
     def _exact_convolutions(self) -> AbstractContextManager[None]:
         """cuDNN takes TF32 (10 bits of mantissa) for float32 convolutions unless told not to."""
@@ -57,25 +59,35 @@ class UltralyticsTorch:
 
 
 def _empty_network(entry: ManifestEntry) -> Any:
-    """The architecture of `entry` with the one-to-one head and BatchNorm folded in, as it is when exported."""
+    """The architecture of `entry` with its head alone and BatchNorm folded in, as it is when exported."""
     tasks = import_ultralytics_tasks()
     try:
         network = tasks.DetectionModel(f"{entry.architecture}.yaml", nc=len(entry.classes), verbose=False)
     except FileNotFoundError as error:
         raise not_usable("torch", error, f"ultralytics knows no network '{entry.architecture}'") from error
-    network.end2end = True
+    network.end2end = entry.head == "one-to-one"
     return network.fuse(verbose=False)
 
 
-def _weights_of(content: bytes, wanted: dict[str, Any]) -> dict[str, Any]:
+def _graph_of(content: bytes) -> Any:
+    import onnx
+
+    try:
+        return onnx.load_model_from_string(content).graph
+    except Exception as error:
+        raise not_usable("torch", error, "it is not an ONNX file") from error
+
+
+def _output_shape(graph: Any) -> list[int | None]:
+    sizes = graph.output[0].type.tensor_type.shape.dim if graph.output else ()
+    return [size.dim_value if size.HasField("dim_value") else None for size in sizes]
+
+
+def _weights_of(graph: Any, wanted: dict[str, Any]) -> dict[str, Any]:
     """The ONNX file's initialisers by the names of the torch network; their shapes must be those of `wanted`."""
     import onnx
     import torch
 
-    try:
-        graph = onnx.load_model_from_string(content).graph
-    except Exception as error:
-        raise not_usable("torch", error, "it is not an ONNX file") from error
     arrays = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer if tensor.name in wanted}
     for name, weight in wanted.items():
         if name not in arrays or arrays[name].shape != tuple(weight.shape):

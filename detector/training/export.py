@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from detector.errors import DataError
-from detector.models import WEIGHTS_FOLDER, Manifest, ManifestEntry, load_model, read_manifest, write_manifest
+from detector.models import WEIGHTS_FOLDER, Head, Manifest, ManifestEntry, load_model, read_manifest, write_manifest
 from detector.training.config import TrainingConfig
 from detector.training.dataset import read_dataset
 from detector.training.evaluate import choose_thresholds, predict_split
@@ -22,15 +22,15 @@ LICENCE = "AGPL-3.0-or-later"
 
 
 def export_model(
-    weights: Path, config: TrainingConfig, dataset: Path, data: Path, out: Path | None = None
+    weights: Path, config: TrainingConfig, dataset: Path, data: Path, out: Path | None = None, *, head: Head
 ) -> ManifestEntry:
-    """Export `weights` as the default model of the manifest in `out`, thresholds chosen on the val split.
+    """Export `weights` with `head` as the default model of the manifest in `out`, thresholds chosen on the val split.
 
     The metrics of an earlier entry of that name are dropped: they are those of other weights.
     """
     folder = out or WEIGHTS_FOLDER
     target = folder / f"{config.name}.onnx"
-    digest = export_onnx(weights, target, input_size=config.input_size)
+    digest = export_onnx(weights, target, input_size=config.input_size, head=head)
     entry = ManifestEntry(
         name=config.name,
         file=target.name,
@@ -45,6 +45,7 @@ def export_model(
         metrics={},
         trained_with=f"ultralytics {load_ultralytics(weights.parent / 'settings').__version__}",
         licence=LICENCE,
+        head=head,
     )
     _list(entry, folder)
     model = load_model(str(target), backend="onnxruntime")
@@ -57,11 +58,12 @@ def export_model(
     return entry
 
 
-def export_onnx(weights: Path, out: Path, *, input_size: int) -> str:
+def export_onnx(weights: Path, out: Path, *, input_size: int, head: Head) -> str:
     """Write the ONNX form of the ultralytics weights `weights` to `out`; returns its SHA-256.
 
-    The graph takes float32 (n, 3, input_size, input_size) in 0..1 and gives (n, 300, 6): x1, y1, x2, y2, score,
-    class. n is free. `nms=False` keeps YOLO26's one-to-one head in the graph, which needs no NMS.
+    The graph takes float32 (n, 3, input_size, input_size) in 0..1, where n is free. With the one-to-one head it
+    gives (n, 300, 6): x1, y1, x2, y2, score, class. With the one-to-many head it gives (n, 4 + classes, anchors):
+    centre x, centre y, width, height, then a score of every class, and needs NMS after it.
     """
     if not weights.is_file():
         raise DataError(f"The weights {weights} do not exist; train them with `ordnance train`.")
@@ -70,7 +72,14 @@ def export_onnx(weights: Path, out: Path, *, input_size: int) -> str:
         copy = Path(scratch) / weights.name
         shutil.copyfile(weights, copy)
         made = ultralytics.YOLO(copy).export(
-            format="onnx", imgsz=input_size, dynamic=True, simplify=True, opset=OPSET, nms=False, device="cpu"
+            format="onnx",
+            imgsz=input_size,
+            dynamic=True,
+            simplify=True,
+            opset=OPSET,
+            # False is the head that needs no NMS, None (the default) the other one without an NMS in the graph.
+            nms=False if head == "one-to-one" else None,
+            device="cpu",
         )
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made, out)

@@ -104,7 +104,7 @@ def test_a_file_that_is_no_onnx_is_one_clear_error(name: str, make_tiny: MakeTin
 @pytest.mark.parametrize("name", CPU_BACKENDS)
 def test_a_network_without_the_end_to_end_head_is_refused(name: str, make_tiny: MakeTiny) -> None:
     pytest.importorskip(name, reason=f"{name} is not installed")
-    with pytest.raises(ModelError, match="end-to-end head"):
+    with pytest.raises(ModelError, match="one-to-one head"):
         load_model(make_tiny(build_tiny_onnx(columns=14)), device="cpu", backend=name)
 
 
