@@ -5,7 +5,7 @@ from __future__ import annotations
 from detector.video.decode import Video, open_video
 from detector.video.display import Orientation
 from detector.video.hashing import sha256_file
-from detector.video.probe import OtherStream, Probe, probe
+from detector.video.probing import OtherStream, Probe, probe
 from detector.video.problems import DecodeProblem
 
 __all__ = [

@@ -14,7 +14,7 @@ from detector.frame import Frame
 from detector.video.display import Display
 from detector.video.limits import SEEK_COST_PACKETS
 from detector.video.opening import ASK_FOR_COPY
-from detector.video.probe import Probe, probe
+from detector.video.probing import Probe, probe
 from detector.video.problems import DecodeProblem, ProblemLog
 from detector.video.reader import SAME_TIME_SECONDS, Picture, Reader, cut_off
 from detector.video.reasons import reason_of

@@ -15,11 +15,10 @@ from av.video.stream import VideoStream
 from detector.video.limits import (
     MAX_CONSECUTIVE_DEMUX_FAILURES,
     MAX_CONSECUTIVE_FAILURES,
-    MAX_PICTURE_PIXELS,
     MISSING_GAP_SECONDS,
 )
 from detector.video.opening import open_container
-from detector.video.probe import Probe
+from detector.video.probing import Probe, prepare_decoder
 from detector.video.problems import DecodeProblem, ProblemLog
 from detector.video.reasons import libav_reasons, reason_of
 from detector.video.timeline import FrameClock, PacketClock, Timeline
@@ -59,8 +58,7 @@ class Reader:
             raise RuntimeError(f"{probe.path.name} changed while it was read")
         self._stream = stream
         self._codec = stream.codec_context
-        self._codec.thread_count = threads
-        self._codec.options = {**self._codec.options, "max_pixels": str(MAX_PICTURE_PIXELS)}
+        prepare_decoder(stream, threads=threads)
         if keyframes_only:
             self._codec.skip_frame = "NONKEY"
         self._timeline = Timeline(self._container, stream)

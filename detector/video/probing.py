@@ -23,7 +23,7 @@ from detector.video.limits import (
     MAX_PICTURE_PIXELS,
 )
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
-from detector.video.reasons import libav_reasons
+from detector.video.reasons import libav_reasons, reason_of
 from detector.video.timeline import MICROSECOND, PacketClock, Timeline
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
@@ -33,6 +33,9 @@ _HEADER_DURATION_FORMATS = frozenset(("matroska,webm", "avi", "flv", "asf"))
 """Containers whose header states the duration of the whole file; elsewhere FFmpeg estimates it."""
 
 _CUT_OFF_SECONDS = 0.5
+_SIZE_REFUSED = "Picture size"
+"""How libavutil's complaint begins about a picture that is larger than it was told to allow."""
+
 _NOT_MOVING_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
@@ -108,17 +111,15 @@ def probe(path: str | Path) -> Probe:
     path = Path(path)
     with open_container(path) as container:
         stream = moving_pictures(path.name, container)
+        prepare_decoder(stream, threads=1)
         timeline = Timeline(container, stream)
         scan = _PacketScan(timeline, stream)
         scan.run(container)
-        coded_width, coded_height = _coded_size(path.name, stream, scan.first_picture)
+        coded_width, coded_height = _coded_size(path.name, stream, scan)
         aspect = pixel_aspect(stream.sample_aspect_ratio)
         square = square_width(coded_width, aspect)
         if max(coded_width, square) * coded_height > MAX_PICTURE_PIXELS:
-            raise TooLarge(
-                f"{path.name}: its pictures of {coded_width}x{coded_height} pixels are larger than the limit of "
-                f"{MAX_PICTURE_PIXELS / 1e6:.0f} megapixels; scale the video down first."
-            )
+            raise _too_large(path.name, f"{coded_width}x{coded_height} pixels")
         orientation = Orientation.of_frame(scan.first_picture) if scan.first_picture else Orientation()
         width, height = orientation.size(square, coded_height)
         pts_seconds, is_keyframe, keyframe_seek_ticks = scan.in_presentation_order()
@@ -173,6 +174,12 @@ def moving_pictures(name: str, container: InputContainer) -> VideoStream:
     return max(decodable, key=rank)
 
 
+def prepare_decoder(stream: VideoStream, *, threads: int) -> None:
+    """Set what a decoder may use; to be called before its first packet."""
+    stream.codec_context.thread_count = threads
+    stream.codec_context.options = {"max_pixels": str(MAX_PICTURE_PIXELS)}
+
+
 class _PacketScan:
     """One pass over all packets: their times, and the first picture that can be decoded."""
 
@@ -189,6 +196,7 @@ class _PacketScan:
         self._other_end_seconds = 0.0
         self._decoded_packets = 0
         self.first_picture: av.VideoFrame | None = None
+        self.last_reason = ""
 
     def run(self, container: InputContainer) -> None:
         failures = 0
@@ -234,7 +242,8 @@ class _PacketScan:
         with libav_reasons():
             try:
                 pictures = self._stream.codec_context.decode(packet if packet.size else None)
-            except (av.FFmpegError, ValueError):
+            except (av.FFmpegError, ValueError) as error:
+                self.last_reason = reason_of(error)
                 return
         self.first_picture = next(iter(pictures), None)
 
@@ -283,16 +292,25 @@ class _PacketScan:
         return self._timeline.seconds((stream.start_time or 0) + stream.duration)
 
 
-def _coded_size(name: str, stream: VideoStream, picture: av.VideoFrame | None) -> tuple[int, int]:
+def _coded_size(name: str, stream: VideoStream, scan: _PacketScan) -> tuple[int, int]:
     # What the first picture really measures counts, not what the header claims; a header may say 65535x65535.
-    width, height = (picture.width, picture.height) if picture else (0, 0)
-    if not picture:
-        width, height = stream.codec_context.width, stream.codec_context.height
-    if width <= 0 or height <= 0:
-        raise NoDecodableFrame(
-            f"{name}: not one picture of this video could be decoded, not even its size is known; {ASK_FOR_COPY}."
-        )
-    return width, height
+    if scan.first_picture is not None:
+        return scan.first_picture.width, scan.first_picture.height
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width > 0 and height > 0:
+        return width, height
+    if _SIZE_REFUSED in scan.last_reason:
+        raise _too_large(name, scan.last_reason)
+    raise NoDecodableFrame(
+        f"{name}: not one picture of this video could be decoded ({scan.last_reason or 'it has none'}); {ASK_FOR_COPY}."
+    )
+
+
+def _too_large(name: str, size: str) -> TooLarge:
+    return TooLarge(
+        f"{name}: its pictures ({size}) are above the limit of {MAX_PICTURE_PIXELS / 1e6:.0f} megapixels; "
+        "scale the video down first."
+    )
 
 
 def _codec_name(stream: Stream) -> str:

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def ordnance_data() -> Path:
+    """The folder of pictures and clips that may not be committed."""
+    folder = os.environ.get("ORDNANCE_DATA")
+    if not folder:
+        pytest.skip("ORDNANCE_DATA is not set: it names the folder with the test pictures and clips")
+    if not Path(folder).is_dir():
+        pytest.skip(f"ORDNANCE_DATA names {folder}, which is no folder")
+    return Path(folder)
