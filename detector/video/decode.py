@@ -31,6 +31,7 @@ class Video:
         self.probe = facts
         self.seeks = 0
         self._threads = threads
+        self._keyframe_seconds = facts.keyframe_seconds
         self._display = Display(facts.width, facts.height, facts.orientation)
         self._problems = ProblemLog()
         self._reader: Reader | None = None
@@ -83,9 +84,9 @@ class Video:
         """All frames from the beginning, times never going back.
 
         `wanted(pts_seconds, is_keyframe)` says which frames are converted and yielded; the others are only
-        decoded. With `keyframes_only` the decoder leaves out everything else, which is much faster; what is a
-        keyframe is then the decoder's word, not the container's, and a clip in which it finds none is read
-        in full, its first frame counting as one.
+        decoded. With `keyframes_only` nothing else is decoded, which is much faster: what the container calls a
+        keyframe, if the decoder agrees. A clip in which there is none is read in full, for what the decoder
+        calls keyframes, its first frame counting as one.
 
         Raises NoDecodableFrame, once the clip is read to its end, if not one picture could be decoded.
         """
@@ -100,7 +101,8 @@ class Video:
         several targets is yielded once, with the first of them. `targets` is read one at a time and only
         when its next answer is due, so it may depend on the frames so far. A smaller target than the one
         before it counts as served. Frames between the targets are skipped by seeking where that is cheaper
-        than decoding them, and yield exactly what `frames` would.
+        than decoding them. The images are exactly those of `frames`; only within ranges that `errors` reports
+        as damaged may they differ, because what a decoder makes up depends on what it saw before.
 
         Raises NoDecodableFrame if there were targets but the clip has no picture that can be decoded.
         """
@@ -174,15 +176,14 @@ class Video:
         """The number of the last keyframe from which `goal` can be reached, if there is one to seek to."""
         if not self._seekable or reader.reorders_times:
             return None
-        times = self.probe.keyframe_seconds
-        keyframe = int(np.searchsorted(times, goal + 2 * SAME_TIME_SECONDS, side="right")) - 1
+        keyframe = int(np.searchsorted(self._keyframe_seconds, goal + 2 * SAME_TIME_SECONDS, side="right")) - 1
         return keyframe if keyframe >= 0 else None
 
     def _is_seek_cheaper(self, keyframe: int, reader: Reader, is_past: bool) -> bool:
         if is_past:
             return True
-        time = self.probe.keyframe_seconds[keyframe]
-        packet = int(np.searchsorted(self.probe.pts_seconds, time, side="left"))
+        seconds = self._keyframe_seconds[keyframe]
+        packet = int(np.searchsorted(self.probe.pts_seconds, seconds, side="left"))
         return packet - reader.next_packet > SEEK_COST_PACKETS
 
     def _begin(self, *, keep_reader: bool = False) -> object:

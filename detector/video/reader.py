@@ -59,8 +59,8 @@ class Reader:
         self._stream = stream
         self._codec = stream.codec_context
         prepare_decoder(stream, threads=threads)
-        if keyframes_only:
-            self._codec.skip_frame = "NONKEY"
+        self._fed_packets = 0
+        self._keyframe_packets = np.flatnonzero(probe.is_keyframe)
         self._timeline = Timeline(self._container, stream)
         self._frame_clock = FrameClock(self._timeline)
         self._begin_at(0, -math.inf)
@@ -95,13 +95,17 @@ class Reader:
         False if the container does not lead there, or if what lies there is no keyframe after all; then the
         position is undefined and the reader is of no more use.
         """
-        wanted_seconds = float(self._probe.keyframe_seconds[keyframe])
+        packet_number = int(self._keyframe_packets[keyframe])
+        wanted_seconds = float(self._probe.pts_seconds[packet_number])
+        if not self._fed_packets:
+            # The first packet may tell which encoder made the clip; without it FFmpeg decodes the 4:4:4 H.264 of
+            # old x264 versions wrongly from there on (corpus: plain__cockatoo.mp4).
+            self._feed_one_packet()
         with libav_reasons():
             try:
                 self._container.seek(int(self._probe.keyframe_seek_ticks[keyframe]), stream=self._stream)
             except (av.FFmpegError, ValueError):
                 return False
-        packet_number = int(np.flatnonzero(self._probe.is_keyframe)[keyframe])
         self._begin_at(packet_number, wanted_seconds)
         while (picture := self.read()) is not None:
             if picture.seconds >= wanted_seconds - SAME_TIME_SECONDS:
@@ -126,24 +130,40 @@ class Reader:
     def _feed_one_packet(self) -> None:
         packet = self._next_packet()
         if packet is None:
-            self._flush()
+            if not self.keyframes_only:
+                self._flush()
             self._end()
             return
         if packet.size == 0:
             # An empty packet (a dropped frame in AVI) would tell the decoder that the stream has ended.
             return
         seconds = self._packet_clock.seconds(packet.pts, packet.dts)
-        self._frame_clock.feed(None if packet.is_discard else packet.pts)
+        if self.keyframes_only and not packet.is_keyframe:
+            return
+        if not self.keyframes_only:
+            self._frame_clock.feed(None if packet.is_discard else packet.pts)
+        self._fed_packets += 1
         with libav_reasons():
             try:
-                frames = self._codec.decode(packet)
+                frames = self._decode_alone(packet) if self.keyframes_only else self._codec.decode(packet)
             except (av.FFmpegError, ValueError) as error:
                 self._note_failure(seconds, reason_of(error))
                 return
         if frames:
             self._failures = 0
         for frame in frames:
-            self._accept(frame)
+            self._accept(frame, seconds if self.keyframes_only else None)
+
+    def _decode_alone(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        """Decode a keyframe with nothing before or after it.
+
+        FFmpeg's own way of leaving out the rest (`skip_frame`) loses half of the keyframes of interlaced H.264
+        and hands the others out backwards (corpus: interlaced__fate_interlaced_crop.mp4).
+        """
+        try:
+            return self._codec.decode(packet) + self._codec.decode(None)
+        finally:
+            self._codec.flush_buffers()
 
     def _next_packet(self) -> Packet[VideoStream] | None:
         while True:
@@ -186,9 +206,9 @@ class Reader:
         if self._probe.promised_end_seconds is not None:
             self._problems.add(cut_off(end, self._probe.promised_end_seconds))
 
-    def _accept(self, frame: VideoFrame) -> None:
+    def _accept(self, frame: VideoFrame, packet_seconds: float | None = None) -> None:
         is_keyframe = bool(frame.key_frame)
-        seconds = self._frame_clock.seconds(frame.pts, is_keyframe)
+        seconds = self._frame_clock.seconds(frame.pts, is_keyframe, otherwise=packet_seconds)
         self.frames_decoded += 1
         trusted = seconds >= self._trusted_from - SAME_TIME_SECONDS
         step = float(self._timeline.step)

@@ -92,8 +92,8 @@ class FrameClock:
             if len(self._fed) > _MAX_REORDERED_PACKETS:
                 heapq.heappop(self._fed)
 
-    def seconds(self, pts: int | None, is_keyframe: bool) -> float:
-        """The time of the frame that leaves the decoder now."""
+    def seconds(self, pts: int | None, is_keyframe: bool, *, otherwise: float | None = None) -> float:
+        """The time of the frame that leaves the decoder now; `otherwise` is for a frame without one."""
         if self._fed and pts is not None:
             # Whatever was fed before this keyframe has been shown by now, or was lost.
             while is_keyframe and len(self._fed) > 1 and self._fed[0] < pts:
@@ -101,6 +101,8 @@ class FrameClock:
             pts = heapq.heappop(self._fed)
         if pts is not None:
             seconds = self._timeline.seconds(pts)
+        elif otherwise is not None:
+            seconds = otherwise
         else:
             seconds = 0.0 if self._last == -math.inf else self._last + float(self._timeline.step)
         self.went_back_seconds = max(0.0, self._last - seconds)

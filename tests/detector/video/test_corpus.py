@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from detector.errors import NoDecodableFrame, NotAVideo, NoVideoStream, VideoError
@@ -36,6 +37,7 @@ def corpus_rows() -> list[dict[str, str]]:
 
 ROWS = corpus_rows()
 DECODED = [row for row in ROWS if row["expect"].startswith("decode")]
+INTACT = [row for row in DECODED if row["expect"] == "decode" and row["kind"] != "huge_dims"]
 REFUSED = [row for row in ROWS if not row["expect"].startswith("decode")]
 
 
@@ -82,12 +84,10 @@ def test_decodes(row: dict[str, str], ordnance_data: Path, true_times: dict[str,
         assert times == pytest.approx(truth, abs=max(TIME_TOLERANCE_SECONDS, float(row["max_gap_s"])))
 
 
-def test_sound_files_are_not_reported_as_damaged(ordnance_data: Path) -> None:
+def test_intact_files_are_not_reported_as_damaged(ordnance_data: Path) -> None:
     """The two `decode` rows with a problem have one: a missing first keyframe, and an end that was cut off."""
     reported = {}
-    for row in DECODED:
-        if row["expect"] != "decode" or row["kind"] == "huge_dims":
-            continue
+    for row in INTACT:
         with open_video(ordnance_data / "corpus" / "given" / row["file"]) as video:
             for _ in video.frames(lambda pts_seconds, is_keyframe: False):
                 pass
@@ -97,6 +97,29 @@ def test_sound_files_are_not_reported_as_damaged(ordnance_data: Path) -> None:
         "broken_refs__fate_mp4-init-nonkeyframe.mp4": ["91 pictures could not be decoded"],
         "truncated__webm_70pct.webm": ["the file is cut off here"],
     }
+
+
+@pytest.mark.parametrize("row", [row for row in INTACT if int(row["video_frames"]) > 1], ids=name_of)
+def test_chosen_times_and_keyframes_are_those_of_reading_straight(row: dict[str, str], ordnance_data: Path) -> None:
+    with open_video(ordnance_data / "corpus" / "given" / row["file"]) as video:
+        targets = np.linspace(0, video.probe.duration_seconds, 4)
+        answers = {frame.pts_seconds: frame.image for _, frame in video.frames_at(targets)}
+        keyframes = [frame.pts_seconds for frame in video.frames(keyframes_only=True)]
+        times = []
+        decoder_keyframes = []
+
+        def wanted(pts_seconds: float, is_keyframe: bool) -> bool:
+            times.append(pts_seconds)
+            if is_keyframe:
+                decoder_keyframes.append(pts_seconds)
+            return pts_seconds in answers and times.count(pts_seconds) == 1
+
+        for frame in video.frames(wanted):
+            assert np.array_equal(frame.image, answers[frame.pts_seconds])
+
+    due = {next((time for time in times if time >= target - 1e-6), times[-1]) for target in targets}
+    assert set(answers) == due
+    assert keyframes == (decoder_keyframes or times[:1])
 
 
 @pytest.mark.parametrize("row", REFUSED, ids=name_of)
