@@ -322,10 +322,12 @@ def _coverage_info(samples: Sequence[_Sample], probe: Probe, decoding: _Decoding
         [sample.pts_seconds for sample in samples],
         probe.pts_seconds.tolist(),
         probe.duration_seconds,
-        [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems],
+        [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded],
     )
     return CoverageInfo(
         samples=coverage.samples,
+        first_sample_s=samples[0].pts_seconds if samples else None,
+        last_sample_s=samples[-1].pts_seconds if samples else None,
         frames_decoded=decoding.frames_decoded,
         decode_errors=decoding.decode_errors,
         promise_s=plan.cadence_seconds,
@@ -340,12 +342,21 @@ def _coverage_info(samples: Sequence[_Sample], probe: Probe, decoding: _Decoding
 
 
 def _errors(decoding: _Decoding) -> tuple[ErrorInfo, ...]:
-    if not decoding.decode_errors and not decoding.problems:
-        return ()
-    message = f"{decoding.decode_errors} damaged packets or pictures were skipped"
-    if decoding.problems:
-        worst = max(decoding.problems, key=lambda p: p.to_seconds - p.from_seconds)
-        message += (
-            f"; from {worst.from_seconds:.2f} s to {worst.to_seconds:.2f} s nothing could be decoded ({worst.reason})"
-        )
-    return (ErrorInfo(code="decode_errors", message=f"{message}."),)
+    errors = []
+    lost = [problem for problem in decoding.problems if not problem.decoded]
+    if decoding.decode_errors or lost:
+        message = f"{decoding.decode_errors} damaged packets or pictures were skipped"
+        if lost:
+            message += f"; nothing could be decoded {_longest(lost)}"
+        errors.append(ErrorInfo(code="decode_errors", message=f"{message}."))
+    damaged = [problem for problem in decoding.problems if problem.decoded]
+    if damaged:
+        message = f"Pictures were decoded with visible damage {_longest(damaged)}; what they show can be missed."
+        errors.append(ErrorInfo(code="damaged_pictures", message=message))
+    return tuple(errors)
+
+
+def _longest(problems: Sequence[DecodeProblem]) -> str:
+    worst = max(problems, key=lambda problem: problem.to_seconds - problem.from_seconds)
+    others = f", and in {len(problems) - 1} more places" if len(problems) > 1 else ""
+    return f"from {worst.from_seconds:.2f} s to {worst.to_seconds:.2f} s ({worst.reason}){others}"

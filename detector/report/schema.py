@@ -256,6 +256,8 @@ class CoverageInfo(_Entry):
     """What was looked at, and what "not found" therefore means."""
 
     samples: int = Field(ge=0, description="Pictures that the model was given.")
+    first_sample_s: Seconds | None = Field(default=None, description="Time of the first sample in seconds.")
+    last_sample_s: Seconds | None = Field(default=None, description="Time of the last sample in seconds.")
     frames_decoded: int = Field(ge=0, description="Pictures decoded, whether the model was given them or not.")
     decode_errors: int = Field(ge=0, description="Packets or pictures that the decoder refused.")
     promise_s: Seconds | None = Field(

@@ -1,0 +1,67 @@
+"""Every file of the corpus, through the whole pipeline with a model that sees nothing: counts, times, errors."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detector.errors import VideoError
+from detector.frame import Boxes
+from detector.scan import Scanner, ScanOptions
+
+DATA = os.environ.get("ORDNANCE_DATA")
+CORPUS = Path(DATA or "") / "corpus"
+ORIGIN_IS_CONTAINER_START = ("mpegts", "mpeg", "flv")
+pytestmark = [
+    pytest.mark.needs_data,
+    pytest.mark.skipif(not DATA, reason="ORDNANCE_DATA is not set, so there is no corpus"),
+]
+
+
+class BlindModel:
+    name, sha256, backend_name, device = "blind", "0" * 64, "none", "cpu"
+    classes, thresholds, score_floor = ("tank",), {"tank": 0.5}, 0.05
+
+    def detect(self, images):
+        nothing = Boxes(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
+        return [nothing for _ in images]
+
+    def calibrate(self, class_name, score):
+        return score
+
+
+def rows():
+    if not DATA:
+        return []
+    with (CORPUS / "manifest_given.csv").open(newline="", encoding="utf-8") as lines:
+        return [pytest.param(row, id=row["file"]) for row in csv.DictReader(lines)]
+
+
+@pytest.fixture(scope="module")
+def known_pts():
+    return json.loads((CORPUS / "pts_given.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("row", rows())
+def test_each_file_is_answered_as_its_manifest_row_says(row, known_pts):
+    path = CORPUS / "given" / row["file"]
+    scanner = Scanner(BlindModel(), ScanOptions(plan="every-frame"))
+    if row["expect"].startswith("refuse"):
+        with pytest.raises(VideoError) as refused:
+            scanner.scan(path)
+        assert path.name in str(refused.value)
+        return
+    report = scanner.scan(path).report
+    expected = int(row["video_frames"])
+    slack = 0 if row["expect"] == "decode" else round(expected * 0.05)
+    assert abs(report.coverage.frames_decoded - expected) <= slack
+    start = float(row["container_start"] or 0) if row["format"] in ORIGIN_IS_CONTAINER_START else 0.0
+    pts = known_pts.get(row["file"]) or [float(row["first_pts"]), float(row["last_pts"])]
+    frame = max(float(np.median(np.diff(pts))) if len(pts) > 1 else 0.0, 0.04)
+    assert report.coverage.first_sample_s == pytest.approx(min(pts) - start, abs=frame)
+    assert report.coverage.last_sample_s == pytest.approx(max(pts) - start, abs=frame)
+    if row["expect"] == "decode with errors":
+        assert report.errors
