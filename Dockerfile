@@ -25,6 +25,7 @@ ENV PATH=/opt/ordnance/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     XDG_CACHE_HOME=/tmp/cache \
+    ORT_DISABLE_TELEMETRY=1 \
     YOLO_OFFLINE=true \
     YOLO_CONFIG_DIR=/tmp/ultralytics
 USER 10001

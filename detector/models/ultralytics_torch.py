@@ -37,7 +37,7 @@ class UltralyticsTorch:
             torch.set_num_threads(threads)
         graph = _graph_of(content)
         check_output_shape("torch", _output_shape(graph), entry)
-        network = _empty_network(entry)
+        network = _empty_network(entry, graph)
         network.load_state_dict(_weights_of(graph, network.state_dict()))
         self._network = network.requires_grad_(False).to(device, self._type).eval()
         self._lock = threading.Lock()
@@ -58,15 +58,30 @@ class UltralyticsTorch:
         return flags
 
 
-def _empty_network(entry: ManifestEntry) -> Any:
-    """The architecture of `entry` with its head alone and BatchNorm folded in, as it is when exported."""
+def _empty_network(entry: ManifestEntry, graph: Any) -> Any:
+    """The architecture of `entry` with its head alone and BatchNorm folded in, as it is when exported.
+
+    The layers before the class scores are as wide as in `graph`. ultralytics derives that width from the number
+    of classes, and fine-tuning keeps that of the starting weights (8.4.190, nn/tasks.py, BaseModel.load): a model
+    of ten classes that began as COCO's is 80 wide and not 64.
+    """
+    import torch
+
     tasks = import_ultralytics_tasks()
+    branch = "one2one_cv3" if entry.head == "one-to-one" else "cv3"
+    last_weights = (tensor for tensor in graph.initializer if tensor.name.endswith(f".{branch}.0.2.weight"))
+    width = next((tensor.dims[1] for tensor in last_weights if len(tensor.dims) == 4), len(entry.classes))
     try:
-        network = tasks.DetectionModel(f"{entry.architecture}.yaml", nc=len(entry.classes), verbose=False)
+        network = tasks.DetectionModel(f"{entry.architecture}.yaml", nc=width, verbose=False)
     except FileNotFoundError as error:
         raise not_usable("torch", error, f"ultralytics knows no network '{entry.architecture}'") from error
     network.end2end = entry.head == "one-to-one"
-    return network.fuse(verbose=False)
+    network.fuse(verbose=False)
+    head = network.model[-1]
+    head.nc = len(entry.classes)
+    for level in getattr(head, branch, ()):
+        level[-1] = torch.nn.Conv2d(level[-1].in_channels, head.nc, 1)
+    return network
 
 
 def _graph_of(content: bytes) -> Any:

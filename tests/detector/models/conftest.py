@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.models import Manifest, ManifestEntry, write_manifest
+from detector.models import Head, Manifest, ManifestEntry, write_manifest
 
 SIZE = 320
 """Side of the tiny network's input, px."""
@@ -26,6 +26,16 @@ TINY_ROWS = np.array(
     np.float32,
 )
 """What the tiny network says: these boxes, with scores in proportion to the square's mean brightness."""
+
+
+def raw_rows() -> np.ndarray:
+    """TINY_ROWS as the one-to-many head says it: (4 + classes, anchors), each box twice, the second 2 px beside it."""
+    anchors = []
+    for shift, share in ((0, 1.0), (2, 0.9)):
+        for x1, y1, x2, y2, score, class_id in TINY_ROWS.tolist():
+            scores = [share * score if position == class_id else 0.0 for position in range(2)]
+            anchors.append([(x1 + x2) / 2 + shift, (y1 + y2) / 2, x2 - x1, y2 - y1, *scores])
+    return np.array(anchors, np.float32).T
 
 
 def describe(folder: Path, content: bytes, **changes: Any) -> ManifestEntry:
@@ -46,12 +56,15 @@ def describe(folder: Path, content: bytes, **changes: Any) -> ManifestEntry:
     return entry
 
 
-def build_tiny_onnx(columns: int = 6) -> bytes:
-    """The network of TINY_ROWS as an ONNX file; any other number of columns makes it one without that head."""
+def build_tiny_onnx(head: Head = "one-to-one") -> bytes:
+    """The network of TINY_ROWS as an ONNX file. With either head a model says the same of a picture."""
     onnx = pytest.importorskip("onnx", reason="building the tiny network needs the package onnx (extra train)")
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
-    fixed, scored = TINY_ROWS.copy(), np.zeros_like(TINY_ROWS)
-    fixed[:, 4], scored[:, 4] = 0, TINY_ROWS[:, 4]
+    said = TINY_ROWS if head == "one-to-one" else raw_rows()
+    scores = np.s_[:, 4] if head == "one-to-one" else np.s_[4:]
+    fixed, scored = said.copy(), np.zeros_like(said)
+    fixed[scores], scored[scores] = 0, said[scores]
+    last = 6 if head == "one-to-one" else "anchors"
     graph = helper.make_graph(
         [
             helper.make_node("ReduceMean", ["images"], ["mean4"], axes=[1, 2, 3], keepdims=1),
@@ -61,11 +74,11 @@ def build_tiny_onnx(columns: int = 6) -> bytes:
         ],
         "tiny",
         [helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, ["batch", 3, "height", "width"])],
-        [helper.make_tensor_value_info("output0", onnx.TensorProto.FLOAT, ["batch", len(fixed), columns])],
+        [helper.make_tensor_value_info("output0", onnx.TensorProto.FLOAT, ["batch", len(said), last])],
         [
             numpy_helper.from_array(np.array([3], np.int64), "axis"),
-            numpy_helper.from_array(np.resize(scored, (1, len(fixed), columns)), "scored"),
-            numpy_helper.from_array(np.resize(fixed, (1, len(fixed), columns)), "fixed"),
+            numpy_helper.from_array(scored[None], "scored"),
+            numpy_helper.from_array(fixed[None], "fixed"),
         ],
     )
     network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -84,7 +97,9 @@ def make_tiny(tmp_path: Path) -> Callable[..., Path]:
     """Writes the tiny network and its manifest, whose fields may be given; returns the path of the .onnx file."""
 
     def make(content: bytes | None = None, **changes: Any) -> Path:
-        describe(tmp_path, build_tiny_onnx() if content is None else content, **changes)
+        describe(
+            tmp_path, build_tiny_onnx(changes.get("head", "one-to-one")) if content is None else content, **changes
+        )
         return tmp_path / "tiny.onnx"
 
     return make

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from detector.frame import Boxes
-from detector.models import WEIGHTS_FOLDER, Model, load_model
+from detector.models import WEIGHTS_FOLDER, Model, load_model, read_manifest
 from detector.models.backend import missing_torch_packages
 
 MOST_PIXELS_APART = 1.0
@@ -23,12 +23,17 @@ PHOTOGRAPHS = 40
 
 Picture = NDArray[np.uint8]
 
-MODEL = os.environ.get("ORDNANCE_AGREEMENT_MODEL", "default")
-"""Another model may be named, such as one that is being developed."""
+
+def models() -> list[str]:
+    """All that ship, whichever their heads; ORDNANCE_AGREEMENT_MODEL may name others, separated like a PATH."""
+    if named := os.environ.get("ORDNANCE_AGREEMENT_MODEL"):
+        return named.split(os.pathsep)
+    manifest = WEIGHTS_FOLDER / "manifest.json"
+    return [entry.name for entry in read_manifest(manifest).models] if manifest.exists() else []
+
 
 pytestmark = pytest.mark.skipif(
-    MODEL == "default" and not (WEIGHTS_FOLDER / "manifest.json").exists(),
-    reason="weights/manifest.json is not there yet; `ordnance export` makes it",
+    not models(), reason="weights/manifest.json is not there yet; `ordnance export` makes it"
 )
 
 
@@ -84,10 +89,15 @@ def pictures() -> list[Picture]:
     return [*drawn_pictures(), *demo_frames(), *photographs()]
 
 
+@pytest.fixture(scope="module", params=models() or ["none"])
+def name_or_path(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def reference(pictures: list[Picture]) -> tuple[Model, list[Boxes]]:
+def reference(name_or_path: str, pictures: list[Picture]) -> tuple[Model, list[Boxes]]:
     pytest.importorskip(REFERENCE, reason=f"{REFERENCE} is not installed")
-    model = load_model(MODEL, device="cpu", backend=REFERENCE)
+    model = load_model(name_or_path, device="cpu", backend=REFERENCE)
     return model, run(model, pictures)
 
 
@@ -110,12 +120,14 @@ def disagreements(one: Boxes, other: Boxes, floor: float) -> list[str]:
 
 
 @pytest.mark.parametrize("name", ["openvino", pytest.param("torch", marks=pytest.mark.needs_torch)])
-def test_backends_agree(name: str, pictures: list[Picture], reference: tuple[Model, list[Boxes]]) -> None:
+def test_backends_agree(
+    name: str, name_or_path: str, pictures: list[Picture], reference: tuple[Model, list[Boxes]]
+) -> None:
     if name == "torch" and (missing := missing_torch_packages()):
         pytest.skip(f"the torch backend needs {', '.join(missing)} (extra train or cuda)")
     pytest.importorskip(name, reason=f"{name} is not installed")
     model, expected = reference
-    answers = run(load_model(MODEL, device="cpu", backend=name), pictures)
+    answers = run(load_model(name_or_path, device="cpu", backend=name), pictures)
     differing = {
         position: difference
         for position, (one, other) in enumerate(zip(expected, answers, strict=True))
@@ -125,7 +137,7 @@ def test_backends_agree(name: str, pictures: list[Picture], reference: tuple[Mod
 
 
 @pytest.mark.needs_gpu
-def test_cuda_agrees(pictures: list[Picture], reference: tuple[Model, list[Boxes]]) -> None:
+def test_cuda_agrees(name_or_path: str, pictures: list[Picture], reference: tuple[Model, list[Boxes]]) -> None:
     if missing := missing_torch_packages():
         pytest.skip(f"the torch backend needs {', '.join(missing)} (extra cuda)")
     import torch
@@ -133,7 +145,7 @@ def test_cuda_agrees(pictures: list[Picture], reference: tuple[Model, list[Boxes
     if not torch.cuda.is_available() and os.environ.get("ORDNANCE_REQUIRE_CUDA") != "1":
         pytest.skip("there is no CUDA device")
     model, expected = reference
-    answers = run(load_model(MODEL, device="cuda:0"), pictures)
+    answers = run(load_model(name_or_path, device="cuda:0"), pictures)
     pairs = zip(expected, answers, strict=True)
     assert [found for one, other in pairs for found in disagreements(one, other, model.score_floor)] == []
 

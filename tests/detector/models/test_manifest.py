@@ -52,6 +52,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         {"thresholds": {"tank": 0.4, "humvee": 1.5}},
         {"calibration": {"mlrs": {"a": 1, "b": 0}}},
         {"architecture": "../yolo"},
+        {"head": "two-to-many"},
     ],
     ids=lambda changes: "-".join(f"{key}" for key in changes),
 )

@@ -13,22 +13,24 @@ import numpy as np
 import pytest
 
 from detector.errors import BackendUnavailable, BadOption, ModelError, UnknownClass
-from detector.models import Model, backend, load_model, selftest
+from detector.models import Head, Model, backend, load_model, selftest
 
 from .conftest import build_tiny_onnx
 
 MakeTiny = Callable[..., Path]
 CPU_BACKENDS = ("onnxruntime", "openvino")
+HEADS: tuple[Head, ...] = ("one-to-one", "one-to-many")
 
 
 def white(width: int, height: int) -> np.ndarray:
     return np.full((height, width, 3), 255, np.uint8)
 
 
-@pytest.fixture(params=CPU_BACKENDS)
+@pytest.fixture(params=[(name, head) for name in CPU_BACKENDS for head in HEADS], ids="-".join)
 def tiny(request: pytest.FixtureRequest, make_tiny: MakeTiny) -> Model:
-    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
-    return load_model(make_tiny(), device="cpu", backend=request.param, threads=1)
+    name, head = request.param
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    return load_model(make_tiny(head=head), device="cpu", backend=name, threads=1)
 
 
 def test_a_model_says_what_it_is(tiny: Model) -> None:
@@ -101,11 +103,19 @@ def test_a_file_that_is_no_onnx_is_one_clear_error(name: str, make_tiny: MakeTin
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", CPU_BACKENDS)
-def test_a_network_without_the_end_to_end_head_is_refused(name: str, make_tiny: MakeTiny) -> None:
+@pytest.mark.parametrize("name", [*CPU_BACKENDS, pytest.param("torch", marks=pytest.mark.needs_torch)])
+def test_a_network_with_another_head_than_the_manifest_says_is_refused(name: str, make_tiny: MakeTiny) -> None:
+    if name == "torch" and (missing := backend.missing_torch_packages()):
+        pytest.skip(f"the torch backend needs {', '.join(missing)} (extra train or cuda)")
     pytest.importorskip(name, reason=f"{name} is not installed")
-    with pytest.raises(ModelError, match="one-to-one head"):
-        load_model(make_tiny(build_tiny_onnx(columns=14)), device="cpu", backend=name)
+    one_to_one, one_to_many = (build_tiny_onnx(head) for head in HEADS)
+    with pytest.raises(ModelError, match=r"\(\?, 6, .+\), but the manifest's one-to-one head is \(n, k, 6\)"):
+        load_model(make_tiny(one_to_many, head="one-to-one"), device="cpu", backend=name)
+    with pytest.raises(ModelError, match=r"6\), but the manifest's one-to-many head is \(n, 6, anchors\)"):
+        load_model(make_tiny(one_to_one, head="one-to-many"), device="cpu", backend=name)
+    three = {"classes": ("tank", "humvee", "mlrs"), "thresholds": {"tank": 0.4, "humvee": 0.5, "mlrs": 0.5}}
+    with pytest.raises(ModelError, match=r"one-to-many head is \(n, 7, anchors\)"):
+        load_model(make_tiny(one_to_many, head="one-to-many", **three), device="cpu", backend=name)
 
 
 @pytest.mark.needs_torch
@@ -114,6 +124,8 @@ def test_torch_refuses_weights_of_another_network(make_tiny: MakeTiny) -> None:
         pytest.skip(f"the torch backend needs {', '.join(missing)} (extra train or cuda)")
     with pytest.raises(ModelError, match="do not fit"):
         load_model(make_tiny(), device="cpu", backend="torch")
+    with pytest.raises(ModelError, match=r"do not fit .+ model\.\d+\."):
+        load_model(make_tiny(head="one-to-many"), device="cpu", backend="torch")
     with pytest.raises(ModelError, match="knows no network 'yolo26q'"):
         load_model(make_tiny(architecture="yolo26q"), device="cpu", backend="torch")
 
