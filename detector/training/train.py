@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import BackendUnavailable, DataError
+from detector.models.offline import import_ultralytics
 from detector.training.config import Stage, TrainingConfig
 from detector.training.dataset import Picture, read_dataset
 
@@ -22,10 +23,8 @@ def load_ultralytics(settings_folder: Path) -> Any:
     Raises BackendUnavailable with the install command where the `train` extra is missing.
     """
     settings_folder.mkdir(parents=True, exist_ok=True)
-    os.environ["YOLO_OFFLINE"] = "true"
-    os.environ["YOLO_CONFIG_DIR"] = str(settings_folder)
     try:
-        import ultralytics
+        ultralytics = import_ultralytics(settings_folder)
     except ImportError as error:
         raise BackendUnavailable(
             "Training needs the extra 'train'; install it with: pip install 'ordnance[train]'."
