@@ -29,6 +29,9 @@ MOST_BARS_IN_TAB_ORDER = 60
 
 MOST_TICKS = 6
 
+NARROWEST_BAR_PERCENT = 0.05
+"""Browsers draw nothing of a bar without width, and an appearance may be a single picture."""
+
 _TICK_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 _NAMES = {entry.id: entry.name for entry in TAXONOMY}
 _COLOURS = {entry.id: entry.colour for entry in TAXONOMY}
@@ -126,7 +129,7 @@ def _timeline(report: Report) -> _Timeline:
         if end <= 0:
             return 0.0, 100.0
         left, right = (min(max(100 * each / end, 0.0), 100.0) for each in (from_s, to_s))
-        return left, right - left
+        return left, max(right - left, NARROWEST_BAR_PERCENT)
 
     lanes: list[_Lane] = []
     top = 0
@@ -223,6 +226,10 @@ def _file_size(count: int) -> str:
     return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}"
 
 
+def _span_text(seconds: float) -> str:
+    return short(seconds) if seconds >= 60 else f"{seconds:.1f} s"
+
+
 def _resource(name: str) -> str:
     return files("detector.report").joinpath("templates", name).read_text("utf-8")
 
@@ -235,6 +242,7 @@ def _template() -> Template:
     environment.filters.update(
         hms=hms,
         short=short,
+        span=_span_text,
         label=class_label,
         colour=class_colour,
         file_size=_file_size,

@@ -31,7 +31,7 @@ def encode_thumbnail(image: Image, box: Sequence[float], colour: str, max_side: 
     scale_x, scale_y = width / image.shape[1], height / image.shape[0]
     x1, x2 = (round(min(max(x * scale_x, 0), width - 1)) for x in (box[0], box[2]))
     y1, y2 = (round(min(max(y * scale_y, 0), height - 1)) for y in (box[1], box[3]))
-    line = max(1, round(max(width, height) / 200))
+    line = max(1, round(max(width, height) / 160))
     # The dark line under the coloured one keeps the box visible on sand, snow and sky.
     cv2.rectangle(canvas, (x1, y1), (x2, y2), (0, 0, 0), line + 2, cv2.LINE_8)
     cv2.rectangle(canvas, (x1, y1), (x2, y2), (blue, green, red), line, cv2.LINE_8)
