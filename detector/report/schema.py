@@ -104,7 +104,7 @@ class _Entry(BaseModel):
 
 
 class ClipInfo(_Entry):
-    """The clip that was scanned."""
+    """Facts of the clip."""
 
     name: Text = Field(description="The file's name, without its folder.")
     sha256: Sha256 = Field(description="SHA-256 of the file's bytes, lower-case hexadecimal.")
@@ -127,7 +127,7 @@ class ModelInfo(_Entry):
 
 
 class PlanInfo(_Entry):
-    """The sampling plan."""
+    """Which pictures were chosen to be looked at."""
 
     name: Text = Field(description="The plan's name, such as `interval`.")
     options: Annotated[dict[Text, PlanOption], AfterValidator(_sorted_keys)] = Field(

@@ -26,7 +26,7 @@ from detector.report.schema import (
 WIDTH, HEIGHT = 1280, 720
 
 
-def tracked(id: str, class_name: str, first: float, last: float, score: float = 0.9) -> Appearance:
+def track(id: str, class_name: str, first: float, last: float, score: float = 0.9) -> Appearance:
     """An appearance with a detection at its start, in its middle (the best) and at its end."""
     box = (100.0, 200.5, 300.25, 400.125)
     detections = tuple(
@@ -34,6 +34,11 @@ def tracked(id: str, class_name: str, first: float, last: float, score: float = 
         for each, time in ((score / 2, first), (score, (first + last) / 2), (score / 3, last))
     )
     return Appearance(id, class_name, score, detections, best=detections[1])
+
+
+@pytest.fixture
+def tracked() -> Callable[..., Appearance]:
+    return track
 
 
 @pytest.fixture
@@ -85,9 +90,9 @@ def make_report() -> Callable[..., Report]:
 @pytest.fixture
 def report(make_report: Callable[..., Report]) -> Report:
     return make_report(
-        tracked("a1", "humvee", 12.0, 20.5, 0.71),
-        tracked("a2", "tank", 14.0, 33.0, 0.64),
-        tracked("a3", "tow_launcher", 148.1, 161.6, 0.91),
+        track("a1", "humvee", 12.0, 20.5, 0.71),
+        track("a2", "tank", 14.0, 33.0, 0.64),
+        track("a3", "tow_launcher", 148.1, 161.6, 0.91),
     )
 
 

@@ -35,15 +35,11 @@ def test_nothing_found_is_a_heading(make_report) -> None:
 
 
 @pytest.mark.parametrize("name", ["=1+1.mp4", "+1.mp4", "-2.mp4", "@SUM(A1).mp4", "\t=1.mp4", " =1.mp4", "＝1.mp4"])
-def test_a_name_never_becomes_a_formula(make_report, name: str) -> None:
-    from conftest import tracked
-
+def test_a_name_never_becomes_a_formula(make_report, name: str, tracked) -> None:
     assert rows(detections_csv(make_report(tracked("a1", "tank", 1, 2), name=name)))[0]["clip"] == f"'{name}"
 
 
 @pytest.mark.parametrize("name", ['a "quoted", name.mp4', "two\r\nlines.mp4", "plain-=name.mp4", "坦克.mp4"])
-def test_any_other_name_comes_back_as_it_was(make_report, name: str) -> None:
-    from conftest import tracked
-
+def test_any_other_name_comes_back_as_it_was(make_report, name: str, tracked) -> None:
     table = rows(detections_csv(make_report(tracked("a1", "tank", 1, 2), name=name)))
     assert {row["clip"] for row in table} == {name} and len(table) == 3

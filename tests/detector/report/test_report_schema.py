@@ -176,9 +176,7 @@ def test_a_file_name_that_is_not_utf8_can_be_written(make_report) -> None:
     assert Report.from_json(report.to_json().encode()) == report
 
 
-def test_pictures_are_cited_only_where_asked_for(report: Report) -> None:
-    from conftest import tracked
-
+def test_pictures_are_cited_only_where_asked_for(report: Report, tracked) -> None:
     one = AppearanceInfo.of(tracked("a9", "tank", 1, 2), width=1280, height=720)
     other = AppearanceInfo.of(tracked("a9", "tank", 1, 2), width=1280, height=720, pictures=False)
     assert (one.best.thumbnail, one.best.crop) == ("thumbnails/a9-frame.jpg", "thumbnails/a9-crop.jpg")
