@@ -52,7 +52,7 @@ def render_html(report: Report, thumbnails: Mapping[str, bytes]) -> str:
         summary=summary(report),
         classes=_class_counts(report.appearances),
         timeline=_timeline(report),
-        pictures=_embedded(report, thumbnails),
+        pictures=_pictures(report, thumbnails),
         lost_s=sum(each.to_s - each.from_s for each in report.coverage.undecoded),
     )
 
@@ -202,21 +202,26 @@ def _class_counts(appearances: Sequence[AppearanceInfo]) -> list[tuple[str, int,
     return sorted(((name, counts[name], first[name]) for name in counts), key=lambda row: (row[2], row[0]))
 
 
-def _embedded(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, str]:
-    """The `data:` URI of each picture that the page holds, by its path in the report, surest appearances first."""
-    uris: dict[str, str] = {}
+def _pictures(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, str]:
+    """Where the page finds each picture that there is, by its path in the report.
+
+    A `data:` URI for those of the surest appearances, as many as EMBEDDED_BYTES holds; the path for the others.
+    """
+    sources: dict[str, str] = {}
     left = EMBEDDED_BYTES
     for appearance in sorted(report.appearances, key=lambda each: -each.confidence):
         for path in (appearance.best.thumbnail, appearance.best.crop):
             name = path.removeprefix("thumbnails/") if path else ""
             if path is None or name not in thumbnails:
                 continue
+            sources[path] = path
+            if left < 0:
+                continue
             jpeg = thumbnails[name]
             left -= len(jpeg)
-            if left < 0:
-                return uris
-            uris[path] = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
-    return uris
+            if left >= 0:
+                sources[path] = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
+    return sources
 
 
 def _file_size(count: int) -> str:
