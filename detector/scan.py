@@ -333,7 +333,7 @@ def _coverage_info(samples: Sequence[_Sample], probe: Probe, decoding: _Decoding
         promise_s=plan.cadence_seconds,
         guarantee_s=coverage.guarantee_seconds,
         longest_gap_s=coverage.longest_gap_seconds,
-        longest_gap_at_s=coverage.longest_gap_at_seconds or 0.0,
+        longest_gap_at_s=coverage.longest_gap_at_seconds,
         undecoded=tuple(
             UndecodedInfo(from_s=r.from_seconds, to_s=r.to_seconds, reason=r.reason) for r in coverage.undecoded
         ),

@@ -30,6 +30,9 @@ class Stage(_Strict):
         "sqrt(t / f) times (LVIS, Gupta et al. 2019, section 4); 0 switches it off",
     )
     repeat_limit: int = Field(default=6, ge=1)
+    common: tuple[str, ...] = Field(
+        default=(), description="classes that the stage has had enough of; pictures with no other count as empty"
+    )
     keep_empty: float = Field(
         default=1.0, ge=0, le=1, description="share of the photographs without a box that the stage learns from"
     )

@@ -109,15 +109,16 @@ def repeat_factors(pictures: Sequence[Picture], threshold: float, limit: int) ->
     return factors
 
 
-def _is_kept(picture: Picture, keep_empty: float) -> bool:
+def _is_kept(picture: Picture, stage: Stage) -> bool:
     """Whether a picture is in the stage's share of empty ones; the same ones every time, chosen by their hash."""
-    return bool(picture.classes) or picture.set_name != "photos" or int(picture.sha256[:8], 16) / 2**32 < keep_empty
+    is_empty = picture.set_name == "photos" and not set(picture.classes) - set(stage.common)
+    return not is_empty or int(picture.sha256[:8], 16) / 2**32 < stage.keep_empty
 
 
 def _write_description(
     config: TrainingConfig, stage: Stage, pictures: Sequence[Picture], dataset: Path, out: Path
 ) -> Path:
-    learn = [p for p in pictures if p.split == "train" and p.set_name in stage.sets and _is_kept(p, stage.keep_empty)]
+    learn = [p for p in pictures if p.split == "train" and p.set_name in stage.sets and _is_kept(p, stage)]
     if not learn:
         raise DataError(f"The data set {dataset} has no training picture of {', '.join(stage.sets)}.")
     missing = set(stage.sets) - {p.set_name for p in learn}
