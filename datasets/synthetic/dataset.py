@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "2"
 WIDTH, HEIGHT = 512, 288
 SAMPLES = 6
 NEGATIVE_SHARE = 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -66,21 +67,19 @@ def box(size: Sequence[float], centre: Sequence[float] = (0, 0, 0), bevel: float
         quads = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
         faces = np.array([triangle for a, b, c, d in quads for triangle in ((a, b, c), (a, c, d))])
         return Mesh(signs * half + np.asarray(centre), faces)
-    cut = min(bevel, 0.45 * half.min())
-    points = np.array(
-        [
-            [
-                sx * (half[0] - (axis != 0) * cut),
-                sy * (half[1] - (axis != 1) * cut),
-                sz * (half[2] - (axis != 2) * cut),
-            ]
-            for axis in range(3)
-            for sx in (-1, 1)
-            for sy in (-1, 1)
-            for sz in (-1, 1)
-        ]
-    )
-    return convex_hull(points).transformed(translation(*centre))
+    corners = _bevelled(half, min(bevel, 0.45 * float(half.min())))
+    return Mesh(corners + np.asarray(centre), _bevelled_faces())
+
+
+def _bevelled(half: np.ndarray, cut: float) -> np.ndarray:
+    """24 points: each corner of the box thrice, drawn back by `cut` along the two axes that are not its own."""
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    return np.concatenate([signs * (half - cut * (np.arange(3) != axis)) for axis in range(3)])
+
+
+@cache
+def _bevelled_faces() -> np.ndarray:
+    return convex_hull(_bevelled(np.ones(3), 0.1)).faces
 
 
 def convex_hull(points: np.ndarray) -> Mesh:
@@ -138,11 +137,11 @@ def lathe(profile: Sequence[tuple[float, float]], segments: int = 20) -> Mesh:
             (n + 1) * segments + here,
             (n + 1) * segments + after,
         )
-        faces += [np.stack([a, c, b], axis=1), np.stack([b, c, d], axis=1)]
+        faces += [np.stack([a, b, c], axis=1), np.stack([b, d, c], axis=1)]
     back, front = len(rings), len(rings) + 1
-    faces.append(np.stack([np.full(segments, back), here, after], axis=1))
+    faces.append(np.stack([np.full(segments, back), after, here], axis=1))
     last = (count - 1) * segments
-    faces.append(np.stack([np.full(segments, front), last + after, last + here], axis=1))
+    faces.append(np.stack([np.full(segments, front), last + here, last + after], axis=1))
     caps = np.array([[stations[0, 0], 0, 0], [stations[-1, 0], 0, 0]])
     return Mesh(np.concatenate([rings, caps]), np.concatenate(faces))
 
@@ -179,11 +178,13 @@ def ellipsoid(radii: Sequence[float], centre: Sequence[float] = (0, 0, 0), segme
 
 
 def corner_normals(mesh: Mesh) -> np.ndarray:
-    """One normal per triangle corner (3m, 3): smooth across soft edges, sharp where faces meet at over 42 degrees."""
+    """One normal per triangle corner (3m, 3): smooth across soft edges, sharp where faces meet at over 42 degrees.
+
+    Faces count by their angle at the corner, so that it does not matter which way a quad was cut in two.
+    """
     corners = mesh.vertices[mesh.faces]
-    area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    lengths = np.linalg.norm(area_normals, axis=1, keepdims=True)
-    unit = area_normals / np.maximum(lengths, 1e-12)
+    crosses = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    unit = crosses / np.maximum(np.linalg.norm(crosses, axis=1, keepdims=True), 1e-12)
     _, place = np.unique(np.round(mesh.vertices / 1e-4).astype(np.int64), axis=0, return_inverse=True)
     group = place.reshape(-1)[mesh.faces].reshape(-1)
     face_of = np.repeat(np.arange(len(mesh.faces)), 3)
@@ -193,10 +194,21 @@ def corner_normals(mesh: Mesh) -> np.ndarray:
     size = counts[group]
     rows = np.repeat(np.arange(len(group)), size)
     offsets = np.arange(len(rows)) - np.repeat(np.cumsum(size) - size, size)
-    neighbours = face_of[order[starts[group[rows]] + offsets]]
-    soft = np.einsum("ij,ij->i", unit[face_of[rows]], unit[neighbours]) > CREASE_COSINE
-    normals = np.zeros((len(group), 3))
-    for axis in range(3):
-        normals[:, axis] = np.bincount(rows[soft], weights=area_normals[neighbours[soft], axis], minlength=len(group))
+    neighbours = order[starts[group[rows]] + offsets]
+    soft = np.einsum("ij,ij->i", unit[face_of[rows]], unit[face_of[neighbours]]) > CREASE_COSINE
+    weights = _corner_angles(corners).reshape(-1)[neighbours[soft]]
+    normals = np.stack(
+        [
+            np.bincount(rows[soft], weights=weights * unit[face_of[neighbours[soft]], axis], minlength=len(group))
+            for axis in range(3)
+        ],
+        axis=1,
+    )
     lengths = np.linalg.norm(normals, axis=1, keepdims=True)
     return np.where(lengths > 1e-12, normals / np.maximum(lengths, 1e-12), unit[face_of])
+
+
+def _corner_angles(corners: np.ndarray) -> np.ndarray:
+    after, before = np.roll(corners, -1, axis=1) - corners, np.roll(corners, 1, axis=1) - corners
+    lengths = np.linalg.norm(after, axis=2) * np.linalg.norm(before, axis=2)
+    return np.arccos(np.clip((after * before).sum(axis=2) / np.maximum(lengths, 1e-12), -1, 1))

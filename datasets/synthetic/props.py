@@ -60,6 +60,7 @@ def instrument(rng: np.random.Generator) -> Painted:
             rod((0, 0, height * 0.6), tuple(foot * 0.4 + (0, 0, height * 0.6)), 0.008),
         ]
     legs.append(rod((-0.3, 0.12, height - 0.1), (0, 0, height), 0.012))
+    legs.append(rod((0, 0, height - 0.04), (0, 0, height + 0.08), 0.03))
     turn = translation(0, 0, height + 0.1) @ rotation("z", float(rng.uniform(0, 360)))
     kind = rng.random()
     if kind < 0.5:

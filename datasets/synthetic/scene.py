@@ -94,6 +94,9 @@ def build(
         tuple(np.array([1.0, 0.94, 0.84]) * rng.uniform(1.8, 5.0)) if rng.random() < 0.75 else (0.0, 0.0, 0.0),
     )
     fog = float(np.exp(rng.uniform(np.log(80), np.log(500)))) if rng.random() < 0.4 else None
+    sky = random_sky(rng, earth)
+    if max(light.irradiance) == 0:
+        sky = sky.overcast()
     facts = {"kind": kind, "weapon": weapon.name if weapon else None, "heading": round(heading, 1)}
     surface = Material(
         earth,
@@ -104,7 +107,7 @@ def build(
         tile_metres=9.0,
     )
     middle = (camera.origin[0] * 0.75, camera.origin[1] * 0.75)
-    return Scene(things, land, middle, surface, camera, light, random_sky(rng, earth), fog, facts)
+    return Scene(things, land, middle, surface, camera, light, sky, fog, facts)
 
 
 def _ground(rng: np.random.Generator, open_horizon: bool) -> Ground:

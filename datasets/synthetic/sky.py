@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,6 +20,13 @@ class Sky:
     cover: float
     cloud: Colour
     seed: int
+
+    def overcast(self) -> Sky:
+        """The same sky with its blue gone: without a sun, a blue one would tint the whole ground."""
+        zenith, horizon = (
+            tuple(0.25 * np.asarray(colour) + 0.75 * float(np.mean(colour))) for colour in (self.zenith, self.horizon)
+        )
+        return replace(self, zenith=zenith, horizon=horizon, cover=max(self.cover, 0.7))
 
     def radiance(self, directions: np.ndarray) -> np.ndarray:
         """Colour seen in each unit direction (..., 3)."""

@@ -87,14 +87,20 @@ def tow_launcher(rng: np.random.Generator, earth: Colour, tow_models: Sequence[s
         parts = launcher(rng, mount="tripod")
     weapon, kit = _split(painted(rng, parts, earth), "kit")
     if rng.random() < 0.12:
-        weapon.append(_cloth_wrap(rng))
+        weapon.append(_cloth_wrap(rng, weapon))
     groups: tuple[Group, ...] = (("tow", "tow_launcher", weapon),)
     return Weapon(name, groups + ((("tow_kit", None, kit),) if kit else ()), 1.4, TOW_CREW)
 
 
-def _cloth_wrap(rng: np.random.Generator) -> tuple[Mesh, Material]:
+def _cloth_wrap(rng: np.random.Generator, launcher_parts: Painted) -> tuple[Mesh, Material]:
+    """Sacking round the tube, whose axis is found from its two ends: the farthest points well above the ground."""
     cloth = Material(between(rng, (0.15, 0.13, 0.08), (0.45, 0.4, 0.3)), 0.95, 0.4, seed=int(rng.integers(1 << 30)))
-    return rod((0.3, 0, 0.9), (0.6, 0, 0.93), 0.135, 0.14, 14), cloth
+    points = np.concatenate([mesh.vertices for mesh, _ in launcher_parts])
+    points = points[points[:, 2] > 0.5 * points[:, 2].max()]
+    farthest = points[np.hypot(points[:, 0], points[:, 1]).argmax(), :2]
+    along = points[:, :2] @ (farthest / np.linalg.norm(farthest))
+    near, far = (points[np.abs(along - end) < 0.03].mean(axis=0) for end in (along.min(), along.max()))
+    return rod(far + 0.12 * (near - far), far + 0.3 * (near - far), 0.135, 0.14, 14), cloth
 
 
 def humvee_with_tow(rng: np.random.Generator, earth: Colour) -> Weapon:

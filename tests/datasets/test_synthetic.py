@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from datasets.synthetic import render_set, scene
+from datasets.synthetic.degrade import film
+from datasets.synthetic.render import Renderer, outline, visible
+
+pytest.importorskip("mitsuba", reason="mitsuba is not installed: pip install 'ordnance[render]'")
+
+WIDTH, HEIGHT = 160, 90
+SEED = 31
+
+
+def tiny(out: Path, *, count: int = 1, classes: tuple[str, ...] = ("tank",), backgrounds: Path | None = None) -> None:
+    render_set(
+        out,
+        count=count,
+        seed=SEED,
+        classes=classes,
+        workers=1,
+        backgrounds=backgrounds,
+        width=WIDTH,
+        height=HEIGHT,
+        samples=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("rendered")
+    tiny(out)
+    return out
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for folder in ("images", "labels") for path in (out / folder).iterdir()}
+
+
+def test_a_picture_has_its_class_and_a_box_inside_the_frame(rendered: Path) -> None:
+    [image] = (rendered / "images").glob("*.jpg")
+    assert cv2.imread(str(image)).shape == (HEIGHT, WIDTH, 3)
+    [line] = (rendered / "labels" / f"{image.stem}.txt").read_text().splitlines()
+    name, *numbers = line.split()
+    x, y, width, height = map(float, numbers)
+    assert name == "tank"
+    assert 0 <= x - width / 2 < x + width / 2 <= 1 + 1e-5
+    assert 0 <= y - height / 2 < y + height / 2 <= 1 + 1e-5
+
+
+def test_the_manifest_tells_how_each_picture_was_made(rendered: Path) -> None:
+    manifest = json.loads((rendered / "manifest.json").read_text())
+    assert manifest["seed"] == SEED
+    [record] = manifest["images"]
+    assert record["kind"] == "tank"
+    assert record["backdrop"] is None
+    assert record["seen"][0]["visible_share"] >= 0.25
+
+
+def test_the_same_seed_gives_the_same_picture(rendered: Path, tmp_path: Path) -> None:
+    tiny(tmp_path)
+    assert contents(tmp_path) == contents(rendered)
+
+
+def test_a_second_run_leaves_what_is_there_alone(rendered: Path) -> None:
+    [image] = (rendered / "images").glob("*.jpg")
+    before = image.stat().st_mtime_ns
+    tiny(rendered)
+    assert image.stat().st_mtime_ns == before
+
+
+def test_unknown_classes_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"no scenes for submarine; known: howitzer"):
+        tiny(tmp_path, classes=("submarine",))
+
+
+def test_photographs_stand_behind_some_scenes_and_are_named(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    cv2.imwrite(str(photos / "red.png"), np.full((120, 200, 3), (30, 30, 200), np.uint8))
+    tiny(tmp_path / "out", count=3, classes=(), backgrounds=photos)
+    records = json.loads((tmp_path / "out" / "manifest.json").read_text())["images"]
+    assert {record["backdrop"] for record in records} == {None, "red.png"}
+
+
+@pytest.mark.parametrize(("kind", "number"), [("tow_launcher", 7), ("tow_launcher", 9), ("humvee", 4)])
+def test_the_box_is_tight_about_the_pixels_that_the_thing_changes(kind: str, number: int) -> None:
+    """Independent of the label pass: take the weapon away, and look where the distances change."""
+    drawn = scene.build(np.random.default_rng([SEED, number]), kind)
+    subject = next(thing for thing in drawn.things if thing.label == kind)
+    renderer = Renderer(drawn)
+    seen = [one for one in renderer.frame(width=WIDTH, height=HEIGHT, samples=1, seed=3).seen if one.label == kind]
+    whole = renderer.depth(None, drawn.camera, WIDTH, HEIGHT, 3)
+    drawn.things.remove(subject)
+    without = Renderer(drawn).depth(None, drawn.camera, WIDTH, HEIGHT, 3)
+    rows, columns = np.nonzero(whole != without)
+    assert [one.box_px for one in seen] == [(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)]
+
+
+def test_the_outline_of_a_thing_in_full_view_is_its_box() -> None:
+    drawn = scene.build(np.random.default_rng([SEED, 4]), "humvee")
+    subject = next(thing for thing in drawn.things if thing.label == "humvee")
+    alone = Renderer(drawn).depth([subject.name], drawn.camera, WIDTH, HEIGHT, 3)
+    full = outline(subject, drawn.camera, WIDTH, HEIGHT)
+    found = visible("humvee", alone, alone, full)
+    assert found is not None and found.visible_share == 1 and not found.cut_away
+    assert np.abs(np.array(found.box_px) - full).max() < 1.5
+
+
+def depths(inside: float, outside: float, box: tuple[int, int, int, int]) -> np.ndarray:
+    image = np.full((60, 80), outside)
+    image[box[1] : box[3], box[0] : box[2]] = inside
+    return image
+
+
+def test_a_half_hidden_thing_gets_the_box_of_what_shows() -> None:
+    alone = depths(10, np.inf, (20, 20, 60, 50))
+    whole = np.minimum(depths(10, 99, (20, 20, 60, 50)), depths(5, 99, (0, 0, 40, 60)))
+    found = visible("tank", alone, whole)
+    assert found is not None
+    assert found.box_px == (40, 20, 60, 50)
+    assert found.visible_share == 0.5
+
+
+@pytest.mark.parametrize(
+    ("box", "cover"),
+    [((20, 20, 60, 50), (0, 0, 52, 60)), ((20, 20, 30, 28), (0, 0, 1, 1)), ((20, 20, 60, 50), (0, 0, 80, 60))],
+    ids=["a fifth shows", "under 12 px", "hidden"],
+)
+def test_what_cannot_be_recognised_gets_no_box(
+    box: tuple[int, int, int, int], cover: tuple[int, int, int, int]
+) -> None:
+    alone = depths(10, np.inf, box)
+    assert visible("tank", alone, np.minimum(depths(10, 99, box), depths(5, 99, cover))) is None
+
+
+def test_a_fragment_at_the_edge_is_marked() -> None:
+    alone = depths(10, np.inf, (60, 20, 80, 50))
+    found = visible("tank", alone, alone, (60, 20, 160, 50))
+    assert found is not None and found.cut_away
+
+
+def test_the_film_look_keeps_the_size_and_is_repeatable() -> None:
+    picture = np.random.default_rng(1).random((HEIGHT, WIDTH, 3))
+    first, second = (film(picture, np.random.default_rng(8)) for _ in range(2))
+    assert first.shape == (HEIGHT, WIDTH, 3) and first.dtype == np.uint8
+    assert np.array_equal(first, second)
