@@ -182,6 +182,8 @@ def _frame(now_ms: int, image: np.ndarray, next_ms: int) -> av.VideoFrame:
 
 def _truth(clip: Path) -> dict[str, object]:
     """What the script put into the clip, in seconds. A run of shots with the same weapon is one appearance."""
+    with av.open(str(clip)) as container:
+        duration_s = round(container.duration / av.time_base, 3)
     appearances: list[dict[str, object]] = []
     previous = ""
     for shot in SHOTS:
@@ -194,7 +196,7 @@ def _truth(clip: Path) -> dict[str, object]:
     return {
         "clip": clip.name,
         "sha256": hashlib.sha256(clip.read_bytes()).hexdigest(),
-        "duration_s": SHOTS[-1].end_ms / 1000,
+        "duration_s": duration_s,
         "frames": sum(len(frame_times_ms(shot)) for shot in SHOTS),
         "width": WIDTH,
         "height": HEIGHT,
