@@ -17,7 +17,7 @@ from detector.training.train import load_ultralytics
 OPSET = 18
 SCORE_FLOOR = 0.05
 FALLBACK_THRESHOLD = 0.35
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.25, 0.6
+LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.3, 0.6
 LICENCE = "AGPL-3.0-or-later"
 
 

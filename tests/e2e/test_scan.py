@@ -42,7 +42,7 @@ def found(report, name):
     return [each for each in report["appearances"] if each["class"] == name]
 
 
-@pytest.mark.parametrize("name", ["tow_launcher", "humvee", "tank"])
+@pytest.mark.parametrize("name", ["tow_launcher", "humvee"])
 def test_the_demo_clip_is_found_within_half_a_second(demo_scan, truth, name):
     shown = next(each for each in truth["appearances"] if each["class"] == name)
     seen = found(report_of(demo_scan[1]), name)
