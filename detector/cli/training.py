@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from detector.errors import DataError
+from detector.errors import BadOption, DataError
 
 Data = Annotated[Path | None, typer.Option(envvar="ORDNANCE_DATA", help="Folder with photos/, rendered/ and start/.")]
 Config = Annotated[Path, typer.Option(help="Training settings, such as datasets/configs/ordnance-n.yaml.")]
@@ -80,6 +80,9 @@ def evaluate_command(
     model: Annotated[str, typer.Option(help="A model of `ordnance models`, or the path of an .onnx file.")] = "default",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    renders: Annotated[
+        Path | None, typer.Option(help="Measure on a folder of `ordnance dataset render` instead of photographs.")
+    ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the manifest and the model card.")
     ] = False,
@@ -87,11 +90,17 @@ def evaluate_command(
 ) -> None:
     """Measure a model on the photographs of a split: AP50 of each class, precision and recall."""
     from detector.models import load_model
-    from detector.training.evaluate import predict_split, score
+    from detector.training.evaluate import predict_renders, predict_split, score
     from detector.training.model_card import evaluation_table, record_evaluation
 
     loaded = load_model(model, device=device)
-    evaluation = score(predict_split(loaded.detect, loaded.classes, _required(data), split), loaded.thresholds)
+    if renders and record:
+        raise BadOption("Only figures on photographs are recorded; leave --record or --renders out.")
+    if renders:
+        predictions = predict_renders(loaded.detect, loaded.classes, renders)
+    else:
+        predictions = predict_split(loaded.detect, loaded.classes, _required(data), split)
+    evaluation = score(predictions, loaded.thresholds)
     typer.echo(evaluation_table(evaluation))
     if record:
         typer.echo(f"recorded in {record_evaluation(loaded.name, evaluation)}")

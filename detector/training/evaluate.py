@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,32 @@ def predict_split(
     rows = [row for row in complete_rows(NEGATIVES_COMPLETE_FOR, data) if row["split"] == split]
     if not rows:
         raise DataError(f"{data} has no photographs of the split '{split}'; use train, val or test.")
+    return _predict(detect, classes, [photograph_files(row, data) for row in rows], split)
+
+
+def predict_renders(
+    detect: Callable[[Sequence[NDArray[np.uint8]]], list[Boxes]], classes: Sequence[str], folder: Path
+) -> Predictions:
+    """The same over a folder of `ordnance dataset render`, apart from the photographs and never mixed with them."""
+    pictures = sorted((folder / "images").glob("*.jpg"))
+    if not pictures:
+        raise DataError(f"{folder} holds no images/*.jpg; render some with `ordnance dataset render --out {folder}`.")
+    files = [(picture, folder / "labels" / f"{picture.stem}.txt") for picture in pictures]
+    return _predict(detect, classes, files, "rendered")
+
+
+def _predict(
+    detect: Callable[[Sequence[NDArray[np.uint8]]], list[Boxes]],
+    classes: Sequence[str],
+    files: Sequence[tuple[Path, Path]],
+    split: str,
+) -> Predictions:
     predictions = Predictions(split, tuple(classes), [], [], [])
-    for batch in _batches(rows, BATCH):
-        pictures = [_read_rgb(photograph_files(row, data)[0]) for row in batch]
-        for row, picture, boxes in zip(batch, pictures, detect(pictures), strict=True):
-            _note(predictions, photograph_files(row, data)[1], picture, boxes)
+    for start in range(0, len(files), BATCH):
+        batch = files[start : start + BATCH]
+        pictures = [_read_rgb(picture) for picture, _ in batch]
+        for (_, label), picture, boxes in zip(batch, pictures, detect(pictures), strict=True):
+            _note(predictions, label, picture, boxes)
     return predictions
 
 
@@ -127,11 +148,6 @@ def choose_thresholds(
         f1 = 2 * right / (np.arange(1, len(scores) + 1) + boxes)
         chosen[name] = round(float(np.clip(scores[int(np.argmax(f1))], lowest, highest)), 3)
     return chosen
-
-
-def _batches(rows: Sequence[dict[str, str]], size: int) -> Iterator[Sequence[dict[str, str]]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
 
 
 def _read_rgb(path: Path) -> NDArray[np.uint8]:

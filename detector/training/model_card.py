@@ -15,7 +15,7 @@ BEGIN, END = "<!-- evaluation:begin -->", "<!-- evaluation:end -->"
 def evaluation_table(evaluation: Evaluation) -> str:
     """The figures as a Markdown table, with what they were measured on."""
     lines = [
-        f"Split `{evaluation.split}`: {evaluation.pictures} photographs that are labelled completely, "
+        f"Split `{evaluation.split}`: {evaluation.pictures} pictures that are labelled completely, "
         f"{evaluation.negatives} of them without a weapon; {evaluation.false_alarm_pictures} of those "
         "had a false alarm at the shipped thresholds.",
         "",

@@ -8,7 +8,7 @@ import time
 
 import jsonschema
 import pytest
-from conftest import DEMO, write_clip
+from made_clips import DEMO, write_clip
 
 TRACEBACK = "Traceback"
 
