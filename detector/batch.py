@@ -46,6 +46,10 @@ class Failure:
     code: str
     message: str
 
+    def reason_for(self, path: Path) -> str:
+        """The message without the clip's name before it, for a line that names the clip itself."""
+        return self.message.removeprefix(f"{path.name}: ")
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -66,17 +66,17 @@ def scan_command(
             display.finished(outcome)
             if outcome.failure:
                 failures.append(outcome)
-                if not quiet:
-                    display.say(f"{outcome.path}: {outcome.failure.message}")
+                if outcome.alone or not quiet:
+                    display.say(f"{outcome.path}: {outcome.failure.reason_for(outcome.path)}")
             elif outcome.report and as_json:
                 with display.paused():
                     print(outcome.report.to_json(indent=2 if outcome.alone else None), flush=True)
             elif outcome.report:
                 with display.paused():
                     print_report(outcome.report, outcome.folder, sys.stdout)
-        if failures:
+        if failures and not outcome.alone:
             display.say(f"{len(failures)} of {outcome.total} clips could not be scanned:")
             for failed in failures:
                 assert failed.failure
-                display.say(f"  {failed.path}  [{failed.failure.code}] {failed.failure.message}")
+                display.say(f"  {failed.path}  [{failed.failure.code}] {failed.failure.reason_for(failed.path)}")
     return CLIPS_FAILED if failures else 0
