@@ -89,7 +89,6 @@ def run_batch(
     for path, failure in missing:
         yield Outcome(path, total, failure=failure)
     done = _scanned_before(options, scanner) if options.resume else {}
-    folders = _Folders(options.out)
     waiting = []
     for path in clips:
         earlier = done.get(_digest(path) or "") if done else None
@@ -101,7 +100,7 @@ def run_batch(
     if options.jobs > 1 and len(waiting) > 1:
         outcomes = _in_processes(waiting, options, total)
     else:
-        outcomes = (_scan_one(scanner, path, options, folders, total, on_progress) for path in waiting)
+        outcomes = (_scan_one(scanner, path, options, total, on_progress) for path in waiting)
     yield from outcomes
 
 
@@ -125,34 +124,26 @@ def find_clips(patterns: Sequence[str]) -> tuple[list[Path], list[tuple[Path, Fa
     return list(clips), missing
 
 
-class _Folders:
-    """Names the folder of each clip's report: its stem, or stem and hash where another clip has that one."""
-
-    def __init__(self, out: Path | None) -> None:
-        self._out = out
-
-    def of(self, report: Report) -> Path | None:
-        if self._out is None:
-            return None
-        stem = Path(report.clip.name).stem or "clip"
-        folder = self._out / stem
-        earlier = _read_report(folder)
-        if folder.exists() and (earlier is None or earlier.clip.sha256 != report.clip.sha256):
-            return self._out / f"{stem}-{report.clip.sha256[:12]}"
-        return folder
+def _folder_of(report: Report, out: Path) -> Path:
+    """Where the clip's report goes: its stem, or stem and hash where another clip has that one."""
+    stem = Path(report.clip.name).stem or "clip"
+    folder = out / stem
+    earlier = _read_report(folder)
+    if folder.exists() and (earlier is None or earlier.clip.sha256 != report.clip.sha256):
+        return out / f"{stem}-{report.clip.sha256[:12]}"
+    return folder
 
 
 def _scan_one(
     scanner: Scanner,
     path: Path,
     options: BatchOptions,
-    folders: _Folders,
     total: int,
     on_progress: OnProgress | None,
 ) -> Outcome:
     try:
         result = scanner.scan(path, (lambda progress: on_progress(path, progress)) if on_progress else None)
-        folder = folders.of(result.report)
+        folder = _folder_of(result.report, options.out) if options.out else None
         if folder:
             write_report(result.report, result.pictures, folder, ("json", *options.formats))
         return Outcome(path, total, result.report, folder)
@@ -192,7 +183,7 @@ def _work(path: Path, total: int) -> Outcome:
     if _worker is None:
         raise RuntimeError("the worker has no model")
     scanner, options = _worker
-    return _scan_one(scanner, path, options, _Folders(options.out), total, None)
+    return _scan_one(scanner, path, options, total, None)
 
 
 def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, tuple[Report, Path]]:

@@ -91,6 +91,20 @@ class _Decoding:
     problems: tuple[DecodeProblem, ...]
 
 
+class _Chain:
+    """A linker that sees for itself, from sample to sample, whether a cut lies between."""
+
+    def __init__(self, linker: Linker) -> None:
+        self.linker = linker
+        self._before: Look | None = None
+
+    def add(self, sample: _Sample) -> tuple[Appearance, ...]:
+        """Take the next sample; returns the appearances that ended before it."""
+        new_shot = self._before is not None and is_cut(self._before, sample.look)
+        self._before = sample.look
+        return self.linker.add(sample.pts_seconds, sample.detections, new_shot=new_shot)
+
+
 class Scanner:
     """A loaded model with options, ready to scan any number of clips."""
 
@@ -147,21 +161,14 @@ class Scanner:
         on_progress: Callable[[Progress], None] | None,
     ) -> Iterator[_Sample]:
         """Decode and judge the frames of one request, in order."""
-        live = self._linker()
-        before: Look | None = None
+        live = self._chain()
         seen = seen_before
         with _Ahead(_requested(video, request), QUEUE) as frames:
             while batch := list(islice(frames, BATCH)):
                 found = self.model.detect([frame.image for frame in batch])
                 for frame, boxes in zip(batch, found, strict=True):
-                    look = look_of(frame.image)
-                    sample = _Sample(frame.pts_seconds, look, self._detections(frame, boxes))
-                    live.add(
-                        sample.pts_seconds,
-                        sample.detections,
-                        new_shot=before is not None and is_cut(before, look),
-                    )
-                    before = look
+                    sample = _Sample(frame.pts_seconds, look_of(frame.image), self._detections(frame, boxes))
+                    live.add(sample)
                     seen += 1
                     yield sample
                 if on_progress:
@@ -170,7 +177,7 @@ class Scanner:
                             batch[-1].pts_seconds,
                             video.probe.duration_seconds,
                             seen,
-                            live.finds,
+                            live.linker.finds,
                             time.monotonic() - started,
                         )
                     )
@@ -182,18 +189,13 @@ class Scanner:
             if (name := self.model.classes[int(class_id)]) in self.thresholds
         )
 
-    def _linker(self) -> Linker:
-        return Linker(self.thresholds, self.model.calibrate)
+    def _chain(self) -> _Chain:
+        return _Chain(Linker(self.thresholds, self.model.calibrate))
 
     def _link(self, samples: Sequence[_Sample]) -> list[Appearance]:
-        linker = self._linker()
-        appearances: list[Appearance] = []
-        before: Look | None = None
-        for sample in samples:
-            new_shot = before is not None and is_cut(before, sample.look)
-            appearances.extend(linker.add(sample.pts_seconds, sample.detections, new_shot=new_shot))
-            before = sample.look
-        appearances.extend(linker.finish())
+        chain = self._chain()
+        appearances = [ended for sample in samples for ended in chain.add(sample)]
+        appearances.extend(chain.linker.finish())
         appearances.sort(key=lambda each: (each.first_seen_seconds, each.id))
         return [replace(each, id=f"a{number:04d}") for number, each in enumerate(appearances, start=1)]
 

@@ -1,28 +1,17 @@
-"""The command tree, its exit codes, and the one place where an error becomes a sentence on stderr."""
+"""The command tree, and the one place where an error becomes a sentence on stderr."""
 
 from __future__ import annotations
 
 import os
 import sys
-from enum import IntEnum
 from typing import Annotated
 
 import typer
 
 from detector._version import __version__
 from detector.cli import info, scan, training
+from detector.cli.exit_codes import ExitCode
 from detector.errors import OrdnanceError, UsageError
-
-
-class ExitCode(IntEnum):
-    """What `ordnance` answers to the shell."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    CLIPS_FAILED = 3
-    INTERRUPTED = 130
-
 
 app = typer.Typer(
     name="ordnance",

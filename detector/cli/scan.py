@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
+from detector.cli.exit_codes import ExitCode
 from detector.sampling.names import DEFAULT_CADENCE_SECONDS, PLAN_NAMES
-
-CLIPS_FAILED = 3
 
 
 def scan_command(
@@ -65,9 +64,10 @@ def scan_command(
         for outcome in run_batch(clips, options, display.note):
             display.finished(outcome)
             if outcome.failure:
-                failures.append(outcome)
+                reason = outcome.failure.reason_for(outcome.path)
+                failures.append(f"{outcome.path}  [{outcome.failure.code}] {reason}")
                 if outcome.alone or not quiet:
-                    display.say(f"{outcome.path}: {outcome.failure.reason_for(outcome.path)}")
+                    display.say(f"{outcome.path}: {reason}")
             elif outcome.report and as_json:
                 with display.paused():
                     print(outcome.report.to_json(indent=2 if outcome.alone else None), flush=True)
@@ -76,7 +76,6 @@ def scan_command(
                     print_report(outcome.report, outcome.folder, sys.stdout)
         if failures and not outcome.alone:
             display.say(f"{len(failures)} of {outcome.total} clips could not be scanned:")
-            for failed in failures:
-                assert failed.failure
-                display.say(f"  {failed.path}  [{failed.failure.code}] {failed.failure.reason_for(failed.path)}")
-    return CLIPS_FAILED if failures else 0
+            for line in failures:
+                display.say(f"  {line}")
+    return ExitCode.CLIPS_FAILED if failures else ExitCode.DONE

@@ -22,7 +22,10 @@ def render_command(
     count: Annotated[int, typer.Option(min=1, help="Scenes to render.")] = 600,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal scenes.")] = 1,
     classes: Annotated[
-        str, typer.Option(help="Comma-separated weapon classes, each as often as it is named.")
+        str,
+        typer.Option(
+            help="Comma-separated weapon classes; where TOW launchers are among them, most scenes are theirs."
+        ),
     ] = "tow_launcher,tank,rocket_launcher,howitzer,humvee,machine_gun",
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     backgrounds: Annotated[

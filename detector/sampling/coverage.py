@@ -19,7 +19,7 @@ class UndecodedRange:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was looked at. The gap is None where there is no frame that was not looked at.
+    """What was looked at. The gap is 0, at None, where every frame was looked at.
 
     `longest_gap_seconds` is the longest time between two samples, or between the ends of the clip and a
     sample, with at least one frame in between that was not looked at; it includes the undecoded ranges.

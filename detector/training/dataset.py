@@ -88,6 +88,14 @@ def photograph_files(row: dict[str, str], data: Path) -> tuple[Path, Path]:
     return folder / "images" / row["file"], folder / "labels" / f"{Path(row['file']).stem}.txt"
 
 
+def rendered_files(folder: Path) -> list[tuple[Path, Path]]:
+    """The pictures of a folder of `ordnance dataset render`, each with its label file. Raises DataError without any."""
+    pictures = sorted((folder / "images").glob("*.jpg"))
+    if not pictures:
+        raise DataError(f"{folder} holds no images/*.jpg; render some with `ordnance dataset render --out {folder}`.")
+    return [(picture, folder / "labels" / f"{picture.stem}.txt") for picture in pictures]
+
+
 def dataset_hash(pictures: Sequence[Picture]) -> str:
     """SHA-256 over split, picture hash and label classes, independent of order and of folder."""
     lines = sorted(f"{p.split} {p.sha256} {','.join(p.classes)}" for p in pictures)
@@ -115,11 +123,7 @@ def _photographs(config: TrainingConfig, data: Path, out: Path) -> Iterator[Pict
 
 
 def _rendered(config: TrainingConfig, folder: Path, set_name: str, out: Path) -> Iterator[Picture]:
-    pictures = sorted((folder / "images").glob("*.jpg"))
-    if not pictures:
-        raise DataError(f"{folder} holds no images/*.jpg; render some with `ordnance dataset render --out {folder}`.")
-    for picture in pictures:
-        label = folder / "labels" / f"{picture.stem}.txt"
+    for picture, label in rendered_files(folder):
         yield _add(config, picture, label, out, "train", set_name, _sha256(picture), folder.name)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detector.errors import DataError
 from detector.frame import Boxes
-from detector.training.dataset import complete_rows, photograph_files
+from detector.training.dataset import complete_rows, photograph_files, rendered_files
 
 BATCH = 8
 NEGATIVES_COMPLETE_FOR = ("construction_machine",)
@@ -80,11 +80,7 @@ def predict_renders(
     detect: Callable[[Sequence[NDArray[np.uint8]]], list[Boxes]], classes: Sequence[str], folder: Path
 ) -> Predictions:
     """The same over a folder of `ordnance dataset render`, apart from the photographs and never mixed with them."""
-    pictures = sorted((folder / "images").glob("*.jpg"))
-    if not pictures:
-        raise DataError(f"{folder} holds no images/*.jpg; render some with `ordnance dataset render --out {folder}`.")
-    files = [(picture, folder / "labels" / f"{picture.stem}.txt") for picture in pictures]
-    return _predict(detect, classes, files, "rendered")
+    return _predict(detect, classes, rendered_files(folder), "rendered")
 
 
 def _predict(
