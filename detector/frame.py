@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+SUSPECTED_OVERLAY = "suspected_overlay"
+"""Flag of an appearance that sits still on something burnt into the picture; not shown by default, never deleted."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
@@ -44,12 +47,17 @@ class Boxes:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One box on one sample. `box` is (x1, y1, x2, y2) in display pixels, `pts_seconds` as in Frame."""
+    """One box on one sample. `box` is (x1, y1, x2, y2) in display pixels, `pts_seconds` as in Frame.
+
+    `sharpness` is that of the box's crop, as `detector.appearances.sharpness` measures it; None where it was not
+    measured.
+    """
 
     class_name: str
     score: float
     box: tuple[float, float, float, float]
     pts_seconds: float
+    sharpness: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,9 @@ class Appearance:
     """A tracked interval of one object, from its first to its last detection.
 
     `confidence` is the appearance's own, 0..1. `best` is the detection on its best frame; `peak` the one
-    with the highest score. `detections` are in time order and never empty.
+    with the highest score. `detections` are in time order and never empty. `continues` is the id of the earlier
+    appearance of the same object, before the picture cut away from the scene and back to it; None where there is
+    none. `flags` are short words such as SUSPECTED_OVERLAY.
     """
 
     id: str
@@ -66,6 +76,7 @@ class Appearance:
     detections: tuple[Detection, ...]
     best: Detection
     flags: tuple[str, ...] = ()
+    continues: str | None = None
 
     @property
     def first_seen_seconds(self) -> float:

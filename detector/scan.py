@@ -25,13 +25,12 @@ from detector.report import (
     PlanInfo,
     Report,
     ScanInfo,
-    UndecodedInfo,
     crop_name,
     encode_crop,
     encode_thumbnail,
     thumbnail_name,
 )
-from detector.sampling.coverage import UndecodedRange, measure_coverage
+from detector.sampling.coverage import Effort, UndecodedRange, measure_coverage, smallest_object
 from detector.sampling.names import DEFAULT_CADENCE_SECONDS
 from detector.sampling.plan import Plan, Request, SampleScore, Timeline, make_plan
 from detector.taxonomy import weapon_class
@@ -140,7 +139,7 @@ class Scanner:
             clip=_clip_info(path, digest, probe),
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
-            coverage=_coverage_info(samples, probe, decoding, plan),
+            coverage=_coverage_info(samples, probe, decoding, plan, self.model),
             errors=_errors(decoding),
         )
         return ScanResult(report, pictures)
@@ -319,27 +318,26 @@ def _clip_info(path: Path, digest: str, probe: Probe) -> ClipInfo:
     )
 
 
-def _coverage_info(samples: Sequence[_Sample], probe: Probe, decoding: _Decoding, plan: Plan) -> CoverageInfo:
+def _coverage_info(
+    samples: Sequence[_Sample], probe: Probe, decoding: _Decoding, plan: Plan, model: Model
+) -> CoverageInfo:
+    times = [sample.pts_seconds for sample in samples]
     coverage = measure_coverage(
-        [sample.pts_seconds for sample in samples],
+        times,
         probe.pts_seconds.tolist(),
         probe.duration_seconds,
         [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded],
+        promise_seconds=plan.cadence_seconds,
+        effort=Effort(
+            smallest_object_px=smallest_object(model.smallest_side_px, probe.width, probe.height, model.input_size)
+        ),
     )
-    return CoverageInfo(
-        samples=coverage.samples,
-        first_sample_s=samples[0].pts_seconds if samples else None,
-        last_sample_s=samples[-1].pts_seconds if samples else None,
+    return CoverageInfo.of(
+        coverage,
+        sampled=times,
         frames_decoded=decoding.frames_decoded,
         decode_errors=decoding.decode_errors,
         promise_s=plan.cadence_seconds,
-        guarantee_s=coverage.guarantee_seconds,
-        longest_gap_s=coverage.longest_gap_seconds,
-        longest_gap_at_s=coverage.longest_gap_at_seconds,
-        undecoded=tuple(
-            UndecodedInfo(from_s=r.from_seconds, to_s=r.to_seconds, reason=r.reason) for r in coverage.undecoded
-        ),
-        statement=coverage.statement,
     )
 
 

@@ -61,6 +61,11 @@ class Model:
         return self._entry.score_floor
 
     @property
+    def smallest_side_px(self) -> float:
+        """Side of a box, in pixels of the network's input, from which at least half of the objects are found."""
+        return self._entry.smallest_side_px
+
+    @property
     def backend_name(self) -> str:
         return self._backend.name
 

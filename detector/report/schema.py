@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -24,8 +25,9 @@ from pydantic import (
 )
 
 from detector.errors import DataError
-from detector.frame import Appearance, Detection
+from detector.frame import SUSPECTED_OVERLAY, Appearance, Detection
 from detector.report.timecode import hms
+from detector.sampling.coverage import Coverage, Gap
 
 SCHEMA_VERSION = "1.0"
 
@@ -53,6 +55,7 @@ Text = Annotated[str, BeforeValidator(_without_surrogates)]
 Seconds = Annotated[FiniteFloat, _rounded(6)]
 Score = Annotated[FiniteFloat, Field(ge=0, le=1), _rounded(4)]
 Pixels = Annotated[FiniteFloat, _rounded(2)]
+Sharpness = Annotated[FiniteFloat, _rounded(1)]
 Fraction = Annotated[FiniteFloat, Field(ge=0, le=1), _rounded(6)]
 Timecode = Annotated[str, Field(pattern=r"^-?\d{2,}:[0-5]\d:[0-5]\d\.\d{3}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -173,6 +176,11 @@ class DetectionInfo(_Entry):
 class BestInfo(DetectionInfo):
     """The detection on an appearance's best frame, and its pictures."""
 
+    sharpness: Sharpness | None = Field(
+        default=None,
+        ge=0,
+        description="Sharpness of the box's crop, the variance of its Laplacian; null where it was not measured.",
+    )
     thumbnail: str | None = Field(
         default=None,
         pattern=r"^thumbnails/[A-Za-z0-9_-]+-frame\.jpg$",
@@ -201,7 +209,16 @@ class AppearanceInfo(_Entry):
     last_seen: Timecode = _text_of("last_seen_s")
     peak_s: Seconds = Field(description="Time of the detection with the highest score, in seconds.")
     peak: Timecode = _text_of("peak_s")
-    flags: tuple[Text, ...] = Field(default=(), description="Remarks on the appearance, as short words.")
+    flags: tuple[Text, ...] = Field(
+        default=(),
+        description="Remarks on the appearance, as short words; `suspected_overlay`: it sits still on something burnt "
+        "into the picture, such as a logo, and is not shown by default.",
+    )
+    continues: str | None = Field(
+        default=None,
+        description="Id of the earlier appearance of the same object, before the picture cut away from the scene and "
+        "back to it; null where there is none.",
+    )
     best: BestInfo = Field(description="The detection to look at first.")
     detections: tuple[DetectionInfo, ...] = Field(description="Every detection, in time order.")
 
@@ -220,6 +237,7 @@ class AppearanceInfo(_Entry):
         """
         best = BestInfo(
             **_columns(appearance.best, width, height),
+            sharpness=appearance.best.sharpness,
             thumbnail=f"thumbnails/{thumbnail_name(appearance.id)}" if pictures else None,
             crop=f"thumbnails/{crop_name(appearance.id)}" if pictures else None,
         )
@@ -231,19 +249,17 @@ class AppearanceInfo(_Entry):
             last_seen_s=appearance.last_seen_seconds,
             peak_s=appearance.peak.pts_seconds,
             flags=appearance.flags,
+            continues=appearance.continues,
             best=best,
             detections=tuple(DetectionInfo.of(each, width=width, height=height) for each in appearance.detections),
         )
 
 
-class UndecodedInfo(_Entry):
-    """A stretch of the clip that could not be looked at."""
-
+class _Stretch(_Entry):
     from_s: Seconds = Field(description="Start of the stretch in seconds.")
     from_: Timecode = _text_of("from_s", alias="from")
     to_s: Seconds = Field(description="End of the stretch in seconds.")
     to: Timecode = _text_of("to_s")
-    reason: Text = Field(description="Why it could not be decoded.")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -252,10 +268,44 @@ class UndecodedInfo(_Entry):
         return self
 
 
+class UndecodedInfo(_Stretch):
+    """A stretch of the clip that could not be looked at."""
+
+    reason: Text = Field(description="Why it could not be decoded.")
+
+
+class GapInfo(_Stretch):
+    """A stretch of the clip that holds pictures of which none was looked at."""
+
+
+class SampledInfo(_Stretch):
+    """A stretch in which pictures were looked at in nearly even steps, from its first sample to its last."""
+
+    samples: int = Field(gt=0, description="Pictures looked at, both ends included.")
+    longest_step_s: Seconds = Field(ge=0, description="No two successive samples lie further apart, in seconds.")
+
+
+class LeftOutInfo(_Stretch):
+    """Something that the plan would have looked at and did not."""
+
+    what: Text = Field(description="What was left out there, and why.")
+
+
 class CoverageInfo(_Entry):
     """What was looked at, and what "not found" therefore means."""
 
-    samples: int = Field(ge=0, description="Pictures that the model was given.")
+    samples: int = Field(
+        ge=0, description="Pictures looked at: given to the model, or as good as identical with one that was."
+    )
+    near_identical: int = Field(
+        default=0,
+        ge=0,
+        description="Of the samples, those so like the one before that its result was taken over.",
+    )
+    tiled: int = Field(default=0, ge=0, description="Of the samples, those that were looked at again in tiles.")
+    sampled: tuple[SampledInfo, ...] = Field(
+        default=(), description="The times of the samples as stretches of nearly even steps, in time order."
+    )
     first_sample_s: Seconds | None = Field(default=None, description="Time of the first sample in seconds.")
     last_sample_s: Seconds | None = Field(default=None, description="Time of the last sample in seconds.")
     frames_decoded: int = Field(ge=0, description="Pictures decoded, whether the model was given them or not.")
@@ -277,8 +327,86 @@ class CoverageInfo(_Entry):
         description="Where that gap starts, in seconds; null where every picture was sampled."
     )
     longest_gap_at: Timecode | None = _text_of("longest_gap_at_s")
+    unseen: tuple[GapInfo, ...] = Field(
+        default=(),
+        description="Gaps between samples that are clearly longer than `promise_s`, all gaps where that is null; in "
+        "time order, the longest thousand at most.",
+    )
+    unseen_count: int = Field(default=0, ge=0, description="How many such gaps there are.")
     undecoded: tuple[UndecodedInfo, ...] = Field(default=(), description="Stretches not looked at, and why.")
+    left_out: tuple[LeftOutInfo, ...] = Field(
+        default=(), description="What the plan would have looked at and did not, such as for want of budget."
+    )
+    shots: int | None = Field(default=None, ge=0, description="Shots of the clip; null where they are not known.")
+    shots_unsampled: int | None = Field(
+        default=None, ge=0, description="Shots in which no picture was looked at; null where shots are not known."
+    )
+    longest_unsampled_shot: GapInfo | None = Field(
+        default=None, description="The longest shot in which no picture was looked at; null where there is none."
+    )
+    smallest_object_px: Pixels | None = Field(
+        default=None,
+        ge=0,
+        description="Side, in display pixels, from which the model can be expected to see an object on a whole "
+        "picture; null where nobody knows.",
+    )
     statement: Text = Field(description="The guarantee in words.")
+    not_found_means: Text = Field(default="", description='What "not found" means for this scan, in one sentence.')
+
+    @classmethod
+    def of(
+        cls,
+        coverage: Coverage,
+        *,
+        sampled: Sequence[float],
+        frames_decoded: int,
+        decode_errors: int,
+        promise_s: float | None,
+    ) -> Self:
+        """`coverage` of the samples at the ascending times `sampled`, and what decoding them took."""
+        shots = coverage.shots
+        return cls(
+            samples=coverage.samples,
+            near_identical=coverage.effort.near_identical,
+            tiled=coverage.effort.tiled,
+            sampled=tuple(
+                SampledInfo(
+                    from_s=each.from_seconds,
+                    to_s=each.to_seconds,
+                    samples=each.samples,
+                    longest_step_s=each.longest_step_seconds,
+                )
+                for each in coverage.sampled
+            ),
+            first_sample_s=sampled[0] if sampled else None,
+            last_sample_s=sampled[-1] if sampled else None,
+            frames_decoded=frames_decoded,
+            decode_errors=decode_errors,
+            promise_s=promise_s,
+            guarantee_s=coverage.guarantee_seconds,
+            longest_gap_s=coverage.longest_gap_seconds,
+            longest_gap_at_s=coverage.longest_gap_at_seconds,
+            unseen=tuple(_gap(each) for each in coverage.unseen),
+            unseen_count=coverage.unseen_count,
+            undecoded=tuple(
+                UndecodedInfo(from_s=each.from_seconds, to_s=each.to_seconds, reason=each.reason)
+                for each in coverage.undecoded
+            ),
+            left_out=tuple(
+                LeftOutInfo(from_s=each.from_seconds, to_s=each.to_seconds, what=each.what)
+                for each in coverage.effort.left_out
+            ),
+            shots=None if shots is None else shots.shots,
+            shots_unsampled=None if shots is None else shots.unsampled,
+            longest_unsampled_shot=_gap(shots.longest_unsampled) if shots and shots.longest_unsampled else None,
+            smallest_object_px=coverage.effort.smallest_object_px,
+            statement=coverage.statement,
+            not_found_means=coverage.not_found_means,
+        )
+
+
+def _gap(gap: Gap) -> GapInfo:
+    return GapInfo(from_s=gap.from_seconds, to_s=gap.to_seconds)
 
 
 class ErrorInfo(_Entry):
@@ -304,6 +432,24 @@ class Report(_Entry):
         if twice:
             raise ValueError(f"two appearances have the id {twice[0]!r}")
         return self
+
+    @model_validator(mode="after")
+    def _links_lead_somewhere(self) -> Self:
+        first_seen = {each.id: each.first_seen_s for each in self.appearances}
+        for each in self.appearances:
+            if each.continues and not first_seen.get(each.continues, each.first_seen_s) < each.first_seen_s:
+                raise ValueError(f"{each.id!r} continues {each.continues!r}, which is not an earlier appearance")
+        return self
+
+    @property
+    def shown(self) -> tuple[AppearanceInfo, ...]:
+        """The appearances to show by default: all but suspected overlays."""
+        return tuple(each for each in self.appearances if SUSPECTED_OVERLAY not in each.flags)
+
+    @property
+    def overlays(self) -> tuple[AppearanceInfo, ...]:
+        """The appearances that are suspected overlays."""
+        return tuple(each for each in self.appearances if SUSPECTED_OVERLAY in each.flags)
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """The document; `indent=None` gives it on one line. Keys stand in the order of the schema."""

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+SAME_PICTURE_SECONDS = 0.0005
+"""A frame this near to a sample is that sample: containers round PTS to their time base."""
+EVEN_STEPS = 1.5
+"""Ratio of the longest to the shortest step within one sampled range."""
+MOST_RANGES = 1000
+"""Sampled ranges and unseen gaps that a report holds at most."""
+CLEARLY_LONGER = 1.1
+"""A gap is told apart where it is this many times as long as what the plan aimed at: frames do not lie on its grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,18 +27,82 @@ class UndecodedRange:
 
 
 @dataclass(frozen=True, slots=True)
+class SampledRange:
+    """`samples` pictures from `from_seconds` to `to_seconds` were looked at, no two further apart than the step."""
+
+    from_seconds: float
+    to_seconds: float
+    samples: int
+    longest_step_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch, in seconds, that holds pictures of which none was looked at."""
+
+    from_seconds: float
+    to_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        return self.to_seconds - self.from_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What the plan would have looked at and did not, in seconds of the timeline, and why: such as the budget."""
+
+    from_seconds: float
+    to_seconds: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShotCoverage:
+    """Shots, and those of them in which no picture was looked at; the longest such is None where there is none."""
+
+    shots: int
+    unsampled: int
+    longest_unsampled: Gap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What was done with the samples, beyond giving each to the model once.
+
+    `near_identical` samples were so like the one before that its result was taken over; `tiled` ones were looked at
+    again in tiles. `left_out` is what the plan gave up. `smallest_object_px` is the side, in pixels of the clip,
+    from which the model can be expected to see an object (see `smallest_object`); None where nobody knows.
+    """
+
+    near_identical: int = 0
+    tiled: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    smallest_object_px: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Coverage:
-    """What was looked at. The gap is 0, at None, where every frame was looked at.
+    """What was looked at. The longest gap is 0, at None, where every frame was looked at.
 
     `longest_gap_seconds` is the longest time between two samples, or between the ends of the clip and a
     sample, with at least one frame in between that was not looked at; it includes the undecoded ranges.
+    `sampled` are the samples as ranges in time order, `unseen` the gaps that are clearly longer than the plan aimed
+    at, in time order, MOST_RANGES of each at most (of the gaps the longest); `unseen_count` counts them all.
+    `shots` is None where shots are not known.
     """
 
     samples: int
     longest_gap_seconds: float
     longest_gap_at_seconds: float | None
     undecoded: tuple[UndecodedRange, ...]
+    sampled: tuple[SampledRange, ...]
+    unseen: tuple[Gap, ...]
+    unseen_count: int
+    shots: ShotCoverage | None
+    effort: Effort
     statement: str
+    not_found_means: str
 
     @property
     def guarantee_seconds(self) -> float:
@@ -42,32 +115,102 @@ def measure_coverage(
     frames: Sequence[float],
     duration_seconds: float,
     undecoded: Sequence[UndecodedRange] = (),
+    *,
+    promise_seconds: float | None = None,
+    shots: Sequence[tuple[float, float]] | None = None,
+    effort: Effort | None = None,
 ) -> Coverage:
     """The coverage of a clip.
 
-    `sampled` are the PTS of the pictures that the model saw, `frames` the ascending PTS of all frames that the
-    container lists, both in seconds on the clip's timeline. A frame within half a millisecond of a sample counts
-    as that sample: containers round PTS to their time base.
+    `sampled` are the PTS of the pictures that were looked at, `frames` the ascending PTS of all frames that the
+    container lists, both in seconds on the clip's timeline. `promise_seconds` is the cadence that the plan aimed at.
+    `shots` are (start, end) in seconds, the end being the start of the next one; None where shots are not known.
     """
     looked_at = sorted(set(sampled))
-    gap, at = 0.0, None
+    gaps = _unseen_gaps(looked_at, frames, duration_seconds, undecoded)
+    longest = max(gaps, key=lambda gap: gap.seconds, default=None)
+    told = [gap for gap in gaps if promise_seconds is None or gap.seconds > CLEARLY_LONGER * promise_seconds]
+    listed = sorted(sorted(told, key=lambda gap: -gap.seconds)[:MOST_RANGES], key=lambda gap: gap.from_seconds)
+    effort = effort or Effort()
+    seconds = longest.seconds if longest else 0.0
+    shot_coverage = None if shots is None else _shot_coverage(looked_at, shots)
+    return Coverage(
+        samples=len(looked_at),
+        longest_gap_seconds=seconds,
+        longest_gap_at_seconds=longest.from_seconds if longest else None,
+        undecoded=tuple(undecoded),
+        sampled=sampled_ranges(looked_at),
+        unseen=tuple(listed),
+        unseen_count=len(told),
+        shots=shot_coverage,
+        effort=effort,
+        statement=_statement(len(looked_at), seconds, undecoded),
+        not_found_means=_not_found_means(len(looked_at), seconds, shot_coverage, effort, bool(undecoded)),
+    )
+
+
+def smallest_object(side_px: float, width: int, height: int, input_size: int) -> float:
+    """The side, in pixels of a picture of `width` x `height`, of what is `side_px` in the model's square input.
+
+    `input_size` is the side of that square, into which the picture's longer side is fitted (see Letterbox). For
+    tiles, `width` and `height` are those of a tile.
+    """
+    return side_px * max(width, height) / input_size
+
+
+def sampled_ranges(looked_at: Sequence[float]) -> tuple[SampledRange, ...]:
+    """Ascending times as stretches of nearly even steps; where there would be more than MOST_RANGES, less even."""
+    ratio = EVEN_STEPS
+    while len(ranges := _even_ranges(looked_at, ratio)) > MOST_RANGES:
+        ratio *= 2
+    return ranges
+
+
+def _even_ranges(looked_at: Sequence[float], ratio: float) -> tuple[SampledRange, ...]:
+    ranges = []
+    start = 0
+    while start < len(looked_at):
+        end = start
+        shortest = longest = 0.0
+        while end + 1 < len(looked_at):
+            step = looked_at[end + 1] - looked_at[end]
+            low, high = (min(shortest, step), max(longest, step)) if end > start else (step, step)
+            if high > ratio * low:
+                break
+            shortest, longest, end = low, high, end + 1
+        ranges.append(SampledRange(looked_at[start], looked_at[end], end - start + 1, longest))
+        start = end + 1
+    return tuple(ranges)
+
+
+def _unseen_gaps(
+    looked_at: Sequence[float], frames: Sequence[float], duration_seconds: float, undecoded: Sequence[UndecodedRange]
+) -> list[Gap]:
     start = min([*frames[:1], *looked_at[:1], *(r.from_seconds for r in undecoded)], default=0.0)
-    end = max([duration_seconds, *(r.to_seconds for r in undecoded)])
+    end = max([duration_seconds, *frames[-1:], *looked_at[-1:], *(r.to_seconds for r in undecoded)])
     bounds = [start, *looked_at, end]
+    gaps = []
     for position, (left, right) in enumerate(pairwise(bounds)):
-        if right - left <= gap:
+        if right <= left:
             continue
         first, last = position == 0, position == len(bounds) - 2
-        low = left - 1.0 if first else left + 0.0005
-        high = right + 1.0 if last else right - 0.0005
+        low = left - 1.0 if first else left + SAME_PICTURE_SECONDS
+        high = right + 1.0 if last else right - SAME_PICTURE_SECONDS
         next_frame = bisect_right(frames, low)
         unseen_frame = next_frame < len(frames) and frames[next_frame] < high
-        unseen_range = any(
-            r.from_seconds < right and r.to_seconds > left and r.to_seconds > r.from_seconds for r in undecoded
-        )
-        if unseen_frame or unseen_range:
-            gap, at = right - left, left
-    return Coverage(len(looked_at), gap, at, tuple(undecoded), _statement(len(looked_at), gap, undecoded))
+        if unseen_frame or any(max(left, r.from_seconds) < min(right, r.to_seconds) for r in undecoded):
+            gaps.append(Gap(left, right))
+    return gaps
+
+
+def _shot_coverage(looked_at: Sequence[float], shots: Sequence[tuple[float, float]]) -> ShotCoverage:
+    missed = []
+    for start, end in shots:
+        place = bisect_left(looked_at, start - SAME_PICTURE_SECONDS)
+        # The end is the next shot's first picture, and so is a sample that lies as good as on it.
+        if place == len(looked_at) or looked_at[place] >= end - SAME_PICTURE_SECONDS:
+            missed.append(Gap(start, end))
+    return ShotCoverage(len(shots), len(missed), max(missed, key=lambda gap: gap.seconds, default=None))
 
 
 def _statement(samples: int, gap: float, undecoded: Sequence[UndecodedRange]) -> str:
@@ -84,3 +227,30 @@ def _statement(samples: int, gap: float, undecoded: Sequence[UndecodedRange]) ->
         f"{promise}.{damage} Being sampled is not being found: an object that is small, hidden or blurred "
         "can be missed, see the model card."
     )
+
+
+def _not_found_means(samples: int, gap: float, shots: ShotCoverage | None, effort: Effort, lost: bool) -> str:
+    """One sentence, which claims no more than that pictures were given to the model."""
+    if not samples:
+        return "Not found means nothing here: no picture could be looked at."
+    shown = (
+        "every picture was looked at" if gap == 0 else f"what was in view for {gap:.2f} s or longer was on one of them"
+    )
+    small = f"smaller than about {effort.smallest_object_px:.0f} px across, " if effort.smallest_object_px else ""
+    unseen = []
+    if gap:
+        unseen.append("what was in view for less")
+    if shots and shots.unsampled:
+        unseen.append("what is only in shots without a sample")
+    if lost:
+        unseen.append("what could not be decoded")
+    never = f"; {_either(unseen)} may not have been looked at at all" if unseen else ""
+    closer = ", and what the plan left out was not looked at more closely" if effort.left_out else ""
+    return (
+        f"Not found means that the model recognised nothing on the pictures looked at: {shown}, but a model overlooks "
+        f"some of what it is shown, above all what is {small}hidden or blurred{never}{closer}."
+    )
+
+
+def _either(parts: Sequence[str]) -> str:
+    return " or ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
