@@ -6,13 +6,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 from detector._version import __version__
-from detector.appearances import Linker, Look, is_cut, look_of
+from detector.appearances import Linker, Look, Scenes, look_of, numbered, sharpness
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Appearance, Boxes, Detection, Frame
 from detector.models import Model, load_model
@@ -95,13 +95,12 @@ class _Chain:
 
     def __init__(self, linker: Linker) -> None:
         self.linker = linker
-        self._before: Look | None = None
+        self._scenes = Scenes()
 
     def add(self, sample: _Sample) -> tuple[Appearance, ...]:
         """Take the next sample; returns the appearances that ended before it."""
-        new_shot = self._before is not None and is_cut(self._before, sample.look)
-        self._before = sample.look
-        return self.linker.add(sample.pts_seconds, sample.detections, new_shot=new_shot)
+        place = self._scenes.add(sample.look)
+        return self.linker.add(sample.pts_seconds, sample.detections, new_shot=place.new_shot, scene=place.scene)
 
 
 class Scanner:
@@ -182,11 +181,14 @@ class Scanner:
                     )
 
     def _detections(self, frame: Frame, boxes: Boxes) -> tuple[Detection, ...]:
-        return tuple(
-            Detection(name, float(score), (float(x1), float(y1), float(x2), float(y2)), frame.pts_seconds)
-            for (x1, y1, x2, y2), score, class_id in zip(boxes.xyxy, boxes.scores, boxes.class_ids, strict=True)
-            if (name := self.model.classes[int(class_id)]) in self.thresholds
-        )
+        found = []
+        for xyxy, score, class_id in zip(boxes.xyxy, boxes.scores, boxes.class_ids, strict=True):
+            name = self.model.classes[int(class_id)]
+            if name in self.thresholds:
+                x1, y1, x2, y2 = (float(edge) for edge in xyxy)
+                sharp = sharpness(frame.image, (x1, y1, x2, y2)) if score >= self.thresholds[name] else None
+                found.append(Detection(name, float(score), (x1, y1, x2, y2), frame.pts_seconds, sharp))
+        return tuple(found)
 
     def _chain(self) -> _Chain:
         return _Chain(Linker(self.thresholds, self.model.calibrate))
@@ -195,8 +197,7 @@ class Scanner:
         chain = self._chain()
         appearances = [ended for sample in samples for ended in chain.add(sample)]
         appearances.extend(chain.linker.finish())
-        appearances.sort(key=lambda each: (each.first_seen_seconds, each.id))
-        return [replace(each, id=f"a{number:04d}") for number, each in enumerate(appearances, start=1)]
+        return numbered(appearances)
 
     def _scan_info(self, plan: Plan, started_at: datetime, elapsed_seconds: float) -> ScanInfo:
         cadence = plan.cadence_seconds

@@ -51,6 +51,17 @@ def look_of(image: NDArray[np.uint8]) -> Look:
 
 def is_cut(before: Look, after: Look) -> bool:
     """Whether the two samples belong to different shots."""
-    same_colours = float(np.minimum(before.colours, after.colours).sum()) >= SAME_COLOURS
-    same_layout = float(before.layout @ after.layout) >= SAME_LAYOUT
-    return not (same_colours or same_layout)
+    return not (_same_colours(before, after) or _same_layout(before, after))
+
+
+def is_same_view(earlier: Look, later: Look) -> bool:
+    """Whether two samples of different shots show the same view, so that places on them can be compared."""
+    return _same_colours(earlier, later) and _same_layout(earlier, later)
+
+
+def _same_colours(one: Look, other: Look) -> bool:
+    return float(np.minimum(one.colours, other.colours).sum()) >= SAME_COLOURS
+
+
+def _same_layout(one: Look, other: Look) -> bool:
+    return float(one.layout @ other.layout) >= SAME_LAYOUT
