@@ -7,7 +7,11 @@
     │   ├── NotAVideo           the bytes are no container that we read
     │   ├── NoVideoStream       a container, but without moving pictures (sound only, cover art)
     │   ├── NoDecodableFrame    a video stream of which not one picture could be decoded
-    │   └── TooLarge            a picture larger than the documented limit
+    │   ├── TooLarge            a picture larger than the documented limit
+    │   ├── TooLong             a clip longer than the documented limit
+    │   ├── TooManyStreams      a container with more streams than the documented limit
+    │   ├── UnsupportedCodec    a codec that is not decoded here
+    │   └── DecoderEnded        the process that decoded the clip crashed, stalled or reached a limit
     ├── ModelError
     │   ├── WeightsNotFound     no model of that name or path
     │   ├── WeightsMismatch     the weights file is not the one its manifest describes
@@ -70,6 +74,39 @@ class TooLarge(VideoError):
     """The video exceeds a documented limit."""
 
     code = "too_large"
+
+
+class TooLong(VideoError):
+    """The video is longer than a documented limit."""
+
+    code = "too_long"
+
+
+class TooManyStreams(VideoError):
+    """The file holds more streams than a documented limit."""
+
+    code = "too_many_streams"
+
+
+class UnsupportedCodec(VideoError):
+    """The video's codec is not decoded here."""
+
+    code = "unsupported_codec"
+
+
+class DecoderEnded(VideoError):
+    """The process that decoded the clip ended before its work.
+
+    `reason` says how in a few words; `fault_of_clip` is false where somebody else ended it (SIGKILL), so that
+    trying again makes sense.
+    """
+
+    code = "decoder_ended"
+
+    def __init__(self, message: str, *, reason: str, fault_of_clip: bool) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.fault_of_clip = fault_of_clip
 
 
 class ModelError(OrdnanceError):

@@ -1,0 +1,282 @@
+"""Clips that nobody vouches for are decoded in a process of their own, which may crash, stall or be taken over.
+
+`open_guarded` gives what `open_video` gives, from such a process. What it enforces is in `GuardedVideo.isolation`:
+"limits" (memory, processor time, open files, no file written: POSIX), "no new privileges", "files" (Landlock: only the
+clip and the program's own libraries can be read) and "network and programs" (seccomp), the last three on Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from detector.errors import DecoderEnded, OrdnanceError, TooLarge, TooLong, VideoError
+from detector.frame import Frame
+from detector.video import guard_wire as wire
+from detector.video.guard_child import EXIT_MEMORY
+from detector.video.limits import MAX_PICTURE_PIXELS
+from detector.video.probing import Probe
+from detector.video.problems import DecodeProblem
+
+CODECS = (
+    *("h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "h263", "h261", "flv1"),
+    *("msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2", "wmv3", "vc1", "vp3", "vp4", "vp5", "vp6", "vp6a"),
+    *("vp6f", "vp7", "theora", "mjpeg", "mjpegb", "jpeg2000", "prores", "dnxhd", "dvvideo", "cfhd", "ffv1"),
+    *("huffyuv", "ffvhuff", "utvideo", "rawvideo", "v210", "svq1", "svq3", "cinepak", "indeo3", "indeo4", "indeo5"),
+    *("rv10", "rv20", "rv30", "rv40", "gif", "apng", "png", "webp", "qtrle", "rpza", "smc", "msvideo1", "msrle"),
+    *("zmbv", "tscc", "flashsv", "cavs", "amv", "dirac", "snow"),
+)
+"""Decoders that a clip may ask for, by FFmpeg's canonical names: what cameras, phones, recorders, editors and websites
+have written in the last thirty years. FFmpeg has some 200 more, for games and for formats nobody sends any more, whose
+decoders are looked after least."""
+
+PROBE_STALL_FACTOR = 5
+"""Reading all packets of a long clip delivers nothing on the way; it may take this many times the usual stall."""
+_KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """What one clip, and the process that decodes it, may take."""
+
+    memory_bytes: int = 4 * 1024**3
+    cpu_seconds: int = 3600
+    open_files: int = 64
+    stall_seconds: float = 60.0
+    threads: int = 1
+    max_duration_seconds: float = 24 * 3600.0
+    max_pixels: int = MAX_PICTURE_PIXELS
+    max_streams: int = 64
+    codecs: tuple[str, ...] = CODECS
+
+
+class GuardedVideo:
+    """An open clip whose bytes are read by another process. Made by `open_guarded`; use it in a `with` statement.
+
+    As Video, but every reading starts afresh: the same targets always give the same frames, whatever was read
+    before. `errors`, `decode_errors` and `frames_decoded` are those of the last reading that was read to its end.
+    """
+
+    def __init__(self, path: Path, limits: GuardLimits) -> None:
+        self._path = path
+        self._limits = limits
+        self._child: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+        self._cpu_seconds = 0.0
+        self._reading: object = None
+        self.isolation: tuple[str, ...] = ()
+        self.errors: list[DecodeProblem] = []
+        self.decode_errors = 0
+        self.frames_decoded = 0
+        self.probe: Probe = self._ask_for_probe()
+
+    def __enter__(self) -> GuardedVideo:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        self._reading = None
+        self._stop()
+
+    def frames(self, *, keyframes_only: bool = False) -> Iterator[Frame]:
+        """As Video.frames, without `wanted`. Raises DecoderEnded as well."""
+        for _, frame in self._read({"do": "frames", "keyframes_only": keyframes_only}):
+            yield frame
+
+    def frames_at(self, targets: Iterable[float]) -> Iterator[tuple[float, Frame]]:
+        """As Video.frames_at, with all targets known beforehand. Raises DecoderEnded as well."""
+        for target, frame in self._read({"do": "frames_at", "targets": [float(each) for each in targets]}):
+            yield frame.pts_seconds if target is None else target, frame
+
+    def _read(self, request: dict[str, Any]) -> Iterator[tuple[float | None, Frame]]:
+        reading = self._reading = object()
+        connection = self._ready()
+        done = False
+        try:
+            self._send(connection, request)
+            while True:
+                header, body = self._receive(self._limits.stall_seconds)
+                if header.get("end"):
+                    self._note_end(header)
+                    done = True
+                    if header.get("error"):
+                        raise _error_of(header)
+                    return
+                if header.get("error"):
+                    done = True
+                    raise _error_of(header)
+                yield self._frame(header, body)
+                if self._reading is not reading:
+                    raise RuntimeError("this reading ended: another one was started, or the video was closed")
+        finally:
+            # What the process still sends belongs to this reading: the next one gets a fresh process.
+            if not done and self._reading is reading:
+                self._stop()
+
+    def _ask_for_probe(self) -> Probe:
+        connection = self._start()
+        try:
+            self._send(connection, {"do": "probe"})
+            header, body = self._receive(self._limits.stall_seconds * PROBE_STALL_FACTOR)
+            if "error" in header:
+                raise _error_of(header)
+            facts = wire.unpack_probe(header["probe"], body, self._path)
+        except wire.WireBroken as error:
+            self._stop()
+            raise self._ended(f"it answered with {error}", fault_of_clip=True) from error
+        except BaseException:
+            self._stop()
+            raise
+        name, limits = self._path.name, self._limits
+        if facts.duration_seconds > limits.max_duration_seconds:
+            self._stop()
+            raise TooLong(
+                f"{name}: this video lasts {facts.duration_seconds:.0f} s, more than the "
+                f"{limits.max_duration_seconds:.0f} s allowed; cut it into parts."
+            )
+        if max(facts.width * facts.height, facts.coded_width * facts.coded_height) > limits.max_pixels:
+            self._stop()
+            raise TooLarge(
+                f"{name}: this video has {facts.width}x{facts.height} pixels, more than the {limits.max_pixels} "
+                "allowed; make it smaller."
+            )
+        return facts
+
+    def _ready(self) -> socket.socket:
+        """A connection to a process that knows the clip, and has processor time left."""
+        if self._connection is not None and self._cpu_seconds < self._limits.cpu_seconds / 2:
+            return self._connection
+        self._stop()
+        connection = self._start()
+        header, columns = wire.pack_probe(self.probe)
+        self._send(connection, {"do": "known", "probe": header}, columns)
+        return connection
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            variables = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "detector.video.guard_child", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={**variables, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+            )
+        self._connection = ours
+        self._cpu_seconds = 0.0
+        self._send(ours, {"path": str(self._path.absolute()), **asdict(self._limits)})
+        header, _ = self._receive(self._limits.stall_seconds)
+        self.isolation = tuple(str(each) for each in header.get("isolation", ()))
+        return ours
+
+    def _stop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+            self._child = None
+
+    def _send(self, connection: socket.socket, header: dict[str, Any], body: list[memoryview] | None = None) -> None:
+        try:
+            wire.send(connection, header, body or [])
+        except wire.WireClosed:
+            raise self._why_it_ended() from None
+
+    def _receive(self, stall_seconds: float) -> tuple[dict[str, Any], bytearray]:
+        assert self._connection is not None
+        self._connection.settimeout(stall_seconds)
+        try:
+            return wire.receive(self._connection, max(MAX_PICTURE_PIXELS * 3, wire.MAX_HEADER_BYTES * 256))
+        except TimeoutError:
+            self._stop()
+            raise self._ended(f"nothing came from it for {stall_seconds:.0f} s", fault_of_clip=True) from None
+        except wire.WireClosed:
+            raise self._why_it_ended() from None
+        except wire.WireBroken as error:
+            self._stop()
+            raise self._ended(f"it answered with {error}", fault_of_clip=True) from None
+
+    def _frame(self, header: dict[str, Any], body: bytearray) -> tuple[float | None, Frame]:
+        try:
+            height, width, planes = (int(side) for side in header["shape"])
+            if (width, height, planes) != (self.probe.width, self.probe.height, 3):
+                raise ValueError
+            image = np.frombuffer(body, np.uint8).reshape(height, width, 3)
+            target, pts = header["target"], float(header["pts"])
+            if not np.isfinite(pts):
+                raise ValueError
+            return None if target is None else float(target), Frame(image, pts, bool(header["key"]))
+        except (KeyError, TypeError, ValueError):
+            self._stop()
+            raise self._ended("it sent something that is no picture of this clip", fault_of_clip=True) from None
+
+    def _note_end(self, header: dict[str, Any]) -> None:
+        try:
+            self.errors = [wire.unpack_problem(each) for each in header["problems"]]
+            self.decode_errors = int(header["decode_errors"])
+            self.frames_decoded = int(header["frames_decoded"])
+            self._cpu_seconds = float(header["cpu_seconds"])
+        except (KeyError, TypeError, ValueError, wire.WireBroken):
+            self._stop()
+            raise self._ended("it sent an account that makes no sense", fault_of_clip=True) from None
+
+    def _why_it_ended(self) -> DecoderEnded:
+        child = self._child
+        code = None
+        if child is not None:
+            with suppress(subprocess.TimeoutExpired):
+                code = child.wait(5)
+        self._stop()
+        if code == EXIT_MEMORY:
+            return self._ended(f"it needed more than {self._limits.memory_bytes} bytes of memory", fault_of_clip=True)
+        if code == -signal.SIGXCPU:
+            return self._ended(f"it used more than {self._limits.cpu_seconds} s of processor time", fault_of_clip=True)
+        if code is not None and code < 0:
+            name = signal.Signals(-code).name if -code in signal.Signals.__members__.values() else str(-code)
+            return self._ended(f"signal {name}", fault_of_clip=code != -signal.SIGKILL)
+        return self._ended(f"exit code {code}", fault_of_clip=code not in (None, 0))
+
+    def _ended(self, reason: str, *, fault_of_clip: bool) -> DecoderEnded:
+        return DecoderEnded(
+            f"{self._path.name}: the decoder process ended ({reason}); the file is damaged or made to harm: play it "
+            "to check, or export it again from the original.",
+            reason=reason,
+            fault_of_clip=fault_of_clip,
+        )
+
+
+def open_guarded(path: str | Path, limits: GuardLimits | None = None) -> GuardedVideo:
+    """Open a clip in a process of its own.
+
+    Raises as `open_video` does, and TooLong, TooManyStreams, UnsupportedCodec or DecoderEnded.
+    """
+    return GuardedVideo(Path(path), limits or GuardLimits())
+
+
+def _error_of(header: dict[str, Any]) -> OrdnanceError:
+    message = str(header.get("message", ""))[:1000]
+    kinds: list[type[VideoError]] = VideoError.__subclasses__()
+    for kind in kinds:
+        if kind.code == header["error"] and kind is not DecoderEnded:
+            return kind(message)
+    return VideoError(message)

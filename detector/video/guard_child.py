@@ -1,0 +1,140 @@
+"""The decoder process: `python -m detector.video.guard_child SOCKET_FD`. Started by `guard`, never by hand."""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detector.errors import NoDecodableFrame, OrdnanceError, TooManyStreams, UnsupportedCodec
+from detector.video import guard_wire as wire
+from detector.video.decode import Video
+from detector.video.guard_kernel import refuse_calls, refuse_files, refuse_new_privileges
+from detector.video.opening import open_container
+from detector.video.probing import Probe, moving_pictures, probe
+
+WATCH_SECONDS = 0.5
+EXIT_MEMORY = 70
+EXIT_ORPHANED = 71
+
+
+def main() -> None:
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    order, _ = wire.receive(connection, 0)
+    path = Path(order["path"])
+    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    wire.send(connection, {"isolation": _lock_down(path, order)})
+    try:
+        _serve(connection, path, order)
+    except wire.WireClosed:
+        return
+    except MemoryError:
+        os._exit(EXIT_MEMORY)
+
+
+def _serve(connection: socket.socket, path: Path, limits: dict[str, Any]) -> None:
+    facts: Probe | None = None
+    while True:
+        request, body = wire.receive(connection, wire.MAX_HEADER_BYTES * 1024)
+        try:
+            if request["do"] == "probe":
+                _check_streams(path, limits)
+                facts = probe(path)
+                header, columns = wire.pack_probe(facts)
+                wire.send(connection, {"probe": header}, columns)
+            elif request["do"] == "known":
+                facts = wire.unpack_probe(request["probe"], body, path)
+            elif facts is not None:
+                _read(connection, facts, request, int(limits["threads"]))
+        except OrdnanceError as error:
+            wire.send(connection, {"error": error.code, "message": str(error)})
+
+
+def _read(connection: socket.socket, facts: Probe, request: dict[str, Any], threads: int) -> None:
+    """Frames of one request, from a decoder that has read nothing before: the same request gives the same answer."""
+    with Video(facts, threads=threads) as video:
+        try:
+            if request["do"] == "frames_at":
+                frames = ((target, frame) for target, frame in video.frames_at(request["targets"]))
+            else:
+                frames = ((math.nan, frame) for frame in video.frames(keyframes_only=request["keyframes_only"]))
+            for target, frame in frames:
+                header = {
+                    "target": None if math.isnan(target) else target,
+                    "pts": frame.pts_seconds,
+                    "key": frame.is_keyframe,
+                    "shape": frame.image.shape,
+                }
+                wire.send(connection, header, [np.ascontiguousarray(frame.image).data.cast("B")])
+            failure = None
+        except NoDecodableFrame as error:
+            failure = error
+        wire.send(
+            connection,
+            {
+                "end": True,
+                "problems": [wire.pack_problem(each) for each in video.errors],
+                "decode_errors": video.decode_errors,
+                "frames_decoded": video.frames_decoded,
+                "error": failure.code if failure else None,
+                "message": str(failure) if failure else "",
+                "cpu_seconds": time.process_time(),
+            },
+        )
+
+
+def _check_streams(path: Path, limits: dict[str, Any]) -> None:
+    """Refuse, before a byte is decoded, what the limits do not allow."""
+    with open_container(path) as container:
+        count = len(container.streams)
+        if count > limits["max_streams"]:
+            raise TooManyStreams(
+                f"{path.name}: this file holds {count} streams, more than the {limits['max_streams']} allowed; "
+                "export the video track alone."
+            )
+        codec = moving_pictures(path.name, container).codec_context.codec.canonical_name
+        if codec not in limits["codecs"]:
+            raise UnsupportedCodec(
+                f"{path.name}: video of the codec '{codec}' is not decoded here; convert it to H.264 in MP4 first."
+            )
+
+
+def _lock_down(path: Path, limits: dict[str, Any]) -> list[str]:
+    """Give up what a decoder does not need; the names of what the system really enforces."""
+    enforced = []
+    if sys.platform != "win32":
+        import resource
+
+        memory, seconds, files = limits["memory_bytes"], limits["cpu_seconds"], limits["open_files"]
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        enforced.append("limits")
+    if refuse_new_privileges():
+        enforced.append("no new privileges")
+        libraries = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2], *map(Path, ("/lib", "/lib64"))}
+        if refuse_files([path.resolve(), *libraries]):
+            enforced.append("files")
+        if refuse_calls():
+            enforced.append("network and programs")
+    return enforced
+
+
+def _watch(keeper: int) -> None:
+    """End with the keeper, however it ended."""
+    while os.getppid() == keeper:
+        time.sleep(WATCH_SECONDS)
+    os._exit(EXIT_ORPHANED)
+
+
+if __name__ == "__main__":
+    main()

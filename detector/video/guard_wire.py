@@ -1,0 +1,138 @@
+"""What a decoder process and its keeper say to each other: a line of JSON, then as many raw bytes as it names.
+
+Nothing is pickled: whoever takes over a decoder through a hostile clip must not be able to make objects in the keeper.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+import struct
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from detector.video.display import Orientation
+from detector.video.probing import OtherStream, Probe
+from detector.video.problems import DecodeProblem
+
+MAX_HEADER_BYTES = 4 * 1024 * 1024
+_LENGTHS = struct.Struct("<IQ")
+_PLAIN = (
+    *("bytes", "container", "codec", "stream_index", "timeline_origin_seconds", "width", "height", "coded_width"),
+    *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds"),
+)
+_FRACTIONS = ("time_base", "frame_rate_from_header", "pixel_aspect")
+
+
+class WireClosed(Exception):
+    """The other side is gone."""
+
+
+class WireBroken(Exception):
+    """The other side says what is not in the protocol."""
+
+
+def send(connection: socket.socket, header: dict[str, Any], body: Sequence[memoryview] = ()) -> None:
+    """Send one message; `body` are C-contiguous byte views, one after the other."""
+    text = json.dumps(header).encode()
+    size = sum(part.nbytes for part in body)
+    try:
+        connection.sendall(_LENGTHS.pack(len(text), size) + text)
+        for part in body:
+            connection.sendall(part)
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise WireClosed from error
+
+
+def receive(connection: socket.socket, max_body_bytes: int) -> tuple[dict[str, Any], bytearray]:
+    """The next message. Raises WireClosed, WireBroken, or TimeoutError as the socket is set."""
+    header_bytes, body_bytes = _LENGTHS.unpack(_exactly(connection, _LENGTHS.size))
+    if header_bytes > MAX_HEADER_BYTES or body_bytes > max_body_bytes:
+        raise WireBroken(f"a message of {header_bytes} and {body_bytes} bytes")
+    try:
+        header = json.loads(_exactly(connection, header_bytes))
+    except ValueError as error:
+        raise WireBroken("no JSON") from error
+    if not isinstance(header, dict):
+        raise WireBroken("no object")
+    return header, _exactly(connection, body_bytes)
+
+
+def _exactly(connection: socket.socket, count: int) -> bytearray:
+    buffer = bytearray(count)
+    view, done = memoryview(buffer), 0
+    while done < count:
+        try:
+            got = connection.recv_into(view[done:])
+        except ConnectionResetError as error:
+            raise WireClosed from error
+        if got == 0:
+            raise WireClosed
+        done += got
+    return buffer
+
+
+def pack_probe(probe: Probe) -> tuple[dict[str, Any], list[memoryview]]:
+    """A probe as header and body; the path stays with the keeper."""
+    header: dict[str, Any] = {name: getattr(probe, name) for name in _PLAIN}
+    for name in _FRACTIONS:
+        value = getattr(probe, name)
+        header[name] = [value.numerator, value.denominator]
+    turned = probe.orientation
+    header["orientation"] = [turned.transpose, turned.flip_x, turned.flip_y]
+    header["other_streams"] = [[each.kind, each.codec] for each in probe.other_streams]
+    header["packets"] = len(probe.pts_seconds)
+    columns = (
+        probe.pts_seconds.astype("<f8"),
+        probe.is_keyframe.astype("u1"),
+        probe.keyframe_seek_ticks.astype("<i8"),
+    )
+    return header, [np.ascontiguousarray(column).data.cast("B") for column in columns]
+
+
+def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
+    """The probe of `pack_probe`. Raises WireBroken where the parts do not fit together."""
+    try:
+        packets = int(header["packets"])
+        pts = np.frombuffer(body, "<f8", packets).astype(np.float64)
+        keys = np.frombuffer(body, "u1", packets, packets * 8).astype(np.bool_)
+        ticks = np.frombuffer(body, "<i8", offset=packets * 9).astype(np.int64)
+        plain: dict[str, Any] = {name: header[name] for name in _PLAIN}
+        fractions: dict[str, Any] = {name: Fraction(*(int(part) for part in header[name])) for name in _FRACTIONS}
+        times = (plain["duration_seconds"], plain["first_pts_seconds"], plain["timeline_origin_seconds"])
+        if len(ticks) != int(keys.sum()) or not np.isfinite(pts).all() or not all(map(math.isfinite, times)):
+            raise WireBroken("a probe that contradicts itself")
+        if np.any(np.diff(pts) < 0) or plain["width"] < 1 or plain["height"] < 1:
+            raise WireBroken("a probe that contradicts itself")
+        return Probe(
+            path=path,
+            orientation=Orientation(*(bool(part) for part in header["orientation"])),
+            other_streams=tuple(OtherStream(str(kind), str(codec)) for kind, codec in header["other_streams"]),
+            pts_seconds=pts,
+            is_keyframe=keys,
+            keyframe_seek_ticks=ticks,
+            **plain,
+            **fractions,
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise WireBroken("no probe") from error
+
+
+def pack_problem(problem: DecodeProblem) -> list[Any]:
+    return [problem.from_seconds, problem.to_seconds, problem.reason, problem.decoded]
+
+
+def unpack_problem(entry: Any) -> DecodeProblem:
+    """Raises WireBroken."""
+    try:
+        start, end, reason, decoded = entry
+        if not (math.isfinite(start) and math.isfinite(end)):
+            raise WireBroken("a problem at no time")
+        return DecodeProblem(float(start), float(end), str(reason)[:500], bool(decoded))
+    except (TypeError, ValueError) as error:
+        raise WireBroken("no problem") from error
