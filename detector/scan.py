@@ -12,7 +12,17 @@ from itertools import islice
 from pathlib import Path
 
 from detector._version import __version__
-from detector.appearances import Linker, Look, Scenes, look_of, numbered, sharpness
+from detector.appearances import (
+    Linker,
+    Look,
+    Scenes,
+    Seen,
+    StaticPicture,
+    flag_overlays,
+    look_of,
+    numbered,
+    sharpness,
+)
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Appearance, Boxes, Detection, Frame
 from detector.models import Model, load_model
@@ -95,11 +105,13 @@ class _Chain:
 
     def __init__(self, linker: Linker) -> None:
         self.linker = linker
+        self.shot = 0
         self._scenes = Scenes()
 
     def add(self, sample: _Sample) -> tuple[Appearance, ...]:
         """Take the next sample; returns the appearances that ended before it."""
         place = self._scenes.add(sample.look)
+        self.shot = place.shot
         return self.linker.add(sample.pts_seconds, sample.detections, new_shot=place.new_shot, scene=place.scene)
 
 
@@ -122,17 +134,18 @@ class Scanner:
         digest = sha256_file(path)
         plan = make_plan(self.options.plan, self.options.cadence_seconds)
         samples: list[_Sample] = []
+        static = StaticPicture()
         with open_video(path) as video:
             probe = video.probe
             request: Request | None = plan.first(Timeline(probe.pts_seconds, probe.is_keyframe, probe.duration_seconds))
             while request is not None:
-                fresh = list(self._look(video, request, len(samples), started, on_progress))
+                fresh = list(self._look(video, request, static, len(samples), started, on_progress))
                 samples = sorted([*samples, *fresh], key=lambda sample: sample.pts_seconds)
                 request = plan.more(
                     [SampleScore(s.pts_seconds, max((d.score for d in s.detections), default=0.0)) for s in fresh]
                 )
             decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
-            appearances = self._link(samples)
+            appearances = self._link(samples, static, probe)
             pictures = _pictures(video, appearances)
         report = Report(
             clip=_clip_info(path, digest, probe),
@@ -154,6 +167,7 @@ class Scanner:
         self,
         video: Video,
         request: Request,
+        static: StaticPicture,
         seen_before: int,
         started: float,
         on_progress: Callable[[Progress], None] | None,
@@ -167,6 +181,7 @@ class Scanner:
                 for frame, boxes in zip(batch, found, strict=True):
                     sample = _Sample(frame.pts_seconds, look_of(frame.image), self._detections(frame, boxes))
                     live.add(sample)
+                    static.add(frame.image)
                     seen += 1
                     yield sample
                 if on_progress:
@@ -193,11 +208,15 @@ class Scanner:
     def _chain(self) -> _Chain:
         return _Chain(Linker(self.thresholds, self.model.calibrate))
 
-    def _link(self, samples: Sequence[_Sample]) -> list[Appearance]:
+    def _link(self, samples: Sequence[_Sample], static: StaticPicture, probe: Probe) -> list[Appearance]:
         chain = self._chain()
-        appearances = [ended for sample in samples for ended in chain.add(sample)]
+        appearances: list[Appearance] = []
+        seen = []
+        for sample in samples:
+            appearances.extend(chain.add(sample))
+            seen.append(Seen(sample.pts_seconds, chain.shot, sample.detections))
         appearances.extend(chain.linker.finish())
-        return numbered(appearances)
+        return flag_overlays(numbered(appearances), seen, static.mask(), width=probe.width, height=probe.height)
 
     def _scan_info(self, plan: Plan, started_at: datetime, elapsed_seconds: float) -> ScanInfo:
         cadence = plan.cadence_seconds

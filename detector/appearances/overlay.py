@@ -1,0 +1,182 @@
+"""What is burnt into the picture: letterbox bars, channel logos, watermarks, and detections that sit on them.
+
+A mask of what stays while the picture behind it changes, from an accumulator of constant size; and the rule by
+which an appearance is suspected to be part of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.appearances.boxes import Box, iou
+from detector.frame import SUSPECTED_OVERLAY, Appearance, Detection
+
+GRID_SIDE = 160
+"""Cells along the longer side of the picture. A logo of 3 % of the width is five of them wide."""
+CHANGED_LEVELS = 12.0
+"""Grey levels, of 255, by which a cell differs between two pictures of different things."""
+CHANGED_SHARE = 0.5
+"""Share of the cells that must have changed for a picture to count: from a still scene nothing can be learnt."""
+FEWEST_PICTURES = 6
+"""So many pictures that differ must have been seen."""
+STATIC_LEVELS = 6.0
+"""Standard deviation in grey levels up to which a cell is static: compression noise, not another picture."""
+STEADY_EDGE = 0.8
+"""Length of the mean gradient, as a share of the root mean square of the gradients, from which an edge is steady.
+The edges of a semi-transparent watermark are, whatever shines through (Dekel et al., "On the effectiveness of visible
+watermarks", CVPR 2017, who take the median of the gradients); an edge that half of the pictures lack has 0.71."""
+CLEAR_EDGE = 8.0
+"""Root mean square of the gradient, in grey levels per cell, from which an edge can be told from noise."""
+MOST_STATIC = 0.6
+"""Where a larger share of the picture, or of all its edges, is static, it is the scene that stands still, and not
+something on top of it."""
+
+SITS_STILL_IOU = 0.8
+ON_MASK = 0.5
+"""Share of a box that lies on the mask, from which the box does."""
+FEWEST_SHOTS = 3
+NEARLY_ALL = 0.8
+"""Share of the shots, and of the time between the first and the last sample, over which an overlay shows."""
+
+
+class StaticPicture:
+    """Watches the samples of a clip for what does not change between them; memory does not grow."""
+
+    def __init__(self) -> None:
+        self._counted = 0
+        self._last: NDArray[np.float32] | None = None
+        self._mean: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._spread: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+        self._gradient: NDArray[np.float32] = np.zeros((2, 0, 0), np.float32)
+        self._gradient_square: NDArray[np.float32] = np.zeros((0, 0), np.float32)
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures have counted."""
+        return self._counted
+
+    def add(self, image: NDArray[np.uint8]) -> None:
+        """Take a sample's picture, RGB uint8 (height, width, 3), in any order.
+
+        It counts where most of it differs from the last one that did, so a still scene looked at often weighs no
+        more than one looked at once. A picture of another shape than the first one does not count.
+        """
+        import cv2
+
+        height, width = image.shape[:2]
+        scale = min(1.0, GRID_SIDE / max(height, width))
+        size = (max(2, round(width * scale)), max(2, round(height * scale)))
+        grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        grid = np.asarray(grey, dtype=np.float32)
+        if self._last is None:
+            self._mean, self._spread = np.zeros_like(grid), np.zeros_like(grid)
+            self._gradient, self._gradient_square = np.zeros((2, *grid.shape), np.float32), np.zeros_like(grid)
+        elif grid.shape != self._last.shape or not self._differs(grid, self._last):
+            return
+        self._last = grid
+        self._counted += 1
+        # Welford's running mean and sum of squared differences.
+        difference = grid - self._mean
+        self._mean = self._mean + difference / np.float32(self._counted)
+        self._spread = self._spread + difference * (grid - self._mean)
+        gradient = np.stack([cv2.Sobel(grid, cv2.CV_32F, *axes, scale=0.25) for axes in ((1, 0), (0, 1))])
+        self._gradient = self._gradient + gradient
+        self._gradient_square = self._gradient_square + (gradient * gradient).sum(axis=0)
+
+    @staticmethod
+    def _differs(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+        return float((np.abs(one - other) > CHANGED_LEVELS).mean()) >= CHANGED_SHARE
+
+    def mask(self) -> NDArray[np.bool_] | None:
+        """The cells that are static, bool (rows, columns) over the whole picture; None where nothing can be said.
+
+        Nothing can be said of a clip that does not change enough, nor of one that is still almost everywhere.
+        """
+        import cv2
+
+        if self._counted < FEWEST_PICTURES:
+            return None
+        level = np.sqrt(self._spread / self._counted) <= STATIC_LEVELS
+        length = np.sqrt(self._gradient_square / self._counted)
+        steady = np.hypot(*self._gradient) / self._counted >= STEADY_EDGE * length
+        clear = length >= CLEAR_EDGE
+        edge = steady & clear
+        static = (level | edge).astype(np.uint8)
+        mask = cv2.morphologyEx(static, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).astype(np.bool_)
+        most_edges = MOST_STATIC * max(float(clear.mean()), 0.01)
+        return None if float(mask.mean()) > MOST_STATIC or float(edge.mean()) > most_edges else mask
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One sample as the rule below needs it; `shot` as in Place."""
+
+    pts_seconds: float
+    shot: int
+    detections: Sequence[Detection]
+
+
+def flag_overlays(
+    appearances: Iterable[Appearance],
+    samples: Sequence[Seen],
+    mask: NDArray[np.bool_] | None,
+    *,
+    width: int,
+    height: int,
+) -> list[Appearance]:
+    """The appearances, those that are suspected overlays with SUSPECTED_OVERLAY among their flags.
+
+    Suspected is what sits still on the mask (from StaticPicture) and shows at the same place, with any score and
+    the same class, in nearly all shots from nearly the first sample to nearly the last, FEWEST_SHOTS at least.
+    `samples` are all samples of the clip, `width` and `height` the picture's.
+    """
+    appearances = list(appearances)
+    if mask is None or not samples:
+        return appearances
+    shots = {sample.shot for sample in samples}
+    if len(shots) < FEWEST_SHOTS:
+        return appearances
+    whole = samples[-1].pts_seconds - samples[0].pts_seconds
+    verdicts: list[tuple[str, Box, bool]] = []
+    flagged = []
+    for each in appearances:
+        place = _still_place(each.detections)
+        suspected = place is not None and _share_on(mask, place, width, height) >= ON_MASK
+        if place is not None and suspected:
+            known = next((v for name, box, v in verdicts if name == each.class_name and iou(box, place) > 0.95), None)
+            suspected = _is_everywhere(each.class_name, place, samples, len(shots), whole) if known is None else known
+            if known is None:
+                verdicts.append((each.class_name, place, suspected))
+        flagged.append(replace(each, flags=(*each.flags, SUSPECTED_OVERLAY)) if suspected else each)
+    return flagged
+
+
+def _still_place(detections: Sequence[Detection]) -> Box | None:
+    """The median box, where every one is as good as it; None for what moves."""
+    left, top, right, bottom = (median(each.box[side] for each in detections) for side in range(4))
+    place = (left, top, right, bottom)
+    return place if all(iou(each.box, place) >= SITS_STILL_IOU for each in detections) else None
+
+
+def _share_on(mask: NDArray[np.bool_], box: Box, width: int, height: int) -> float:
+    rows, columns = mask.shape
+    left, right = (round(min(max(x, 0), width) * columns / width) for x in (box[0], box[2]))
+    top, bottom = (round(min(max(y, 0), height) * rows / height) for y in (box[1], box[3]))
+    inside = mask[min(top, rows - 1) : max(bottom, top + 1), min(left, columns - 1) : max(right, left + 1)]
+    return float(inside.mean())
+
+
+def _is_everywhere(class_name: str, place: Box, samples: Sequence[Seen], shots: int, whole: float) -> bool:
+    hits = [
+        sample
+        for sample in samples
+        if any(each.class_name == class_name and iou(each.box, place) >= SITS_STILL_IOU for each in sample.detections)
+    ]
+    if not hits or len({sample.shot for sample in hits}) < max(FEWEST_SHOTS, NEARLY_ALL * shots):
+        return False
+    return hits[-1].pts_seconds - hits[0].pts_seconds >= NEARLY_ALL * whole
