@@ -25,13 +25,14 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "�
 def detections_csv(report: Report) -> str:
     """The table with its heading, in the order of appearances and times (RFC 4180, to be stored as UTF-8).
 
+    Suspected overlays are left out; the JSON has them.
     Text that a spreadsheet would take for a formula, such as a file named `=1+1.mp4`, gets a leading `'`.
     """
     table = io.StringIO(newline="")
     writer = csv.writer(table)
     writer.writerow(COLUMNS)
     clip = (_as_text(report.clip.name), report.clip.sha256)
-    for appearance in report.appearances:
+    for appearance in report.shown:
         kind = _as_text(appearance.class_name)
         for each in appearance.detections:
             writer.writerow((*clip, appearance.id, kind, each.score, each.pts_s, each.pts, *each.box, *each.box_norm))

@@ -29,6 +29,12 @@ MOST_BARS_IN_TAB_ORDER = 60
 
 MOST_TICKS = 6
 
+MOST_ROWS = 200
+"""Rows of a table of stretches; the JSON has them all."""
+
+CLOSE_LOOK = 0.5
+"""Steps of at most this share of the plan's aim are drawn as a closer look."""
+
 NARROWEST_BAR_PERCENT = 0.05
 """Browsers draw nothing of a bar without width, and an appearance may be a single picture."""
 
@@ -50,23 +56,23 @@ def render_html(report: Report, thumbnails: Mapping[str, bytes]) -> str:
         report=report,
         css=_resource("report.css"),
         summary=summary(report),
-        classes=_class_counts(report.appearances),
         timeline=_timeline(report),
         pictures=_pictures(report, thumbnails),
         lost_s=sum(each.to_s - each.from_s for each in report.coverage.undecoded),
+        most_rows=MOST_ROWS,
     )
 
 
 def summary(report: Report) -> str:
     """What was found, in one line."""
     length = short(report.clip.duration_s)
-    if not report.appearances:
+    if not report.shown:
         return f"No weapon was found in {length} of video."
     kinds = ", ".join(
         f"{class_label(name)} from {short(first)}" + (f" ({count} times)" if count > 1 else "")
-        for name, count, first in _class_counts(report.appearances)
+        for name, count, first in _class_counts(report.shown)
     )
-    found = len(report.appearances)
+    found = len(report.shown)
     return f"{found} appearance{'s' if found > 1 else ''} in {length} of video: {kinds}."
 
 
@@ -114,6 +120,8 @@ class _Timeline:
 
     lanes: tuple[_Lane, ...]
     undecoded: tuple[_Bar, ...]
+    unseen: tuple[_Bar, ...]
+    closer: tuple[_Bar, ...]
     ticks: tuple[_Tick, ...]
     coverage_top: int
     height: int
@@ -122,8 +130,9 @@ class _Timeline:
 
 
 def _timeline(report: Report) -> _Timeline:
+    coverage = report.coverage
     ends = [report.clip.duration_s, *(each.last_seen_s for each in report.appearances)]
-    end = max(ends + [each.to_s for each in report.coverage.undecoded])
+    end = max(ends + [each.to_s for each in (*coverage.undecoded, *coverage.unseen)])
 
     def span(from_s: float, to_s: float) -> tuple[float, float]:
         if end <= 0:
@@ -133,8 +142,8 @@ def _timeline(report: Report) -> _Timeline:
 
     lanes: list[_Lane] = []
     top = 0
-    for name, count, _ in _class_counts(report.appearances):
-        same = [each for each in report.appearances if each.class_name == name]
+    for name, count, _ in _class_counts(report.shown):
+        same = [each for each in report.shown if each.class_name == name]
         rows = _rows(same)
         bars = tuple(
             _Bar(
@@ -152,17 +161,41 @@ def _timeline(report: Report) -> _Timeline:
         _Bar(
             *span(each.from_s, each.to_s), 0, f"Not decoded, {short(each.from_s)} to {short(each.to_s)}: {each.reason}"
         )
-        for each in report.coverage.undecoded
+        for each in coverage.undecoded
+    )
+    unseen = (
+        _Bar(*span(*each), 0, f"Not looked at, {short(each[0])} to {short(each[1])}")
+        for each in _joined([(gap.from_s, gap.to_s) for gap in coverage.unseen], end)
+    )
+    closest = CLOSE_LOOK * (coverage.promise_s or 0.0)
+    close = [(each.from_s, each.to_s) for each in coverage.sampled if 0 < each.longest_step_s <= closest]
+    closer = (
+        _Bar(*span(*each), 0, f"Looked at more closely, {short(each[0])} to {short(each[1])}")
+        for each in _joined(close, end)
     )
     return _Timeline(
         lanes=tuple(lanes),
         undecoded=undecoded,
+        unseen=tuple(unseen),
+        closer=tuple(closer),
         ticks=_ticks(end),
         coverage_top=top,
         height=top + _COVERAGE_PX + _AXIS_PX,
         bar_height=_BAR_PX,
-        tabbable=len(report.appearances) <= MOST_BARS_IN_TAB_ORDER,
+        tabbable=len(report.shown) <= MOST_BARS_IN_TAB_ORDER,
     )
+
+
+def _joined(stretches: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:
+    """Ascending stretches; those that no strip of `end` seconds could show apart are one."""
+    nearest = end * NARROWEST_BAR_PERCENT / 100
+    joined: list[tuple[float, float]] = []
+    for from_s, to_s in stretches:
+        if joined and from_s - joined[-1][1] < nearest:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], to_s))
+        else:
+            joined.append((from_s, to_s))
+    return joined
 
 
 def _rows(appearances: Sequence[AppearanceInfo]) -> list[int]:
@@ -206,10 +239,12 @@ def _pictures(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, str]
     """Where the page finds each picture that there is, by its path in the report.
 
     A `data:` URI for those of the surest appearances, as many as EMBEDDED_BYTES holds; the path for the others.
+    Suspected overlays come last.
     """
     sources: dict[str, str] = {}
     left = EMBEDDED_BYTES
-    for appearance in sorted(report.appearances, key=lambda each: -each.confidence):
+    surest_first = [*sorted(report.shown, key=_doubt), *sorted(report.overlays, key=_doubt)]
+    for appearance in surest_first:
         for path in (appearance.best.thumbnail, appearance.best.crop):
             name = path.removeprefix("thumbnails/") if path else ""
             if path is None or name not in thumbnails:
@@ -222,6 +257,10 @@ def _pictures(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, str]
             if left >= 0:
                 sources[path] = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
     return sources
+
+
+def _doubt(appearance: AppearanceInfo) -> float:
+    return -appearance.confidence
 
 
 def _file_size(count: int) -> str:

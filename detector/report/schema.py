@@ -7,6 +7,7 @@ a value is made, so that writing a report and reading it back gives an equal one
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -437,7 +438,7 @@ class Report(_Entry):
     def _links_lead_somewhere(self) -> Self:
         first_seen = {each.id: each.first_seen_s for each in self.appearances}
         for each in self.appearances:
-            if each.continues and not first_seen.get(each.continues, each.first_seen_s) < each.first_seen_s:
+            if each.continues and first_seen.get(each.continues, math.inf) >= each.first_seen_s:
                 raise ValueError(f"{each.id!r} continues {each.continues!r}, which is not an earlier appearance")
         return self
 

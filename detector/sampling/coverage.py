@@ -223,10 +223,7 @@ def _statement(samples: int, gap: float, undecoded: Sequence[UndecodedRange]) ->
         promise = f"Anything visible for at least {gap:.2f} s was sampled at least once ({looked})"
     lost = sum(max(0.0, r.to_seconds - r.from_seconds) for r in undecoded)
     damage = f" {lost:.2f} s could not be decoded and were not looked at." if undecoded else ""
-    return (
-        f"{promise}.{damage} Being sampled is not being found: an object that is small, hidden or blurred "
-        "can be missed, see the model card."
-    )
+    return f"{promise}.{damage}"
 
 
 def _not_found_means(samples: int, gap: float, shots: ShotCoverage | None, effort: Effort, lost: bool) -> str:
