@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from detector._version import __version__
-from detector.cli import info, scan, training
+from detector.cli import bench, info, scan, training
 from detector.cli.exit_codes import ExitCode
 from detector.errors import OrdnanceError, UsageError
 
@@ -29,6 +29,7 @@ app.command("train")(training.train_command)
 app.command("evaluate")(training.evaluate_command)
 app.command("export")(training.export_command)
 app.add_typer(training.dataset_app, name="dataset")
+app.add_typer(bench.bench_app, name="bench")
 
 
 def _print_version(asked: bool) -> None:

@@ -42,6 +42,11 @@ class UltralyticsTorch:
         self._network = network.requires_grad_(False).to(device, self._type).eval()
         self._lock = threading.Lock()
 
+    @property
+    def network(self) -> Any:
+        """The torch module with the weights in it, for tools that run such a module themselves."""
+        return self._network
+
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         torch = self._torch
         with self._lock, torch.inference_mode(), self._exact_convolutions():

@@ -1,0 +1,191 @@
+"""Other tools: ultralytics' `predict` on every frame with our weights, and openmoderate as it comes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.time.contenders import ANY_CLASS, Contender, Found, Job, NotMeasured, Outcome
+from benchmarks.time.pictures import Box
+from benchmarks.time.truth import Truth, read_truth
+from detector.models.backend import available_threads
+from detector.models.manifest import find_weights, read_weights
+from detector.models.offline import import_ultralytics
+
+KEPT_SHARE = 0.5
+"""Boxes count down to this share of the class's threshold, as those of an appearance do in our reports."""
+GROUP_GAP_SECONDS = 2.0
+"""Peers report boxes, not appearances: those of a class that lie no further apart make one."""
+OPENMODERATE_CATEGORY = "weapons"
+
+
+class UltralyticsRunner:
+    """`YOLO.predict(clip, stream=True)` on every frame, with the weights of our ONNX file.
+
+    `onnxruntime` gives ultralytics the ONNX file itself; `torch` its own network filled from that file. It picks the
+    picture's shape itself: a 16:9 frame goes in as a rectangle, with fewer pixels than our square.
+    """
+
+    def __init__(self, contender: Contender, model: str, device: str) -> None:
+        # ultralytics sets this to 1 at import unless it is set; the peer gets all processors, as we do.
+        os.environ["OMP_NUM_THREADS"] = str(available_threads())
+        try:
+            ultralytics = import_ultralytics()
+            import torch
+        except ImportError as error:
+            raise NotMeasured(f"not installed ({error.name}); pip install 'ordnance[bench]'") from error
+        self._entry, path = find_weights(model)
+        self._device = "cpu" if device == "auto" and not torch.cuda.is_available() else device
+        if contender.runtime == "onnxruntime":
+            self._yolo = ultralytics.YOLO(str(path), task="detect")
+        else:
+            self._yolo = _torch_yolo(ultralytics, self._entry, read_weights(self._entry, path))
+        self._version = ultralytics.__version__
+        self._confidence = KEPT_SHARE * min(self._entry.thresholds.values())
+        for _ in self._predict(np.zeros((360, 640, 3), np.uint8)):
+            torch.set_num_threads(available_threads())
+
+    def facts(self) -> dict[str, object]:
+        return {"ultralytics": self._version, "threads": available_threads(), "confidence": self._confidence}
+
+    def run(self, job: Job) -> Outcome:
+        if job.mode != "scan":
+            raise NotMeasured(f"a peer has no {job.mode} run")
+        started = time.perf_counter()
+        frames, inference = [], 0.0
+        for result in self._predict(str(job.clip)):
+            inference += result.speed["inference"] / 1000
+            boxes = result.boxes
+            frames.append((boxes.xyxy.cpu().numpy(), boxes.conf.cpu().numpy(), boxes.cls.cpu().numpy()))
+        seconds = time.perf_counter() - started
+        truth = read_truth(job.truth)
+        return Outcome(
+            found=self._appearances(frames, truth),
+            inferred=len(frames),
+            seconds=seconds,
+            inference_seconds=inference,
+            frames_decoded=len(frames),
+            own_times=_times_by_rate(job.clip, truth),
+        )
+
+    def _predict(self, source: object) -> Any:
+        return self._yolo.predict(
+            source,
+            stream=True,
+            imgsz=self._entry.input_size,
+            conf=self._confidence,
+            device=self._device,
+            verbose=False,
+            save=False,
+        )
+
+    def _appearances(self, frames: list[tuple[Any, Any, Any]], truth: Truth) -> tuple[Found, ...]:
+        """Boxes grouped by class; each frame gets the PTS of the frame with its number, which predict does not tell."""
+        runs: dict[str, deque[tuple[float, Box, float]]] = {}
+        for pts, (boxes, scores, classes) in zip(truth.pts_seconds, frames, strict=False):
+            for box, score, class_id in zip(boxes, scores, classes, strict=True):
+                name = self._entry.classes[int(class_id)]
+                if score >= KEPT_SHARE * self._entry.thresholds[name]:
+                    runs.setdefault(name, deque()).append((pts, tuple(map(float, box)), float(score)))
+        return grouped(runs, self._entry.thresholds)
+
+
+def grouped(boxes: Mapping[str, deque[tuple[float, Box, float]]], thresholds: Mapping[str, float]) -> tuple[Found, ...]:
+    """Each class's (PTS, box, score), ascending in time, cut at gaps; groups that never reach the threshold go."""
+    found = []
+    for name, rest in boxes.items():
+        group: list[tuple[float, Box, float]] = []
+        for each in (*rest, None):
+            if group and (each is None or each[0] - group[-1][0] > GROUP_GAP_SECONDS):
+                if any(score >= thresholds[name] for _, _, score in group):
+                    found.append(Found(name, tuple((pts, box) for pts, box, _ in group)))
+                group = []
+            if each is not None:
+                group.append(each)
+    return tuple(found)
+
+
+def _torch_yolo(ultralytics: Any, entry: Any, content: bytes) -> Any:
+    from detector.models.ultralytics_torch import UltralyticsTorch
+
+    network = UltralyticsTorch(content, entry, device="cpu", threads=available_threads()).network
+    network.names = dict(enumerate(entry.classes))
+    yolo = ultralytics.YOLO(f"{entry.architecture}.yaml", task="detect", verbose=False)
+    yolo.model = network
+    return yolo
+
+
+def _times_by_rate(clip: Path, truth: Truth) -> dict[float, float]:
+    """For every PTS, the time that a user of OpenCV computes: frame number over the header's frame rate."""
+    import cv2
+
+    capture = cv2.VideoCapture(str(clip))
+    rate = capture.get(cv2.CAP_PROP_FPS) or 25.0
+    capture.release()
+    return {pts: number / rate for number, pts in enumerate(truth.pts_seconds)}
+
+
+class OpenmoderateRunner:
+    """`openmoderate.Moderator.analyze_video` at its default of one frame a second.
+
+    It judges whole frames ("weapons" or not) and knows neither boxes nor our classes; its times are what it says.
+    """
+
+    def __init__(self) -> None:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+        try:
+            import cv2  # noqa: F401  # its video part needs it
+            import open_clip  # noqa: F401
+            from openmoderate import Moderator
+        except ImportError as error:
+            raise NotMeasured(f"not installed ({error.name}); pip install 'openmoderate[video]'") from error
+        self._moderator = Moderator(categories=[OPENMODERATE_CATEGORY], device="cpu")
+        try:
+            self._moderator.score_images([_blank_picture()])
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise NotMeasured(
+                "installed, but its CLIP weights are not on this machine and nothing is fetched during a benchmark "
+                f"({reason})"
+            ) from error
+
+    def facts(self) -> dict[str, object]:
+        from importlib.metadata import version
+
+        return {"openmoderate": version("openmoderate"), "category": OPENMODERATE_CATEGORY, "boxes": False}
+
+    def run(self, job: Job) -> Outcome:
+        if job.mode != "scan":
+            raise NotMeasured(f"a peer has no {job.mode} run")
+        started = time.perf_counter()
+        result = self._moderator.analyze_video(str(job.clip), keep_frame_scores=True)
+        seconds = time.perf_counter() - started
+        truth = read_truth(job.truth)
+        scores = result.frame_scores or []
+        threshold = self._moderator.thresholds[OPENMODERATE_CATEGORY]
+        own = _times_by_rate(job.clip, truth)
+        flagged = deque()
+        for frame in scores:
+            pts = min(own, key=lambda pts, at=frame["time"]: abs(own[pts] - at))
+            score = float(frame["scores"][OPENMODERATE_CATEGORY])
+            if score >= threshold:
+                flagged.append((pts, None, score))
+        return Outcome(
+            found=grouped({ANY_CLASS: flagged}, {ANY_CLASS: threshold}),
+            inferred=result.frames_analyzed,
+            seconds=seconds,
+            inference_seconds=None,
+            own_times=own,
+        )
+
+
+def _blank_picture() -> Any:
+    from PIL import Image
+
+    return Image.new("RGB", (64, 64))

@@ -1,0 +1,53 @@
+"""`ordnance bench`: measures this version beside other tools; the suites lie in the package `benchmarks`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+bench_app = typer.Typer(no_args_is_help=True, help="Measure speed and exactness, beside other tools in the same run.")
+
+
+@bench_app.callback()
+def _group() -> None:
+    pass
+
+
+@bench_app.command("time")
+def time_command(
+    out: Annotated[Path, typer.Option(help="Folder for time.json, time.txt and time.png.")] = Path("bench-time"),
+    quick: Annotated[bool, typer.Option("--quick", help="Few and short clips, one round: some minutes.")] = False,
+    data: Annotated[Path | None, typer.Option(envvar="ORDNANCE_DATA", help="Folder with photos/.")] = None,
+    renders: Annotated[
+        Path | None, typer.Option(help="Film a folder of `ordnance dataset render` instead of photographs.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Measure this contender (and every-frame) alone; may be given again.")
+    ] = None,
+    clip: Annotated[list[str] | None, typer.Option(help="Use this clip alone; may be given again.")] = None,
+    repetitions: Annotated[
+        int | None, typer.Option(min=1, help="Rounds over the speed clips; 3, or 1 with --quick.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds and pictures give equal clips.")] = 1,
+    model: Annotated[str, typer.Option(help="A model of `ordnance models`, or the path of an .onnx file.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Where built clips are kept; the cache folder by default.")] = None,
+) -> None:
+    """Measure what each sampling plan finds, how exactly in time, and at what cost."""
+    from benchmarks.time.command import bench_time
+
+    bench_time(
+        out=out,
+        data=data,
+        renders=renders,
+        quick=quick,
+        seed=seed,
+        repetitions=repetitions,
+        only=only or [],
+        clips=clip or [],
+        cache=cache,
+        model=model,
+        device=device,
+    )
