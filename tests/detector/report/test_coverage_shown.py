@@ -76,7 +76,7 @@ def test_the_page_tells_all_of_it(covered: Report) -> None:
         "10.00 s from 01:00.0",
         "1 gap longer than that",
         "Shots 3 1 without a look, the longest 6.0 s at 01:02.0",
-        "295 px across, of 1280 × 720",
+        "295 px across",
         "00:30.0 00:40.0 a closer look, for want of budget",
         "01:00.5 01:09.5 damaged packets",
     ):
