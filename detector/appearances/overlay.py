@@ -20,8 +20,11 @@ GRID_SIDE = 160
 """Cells along the longer side of the picture. A logo of 3 % of the width is five of them wide."""
 CHANGED_LEVELS = 12.0
 """Grey levels, of 255, by which a cell differs between two pictures of different things."""
+DARK_LEVEL = 24.0
+"""Rows and columns that were never lighter are bars beside the picture, which may be most of it (an upright clip in a
+wide frame); limited-range black is 16, and compression adds noise."""
 CHANGED_SHARE = 0.5
-"""Share of the cells that must have changed for a picture to count: from a still scene nothing can be learnt."""
+"""Share of the cells between the bars that must have changed for a picture to count: a still scene teaches nothing."""
 FEWEST_PICTURES = 6
 """So many pictures that differ must have been seen."""
 STATIC_LEVELS = 6.0
@@ -50,6 +53,7 @@ class StaticPicture:
     def __init__(self) -> None:
         self._counted = 0
         self._last: NDArray[np.float32] | None = None
+        self._lightest: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._mean: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._spread: NDArray[np.float32] = np.zeros((0, 0), np.float32)
         self._gradient: NDArray[np.float32] = np.zeros((2, 0, 0), np.float32)
@@ -74,9 +78,13 @@ class StaticPicture:
         grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
         grid = np.asarray(grey, dtype=np.float32)
         if self._last is None:
+            self._lightest = np.zeros_like(grid)
             self._mean, self._spread = np.zeros_like(grid), np.zeros_like(grid)
             self._gradient, self._gradient_square = np.zeros((2, *grid.shape), np.float32), np.zeros_like(grid)
-        elif grid.shape != self._last.shape or not self._differs(grid, self._last):
+        elif grid.shape != self._last.shape:
+            return
+        self._lightest = np.maximum(self._lightest, grid)
+        if self._last is not None and self._share(np.abs(grid - self._last) > CHANGED_LEVELS) < CHANGED_SHARE:
             return
         self._last = grid
         self._counted += 1
@@ -88,9 +96,11 @@ class StaticPicture:
         self._gradient = self._gradient + gradient
         self._gradient_square = self._gradient_square + (gradient * gradient).sum(axis=0)
 
-    @staticmethod
-    def _differs(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
-        return float((np.abs(one - other) > CHANGED_LEVELS).mean()) >= CHANGED_SHARE
+    def _share(self, cells: NDArray[np.bool_]) -> float:
+        """How much of the picture between the bars `cells` are."""
+        light = self._lightest > DARK_LEVEL
+        between = cells[light.any(axis=1)][:, light.any(axis=0)]
+        return float(between.mean()) if between.size else 0.0
 
     def mask(self) -> NDArray[np.bool_] | None:
         """The cells that are static, bool (rows, columns) over the whole picture; None where nothing can be said.
@@ -108,8 +118,8 @@ class StaticPicture:
         edge = steady & clear
         static = (level | edge).astype(np.uint8)
         mask = cv2.morphologyEx(static, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)).astype(np.bool_)
-        most_edges = MOST_STATIC * max(float(clear.mean()), 0.01)
-        return None if float(mask.mean()) > MOST_STATIC or float(edge.mean()) > most_edges else mask
+        most_edges = MOST_STATIC * max(self._share(clear), 0.01)
+        return None if self._share(mask) > MOST_STATIC or self._share(edge) > most_edges else mask
 
 
 @dataclass(frozen=True, slots=True)

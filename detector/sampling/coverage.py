@@ -87,6 +87,8 @@ class Coverage:
 
     `longest_gap_seconds` is the longest time between two samples, or between the ends of the clip and a
     sample, with at least one frame in between that was not looked at; it includes the undecoded ranges.
+    Anything shown for longer than `guarantee_seconds` was sampled at least once: the longest time from the first
+    frame that was not looked at, after a sample, to the next sample.
     `sampled` are the samples as ranges in time order, `unseen` the gaps that are clearly longer than the plan aimed
     at, in time order, MOST_RANGES of each at most (of the gaps the longest); `unseen_count` counts them all.
     `shots` is None where shots are not known.
@@ -95,6 +97,7 @@ class Coverage:
     samples: int
     longest_gap_seconds: float
     longest_gap_at_seconds: float | None
+    guarantee_seconds: float
     undecoded: tuple[UndecodedRange, ...]
     sampled: tuple[SampledRange, ...]
     unseen: tuple[Gap, ...]
@@ -103,11 +106,6 @@ class Coverage:
     effort: Effort
     statement: str
     not_found_means: str
-
-    @property
-    def guarantee_seconds(self) -> float:
-        """Anything visible for at least this long was sampled at least once."""
-        return self.longest_gap_seconds
 
 
 def measure_coverage(
@@ -132,12 +130,13 @@ def measure_coverage(
     told = [gap for gap in gaps if promise_seconds is None or gap.seconds > CLEARLY_LONGER * promise_seconds]
     listed = sorted(sorted(told, key=lambda gap: -gap.seconds)[:MOST_RANGES], key=lambda gap: gap.from_seconds)
     effort = effort or Effort()
-    seconds = longest.seconds if longest else 0.0
+    seconds = max((_unseen_seconds(gap, frames, undecoded) for gap in gaps), default=0.0)
     shot_coverage = None if shots is None else _shot_coverage(looked_at, shots)
     return Coverage(
         samples=len(looked_at),
-        longest_gap_seconds=seconds,
+        longest_gap_seconds=longest.seconds if longest else 0.0,
         longest_gap_at_seconds=longest.from_seconds if longest else None,
+        guarantee_seconds=seconds,
         undecoded=tuple(undecoded),
         sampled=sampled_ranges(looked_at),
         unseen=tuple(listed),
@@ -189,6 +188,7 @@ def _unseen_gaps(
     start = min([*frames[:1], *looked_at[:1], *(r.from_seconds for r in undecoded)], default=0.0)
     end = max([duration_seconds, *frames[-1:], *looked_at[-1:], *(r.to_seconds for r in undecoded)])
     bounds = [start, *looked_at, end]
+    lost_from, lost_to = _joined(undecoded)
     gaps = []
     for position, (left, right) in enumerate(pairwise(bounds)):
         if right <= left:
@@ -198,9 +198,36 @@ def _unseen_gaps(
         high = right + 1.0 if last else right - SAME_PICTURE_SECONDS
         next_frame = bisect_right(frames, low)
         unseen_frame = next_frame < len(frames) and frames[next_frame] < high
-        if unseen_frame or any(max(left, r.from_seconds) < min(right, r.to_seconds) for r in undecoded):
+        next_lost = bisect_right(lost_to, left)
+        unseen_range = next_lost < len(lost_from) and lost_from[next_lost] < right
+        if unseen_frame or unseen_range:
             gaps.append(Gap(left, right))
     return gaps
+
+
+def _joined(undecoded: Sequence[UndecodedRange]) -> tuple[list[float], list[float]]:
+    """Starts and ends of the stretches that the ranges cover together, ascending."""
+    starts: list[float] = []
+    ends: list[float] = []
+    for each in sorted(undecoded, key=lambda lost: lost.from_seconds):
+        if each.to_seconds <= each.from_seconds:
+            continue
+        if ends and each.from_seconds <= ends[-1]:
+            ends[-1] = max(ends[-1], each.to_seconds)
+        else:
+            starts.append(each.from_seconds)
+            ends.append(each.to_seconds)
+    return starts, ends
+
+
+def _unseen_seconds(gap: Gap, frames: Sequence[float], undecoded: Sequence[UndecodedRange]) -> float:
+    """From the first picture in a gap to its end: nothing that is shown there and not looked at is shown longer."""
+    first = bisect_right(frames, gap.from_seconds + SAME_PICTURE_SECONDS)
+    if first > 0 and frames[first - 1] >= gap.from_seconds - SAME_PICTURE_SECONDS and not any(
+        r.from_seconds < gap.to_seconds and r.to_seconds > gap.from_seconds for r in undecoded
+    ) and first < len(frames):
+        return gap.to_seconds - min(frames[first], gap.to_seconds)
+    return gap.seconds
 
 
 def _shot_coverage(looked_at: Sequence[float], shots: Sequence[tuple[float, float]]) -> ShotCoverage:
@@ -221,7 +248,7 @@ def _statement(samples: int, gap: float, undecoded: Sequence[UndecodedRange]) ->
         promise = f"Every picture of the clip was sampled ({looked})"
     else:
         promise = f"Anything visible for at least {gap:.2f} s was sampled at least once ({looked})"
-    lost = sum(max(0.0, r.to_seconds - r.from_seconds) for r in undecoded)
+    lost = sum(to - start for start, to in zip(*_joined(undecoded), strict=True))
     damage = f" {lost:.2f} s could not be decoded and were not looked at." if undecoded else ""
     return f"{promise}.{damage}"
 

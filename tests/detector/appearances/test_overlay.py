@@ -58,6 +58,24 @@ def test_letterbox_bars_are_found():
     assert share(mask, 0, 60, WIDTH, 300) < 0.02
 
 
+def test_an_upright_clip_between_wide_bars():
+    def upright(n):
+        out = np.full((HEIGHT, WIDTH, 3), 16, np.uint8)
+        out[:, 220:420] = scene(n)[:, 220:420]
+        out[20:60, 360:410] = 240
+        out[32:48, 366:404] = 20
+        return out
+
+    mask = mask_of(upright(n) for n in range(12))
+    assert share(mask, 0, 0, 210, HEIGHT) == share(mask, 430, 0, WIDTH, HEIGHT) == 1
+    assert share(mask, 362, 22, 408, 58) > 0.9
+    assert share(mask, 225, 80, 415, HEIGHT) < 0.05
+
+
+def test_black_video_says_nothing():
+    assert mask_of(np.full((HEIGHT, WIDTH, 3), 16, np.uint8) for _ in range(20)) is None
+
+
 def test_the_outline_of_a_watermark_that_shines_through_is_found():
     mask = mask_of(with_logo(scene(n), opacity=0.6) for n in range(40))
     assert share(mask, 550, 30, 612, 40) > 0.5
