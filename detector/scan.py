@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from detector._version import __version__
 from detector.appearances import (
     Linker,
-    Look,
     Scenes,
     Seen,
     StaticPicture,
     flag_overlays,
-    look_of,
     numbered,
     sharpness,
 )
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Appearance, Boxes, Detection, Frame
+from detector.looking import BATCH, QUEUE, Ahead, ScanState, pictures, pictures_in_memory
 from detector.models import Model, load_model
 from detector.report import (
     AppearanceInfo,
@@ -40,40 +40,49 @@ from detector.report import (
     encode_thumbnail,
     thumbnail_name,
 )
-from detector.sampling.coverage import Effort, UndecodedRange, measure_coverage, smallest_object
-from detector.sampling.names import DEFAULT_CADENCE_SECONDS
-from detector.sampling.plan import Plan, Request, SampleScore, Timeline, make_plan
+from detector.sampling.budget import COARSE_SHARE, Budget
+from detector.sampling.coverage import Effort, LeftOut, UndecodedRange, measure_coverage, smallest_object
+from detector.sampling.cuts import CutWatch
+from detector.sampling.names import DEFAULT_PLAN
+from detector.sampling.plan import CloserLook, Plan, Request, Sample, Timeline
+from detector.sampling.plans import ModelFacts, PlanChoice, make_plan
+from detector.sampling.tiles import on_picture, tiles_about, without_doubles
 from detector.taxonomy import weapon_class
 from detector.video import DecodeProblem, Probe, Video, open_video, sha256_file
 
-BATCH = 8
-"""Samples given to the model at once."""
-QUEUE = 12
-"""Decoded samples that may wait for the model; bounds the memory that pictures take."""
+MOST_KEPT = 96
+"""Frames kept between two requests, if their pictures fit into memory (see detector.looking)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScanOptions:
     """What to look for and where.
 
+    `cadence_seconds` and `shortest_shot_seconds` None mean the plan's own. `budget` is what Budget.parse reads.
     `classes` None means all that the model knows; `threshold` None means the model's own per-class thresholds.
     """
 
-    plan: str = "interval"
-    cadence_seconds: float = DEFAULT_CADENCE_SECONDS
+    plan: str = DEFAULT_PLAN
+    cadence_seconds: float | None = None
+    shortest_shot_seconds: float | None = None
+    budget: str | None = None
     classes: tuple[str, ...] | None = None
     threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a scan is; times in seconds, `pts_seconds` on the clip's timeline."""
+    """How far a scan is; times in seconds, `pts_seconds` on the clip's timeline.
+
+    `again`: the clip was looked through once, and the scan looks more closely here and there.
+    """
 
     pts_seconds: float
     duration_seconds: float
     samples: int
     finds: int
     elapsed_seconds: float
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +91,6 @@ class ScanResult:
 
     report: Report
     pictures: dict[str, bytes]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sample:
-    pts_seconds: float
-    look: Look
-    detections: tuple[Detection, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class _Chain:
         self.shot = 0
         self._scenes = Scenes()
 
-    def add(self, sample: _Sample) -> tuple[Appearance, ...]:
+    def add(self, sample: Sample) -> tuple[Appearance, ...]:
         """Take the next sample; returns the appearances that ended before it."""
         place = self._scenes.add(sample.look)
         self.shot = place.shot
@@ -121,79 +123,139 @@ class Scanner:
     def __init__(self, model: Model, options: ScanOptions | None = None) -> None:
         self.model = model
         self.options = options or ScanOptions()
-        make_plan(self.options.plan, self.options.cadence_seconds)
+        self.budget = Budget.parse(self.options.budget) if self.options.budget is not None else None
         threshold = self.options.threshold
         if threshold is not None and not 0 <= threshold <= 1:
             raise BadOption(f"A threshold of {threshold} cannot be used; give a number from 0 to 1.")
         self.classes = _chosen_classes(model, self.options.classes)
         self.thresholds = {name: model.thresholds[name] if threshold is None else threshold for name in self.classes}
+        self._plan()
 
     def scan(self, path: Path, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
         """Scan one clip. Raises VideoError where nothing of it can be decoded."""
         started_at, started = datetime.now(UTC), time.monotonic()
         digest = sha256_file(path)
-        plan = make_plan(self.options.plan, self.options.cadence_seconds)
-        samples: list[_Sample] = []
-        static = StaticPicture()
-        with open_video(path) as video:
+        plan = self._plan()
+        samples: dict[float, Sample] = {}
+        left_out: list[LeftOut] = []
+        with self._open(path) as video:
             probe = video.probe
-            request: Request | None = plan.first(Timeline(probe.pts_seconds, probe.is_keyframe, probe.duration_seconds))
+            state = self._state(probe, started)
+            timeline = Timeline(
+                probe.pts_seconds, probe.is_keyframe, probe.duration_seconds, probe.width, probe.height, state.room
+            )
+            request: Request | None = plan.first(timeline)
             while request is not None:
-                fresh = list(self._look(video, request, static, len(samples), started, on_progress))
-                samples = sorted([*samples, *fresh], key=lambda sample: sample.pts_seconds)
-                request = plan.more(
-                    [SampleScore(s.pts_seconds, max((d.score for d in s.detections), default=0.0)) for s in fresh]
-                )
+                fresh: list[Sample] = []
+                if not state.is_over(request):
+                    for sample in self._look(video, request, state, len(samples), started, on_progress):
+                        samples[sample.pts_seconds] = sample
+                        fresh.append(sample)
+                if self.budget and request.times is not None:
+                    left_out += _unlooked(request, fresh, state, self.budget)
+                request = plan.more(fresh)
+                state.again = request is not None and not request.coarse
             decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
-            appearances = self._link(samples, static, probe)
-            pictures = _pictures(video, appearances)
+            in_order = [samples[pts] for pts in sorted(samples)]
+            appearances = self._link(in_order, state.static, probe)
+            crops = _pictures(video, appearances)
         report = Report(
             clip=_clip_info(path, digest, probe),
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
-            coverage=_coverage_info(samples, probe, decoding, plan, self.model),
+            coverage=_coverage_info(
+                in_order, probe, decoding, plan, self.model, state, _together([*left_out, *plan.left_out()])
+            ),
             errors=_errors(decoding),
         )
-        return ScanResult(report, pictures)
+        return ScanResult(report, crops)
 
     def would_repeat(self, earlier: ScanInfo) -> bool:
         """Whether a scan of the same clip would look for the same things in the same places."""
-        plan = make_plan(self.options.plan, self.options.cadence_seconds)
-        now = self._scan_info(plan, earlier.started_at, earlier.elapsed_s)
+        now = self._scan_info(self._plan(), earlier.started_at, earlier.elapsed_s)
         unlike = {"backend", "device", "started_at", "elapsed_s"}
         return now.model_dump(exclude=unlike) == earlier.model_dump(exclude=unlike)
+
+    def _open(self, path: Path) -> AbstractContextManager[Video]:
+        return open_video(path)
+
+    def _plan(self) -> Plan:
+        options = self.options
+        choice = PlanChoice(options.plan, options.cadence_seconds, options.shortest_shot_seconds)
+        return make_plan(choice, ModelFacts(self.thresholds, self.model.input_size), by_worth=self.budget is not None)
+
+    def _state(self, probe: Probe, started: float) -> ScanState:
+        """What the scan of one clip, begun at `started` on the clock of time.monotonic, remembers on its way."""
+        state = ScanState(pictures_in_memory(probe, MOST_KEPT), StaticPicture())
+        shortest = self._plan().options.get("shortest_shot_s")
+        if shortest is not None:
+            state.cuts = CutWatch(shortest)
+        if self.budget:
+            seconds = self.budget.seconds(probe.duration_seconds)
+            state.deadline, state.coarse_deadline = started + seconds, started + COARSE_SHARE * seconds
+        return state
 
     def _look(
         self,
         video: Video,
         request: Request,
-        static: StaticPicture,
+        state: ScanState,
         seen_before: int,
         started: float,
         on_progress: Callable[[Progress], None] | None,
-    ) -> Iterator[_Sample]:
-        """Decode and judge the frames of one request, in order."""
+    ) -> Iterator[Sample]:
+        """Decode and judge the frames of one request, in order, as far as time allows."""
+        if request.closer:
+            yield from self._look_closer(video, request.closer, state)
+            return
         live = self._chain()
         seen = seen_before
-        with _Ahead(_requested(video, request), QUEUE) as frames:
-            while batch := list(islice(frames, BATCH)):
-                found = self.model.detect([frame.image for frame in batch])
-                for frame, boxes in zip(batch, found, strict=True):
-                    sample = _Sample(frame.pts_seconds, look_of(frame.image), self._detections(frame, boxes))
+        before: tuple[Detection, ...] = ()
+        batch_size = pictures_in_memory(video.probe, BATCH)
+        source = pictures(video, request, self.model.input_size, state)
+        with Ahead(source, pictures_in_memory(video.probe, QUEUE)) as ahead:
+            while not state.is_over(request) and (batch := list(islice(ahead, batch_size))):
+                found = iter(self.model.detect([each.frame.image for each in batch if not each.repeats]))
+                for each in batch:
+                    pts = each.frame.pts_seconds
+                    if each.repeats:
+                        before = tuple(replace(one, pts_seconds=pts) for one in before)
+                    else:
+                        before = self._detections(each.frame, next(found))
+                    sample = Sample(pts, before, each.look, repeated=each.repeats)
                     live.add(sample)
-                    static.add(frame.image)
+                    if not state.again:
+                        state.static.add(each.frame.image)
                     seen += 1
                     yield sample
+                state.finds = max(state.finds, live.linker.finds)
                 if on_progress:
                     on_progress(
                         Progress(
-                            batch[-1].pts_seconds,
+                            batch[-1].frame.pts_seconds,
                             video.probe.duration_seconds,
                             seen,
-                            live.linker.finds,
+                            state.finds,
                             time.monotonic() - started,
+                            state.again,
                         )
                     )
+
+    def _look_closer(self, video: Video, looks: Sequence[CloserLook], state: ScanState) -> Iterator[Sample]:
+        """The samples once more, with what the model finds in parts of their pictures in the clip's own pixels."""
+        by_time = {look.sample.pts_seconds: look for look in looks}
+        for target, frame in video.frames_at(sorted(by_time)):
+            if time.monotonic() >= state.deadline:
+                return
+            look = by_time[target]
+            height, width = frame.image.shape[:2]
+            tiles = tiles_about(look.boxes, width, height, self.model.input_size)
+            parts = [np.ascontiguousarray(frame.image[top:bottom, left:right]) for left, top, right, bottom in tiles]
+            found = list(look.sample.detections)
+            for tile, part, boxes in zip(tiles, parts, self.model.detect(parts), strict=True):
+                within = self._detections(replace(frame, image=part), boxes)
+                found += on_picture(within, tile, width, height)
+            yield replace(look.sample, detections=without_doubles(found), tiled=True)
 
     def _detections(self, frame: Frame, boxes: Boxes) -> tuple[Detection, ...]:
         found = []
@@ -208,7 +270,7 @@ class Scanner:
     def _chain(self) -> _Chain:
         return _Chain(Linker(self.thresholds, self.model.calibrate))
 
-    def _link(self, samples: Sequence[_Sample], static: StaticPicture, probe: Probe) -> list[Appearance]:
+    def _link(self, samples: Sequence[Sample], static: StaticPicture, probe: Probe) -> list[Appearance]:
         chain = self._chain()
         appearances: list[Appearance] = []
         seen = []
@@ -219,11 +281,13 @@ class Scanner:
         return flag_overlays(numbered(appearances), seen, static.mask(), width=probe.width, height=probe.height)
 
     def _scan_info(self, plan: Plan, started_at: datetime, elapsed_seconds: float) -> ScanInfo:
-        cadence = plan.cadence_seconds
+        options: Mapping[str, float | str] = plan.options
+        if self.budget:
+            options = {**options, "budget": str(self.budget)}
         return ScanInfo(
             tool_version=__version__,
             model=ModelInfo(name=self.model.name, sha256=self.model.sha256),
-            plan=PlanInfo(name=plan.name, options={} if cadence is None else {"every_s": cadence}),
+            plan=PlanInfo(name=plan.name, options=dict(options)),
             backend=self.model.backend_name,
             device=self.model.device,
             classes=self.classes,
@@ -247,55 +311,6 @@ def scan(
     return Scanner(load_model(model, device=device), options).scan(Path(path), on_progress)
 
 
-class _Ahead:
-    """Runs an iterator of frames in a thread of its own, `limit` items ahead at the most.
-
-    PyAV and OpenCV release the interpreter's lock, so decoding and inference overlap.
-    """
-
-    def __init__(self, source: Iterator[Frame], limit: int) -> None:
-        self._queue: queue.Queue[Frame | BaseException | None] = queue.Queue(limit)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(source,), name="decode", daemon=True)
-
-    def __enter__(self) -> Iterator[Frame]:
-        self._thread.start()
-        return iter(self._items())
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        self._thread.join()
-
-    def _run(self, source: Iterator[Frame]) -> None:
-        try:
-            for frame in source:
-                self._queue.put(frame)
-                if self._stop.is_set():
-                    return
-            self._queue.put(None)
-        except BaseException as error:
-            self._queue.put(error)
-
-    def _items(self) -> Iterator[Frame]:
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-
-def _requested(video: Video, request: Request) -> Iterator[Frame]:
-    if request.times is None or request.keyframes_only:
-        yield from video.frames(keyframes_only=request.keyframes_only)
-    else:
-        for _, frame in video.frames_at(request.times):
-            yield frame
-
-
 def _chosen_classes(model: Model, asked: Sequence[str] | None) -> tuple[str, ...]:
     if asked is None:
         return tuple(model.classes)
@@ -315,13 +330,13 @@ def _pictures(video: Video, appearances: Sequence[Appearance]) -> dict[str, byte
     wanted: dict[float, list[Appearance]] = {}
     for each in appearances:
         wanted.setdefault(each.best.pts_seconds, []).append(each)
-    pictures: dict[str, bytes] = {}
+    encoded: dict[str, bytes] = {}
     for target, frame in video.frames_at(sorted(wanted)):
         for each in wanted[target]:
             colour = weapon_class(each.class_name).colour
-            pictures[thumbnail_name(each.id)] = encode_thumbnail(frame.image, each.best.box, colour)
-            pictures[crop_name(each.id)] = encode_crop(frame.image, each.best.box)
-    return pictures
+            encoded[thumbnail_name(each.id)] = encode_thumbnail(frame.image, each.best.box, colour)
+            encoded[crop_name(each.id)] = encode_crop(frame.image, each.best.box)
+    return encoded
 
 
 def _clip_info(path: Path, digest: str, probe: Probe) -> ClipInfo:
@@ -339,7 +354,13 @@ def _clip_info(path: Path, digest: str, probe: Probe) -> ClipInfo:
 
 
 def _coverage_info(
-    samples: Sequence[_Sample], probe: Probe, decoding: _Decoding, plan: Plan, model: Model
+    samples: Sequence[Sample],
+    probe: Probe,
+    decoding: _Decoding,
+    plan: Plan,
+    model: Model,
+    state: ScanState,
+    left_out: tuple[LeftOut, ...],
 ) -> CoverageInfo:
     times = [sample.pts_seconds for sample in samples]
     coverage = measure_coverage(
@@ -348,8 +369,12 @@ def _coverage_info(
         probe.duration_seconds,
         [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded],
         promise_seconds=plan.cadence_seconds,
+        shots=(state.cuts.shots(probe.duration_seconds) or None) if state.cuts else None,
         effort=Effort(
-            smallest_object_px=smallest_object(model.smallest_side_px, probe.width, probe.height, model.input_size)
+            near_identical=sum(sample.repeated for sample in samples),
+            tiled=sum(sample.tiled for sample in samples),
+            left_out=left_out,
+            smallest_object_px=smallest_object(model.smallest_side_px, probe.width, probe.height, model.input_size),
         ),
     )
     return CoverageInfo.of(
@@ -359,6 +384,28 @@ def _coverage_info(
         decode_errors=decoding.decode_errors,
         promise_s=plan.cadence_seconds,
     )
+
+
+def _unlooked(request: Request, fresh: Sequence[Sample], state: ScanState, budget: Budget) -> tuple[LeftOut, ...]:
+    """What of a request was not looked at because the budget was used up."""
+    times = request.times or ()
+    if fresh and not state.is_over(request):
+        return ()
+    missing = [time for time in times if not fresh or time > fresh[-1].pts_seconds]
+    if not missing:
+        return ()
+    what = "samples of the coarse pass" if request.coarse else "samples where something was or may be seen"
+    return (LeftOut(missing[0], missing[-1], f"{what} (the budget of {budget} was used up)"),)
+
+
+def _together(left_out: Sequence[LeftOut]) -> tuple[LeftOut, ...]:
+    """One entry for each reason, from the first to the last time that it concerns."""
+    whole: dict[str, LeftOut] = {}
+    for each in left_out:
+        one = whole.get(each.what, each)
+        start, end = min(one.from_seconds, each.from_seconds), max(one.to_seconds, each.to_seconds)
+        whole[each.what] = LeftOut(start, end, each.what)
+    return tuple(whole.values())
 
 
 def _errors(decoding: _Decoding) -> tuple[ErrorInfo, ...]:

@@ -9,15 +9,35 @@ from typing import Annotated
 import typer
 
 from detector.cli.exit_codes import ExitCode
-from detector.sampling.names import DEFAULT_CADENCE_SECONDS, PLAN_NAMES
+from detector.sampling.names import DEFAULT_CADENCE_SECONDS, DEFAULT_PLAN, PLAN_NAMES, SHORTEST_SHOT_SECONDS
 
 
 def scan_command(
     clips: Annotated[list[str], typer.Argument(help="Clips, folders or glob patterns.", metavar="CLIP...")],
-    plan: Annotated[str, typer.Option(help=f"Sampling plan: {', '.join(PLAN_NAMES)}.")] = "interval",
+    plan: Annotated[str, typer.Option(help=f"Sampling plan: {', '.join(PLAN_NAMES)}.")] = DEFAULT_PLAN,
     every: Annotated[
-        float, typer.Option(help="Seconds between samples (interval), or the gap to fill (keyframes).")
-    ] = DEFAULT_CADENCE_SECONDS,
+        float | None,
+        typer.Option(
+            help="Seconds: whatever is shown for so long is looked at. "
+            f"By default {', '.join(f'{seconds:g} ({name})' for name, seconds in DEFAULT_CADENCE_SECONDS.items())}.",
+            show_default=False,
+        ),
+    ] = None,
+    shortest_shot: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds: a shot that lasts so long gets a sample of its own where its pictures are decoded anyway "
+            f"(adaptive); {SHORTEST_SHOT_SECONDS:g} by default.",
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            help="How long a clip may take: 30s, or 0.5x for half of its length (adaptive). Spent where it is most "
+            "likely to change the answer; the report says what was not looked at."
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="A model of `ordnance models`, or the path of an .onnx file.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     classes: Annotated[
@@ -49,6 +69,8 @@ def scan_command(
         scan=ScanOptions(
             plan=plan,
             cadence_seconds=every,
+            shortest_shot_seconds=shortest_shot,
+            budget=budget,
             classes=None if classes is None else tuple(word for word in classes.split(",") if word.strip()),
             threshold=threshold,
         ),

@@ -13,8 +13,6 @@ EVEN_STEPS = 1.5
 """Ratio of the longest to the shortest step within one sampled range."""
 MOST_RANGES = 1000
 """Sampled ranges and unseen gaps that a report holds at most."""
-CLEARLY_LONGER = 1.1
-"""A gap is told apart where it is this many times as long as what the plan aimed at: frames do not lie on its grid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +87,9 @@ class Coverage:
     sample, with at least one frame in between that was not looked at; it includes the undecoded ranges.
     Anything shown for longer than `guarantee_seconds` was sampled at least once: the longest time from the first
     frame that was not looked at, after a sample, to the next sample.
-    `sampled` are the samples as ranges in time order, `unseen` the gaps that are clearly longer than the plan aimed
-    at, in time order, MOST_RANGES of each at most (of the gaps the longest); `unseen_count` counts them all.
+    `sampled` are the samples as ranges in time order. `unseen` are the gaps in which more time passed unseen than the
+    plan aimed at, once the sample before was no longer on the screen, in time order. There are MOST_RANGES of each at
+    most (of the gaps the longest); `unseen_count` counts them all.
     `shots` is None where shots are not known.
     """
 
@@ -127,16 +126,21 @@ def measure_coverage(
     looked_at = sorted(set(sampled))
     gaps = _unseen_gaps(looked_at, frames, duration_seconds, undecoded)
     longest = max(gaps, key=lambda gap: gap.seconds, default=None)
-    told = [gap for gap in gaps if promise_seconds is None or gap.seconds > CLEARLY_LONGER * promise_seconds]
+    told = [
+        gap
+        for gap in gaps
+        if promise_seconds is None
+        or _unseen_seconds(gap, looked_at, frames, undecoded) > promise_seconds + SAME_PICTURE_SECONDS
+    ]
     listed = sorted(sorted(told, key=lambda gap: -gap.seconds)[:MOST_RANGES], key=lambda gap: gap.from_seconds)
     effort = effort or Effort()
-    seconds = max((_unseen_seconds(gap, frames, undecoded) for gap in gaps), default=0.0)
+    seconds = longest.seconds if longest else 0.0
     shot_coverage = None if shots is None else _shot_coverage(looked_at, shots)
     return Coverage(
         samples=len(looked_at),
-        longest_gap_seconds=longest.seconds if longest else 0.0,
+        longest_gap_seconds=seconds,
         longest_gap_at_seconds=longest.from_seconds if longest else None,
-        guarantee_seconds=seconds,
+        guarantee_seconds=max((_unseen_seconds(gap, looked_at, frames, undecoded) for gap in gaps), default=0.0),
         undecoded=tuple(undecoded),
         sampled=sampled_ranges(looked_at),
         unseen=tuple(listed),
@@ -220,13 +224,16 @@ def _joined(undecoded: Sequence[UndecodedRange]) -> tuple[list[float], list[floa
     return starts, ends
 
 
-def _unseen_seconds(gap: Gap, frames: Sequence[float], undecoded: Sequence[UndecodedRange]) -> float:
-    """From the first picture in a gap to its end: nothing that is shown there and not looked at is shown longer."""
+def _unseen_seconds(
+    gap: Gap, looked_at: Sequence[float], frames: Sequence[float], undecoded: Sequence[UndecodedRange]
+) -> float:
+    """The longest that something can have been on show in a gap without being on a sample: not on the one before it."""
+    place = bisect_left(looked_at, gap.from_seconds)
+    follows_sample = place < len(looked_at) and looked_at[place] == gap.from_seconds
     first = bisect_right(frames, gap.from_seconds + SAME_PICTURE_SECONDS)
-    if first > 0 and frames[first - 1] >= gap.from_seconds - SAME_PICTURE_SECONDS and not any(
-        r.from_seconds < gap.to_seconds and r.to_seconds > gap.from_seconds for r in undecoded
-    ) and first < len(frames):
-        return gap.to_seconds - min(frames[first], gap.to_seconds)
+    is_lost = any(max(gap.from_seconds, r.from_seconds) < min(gap.to_seconds, r.to_seconds) for r in undecoded)
+    if follows_sample and not is_lost and first < len(frames):
+        return gap.to_seconds - frames[first]
     return gap.seconds
 
 

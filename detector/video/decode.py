@@ -109,7 +109,8 @@ class Video:
         several targets is yielded once, with the first of them. `targets` is read one at a time and only
         when its next answer is due, so it may depend on the frames so far. A smaller target than the one
         before it counts as served. Frames between the targets are skipped by seeking where that is cheaper
-        than decoding them, and those that no other refers to are not decoded. The images are exactly those of `frames`; only within ranges that `errors` reports
+        than decoding them, and those that no other refers to are not decoded. The images are exactly those of
+        `frames`; only within ranges that `errors` reports
         as damaged may they differ, because what a decoder makes up depends on what it saw before.
 
         `watch` is shown every picture that any way of reading must decode: from the keyframe before a target up

@@ -11,6 +11,7 @@ import pytest
 from detector.errors import VideoError
 from detector.frame import Boxes
 from detector.scan import Scanner, ScanOptions
+from detector.video.reading_cost import ReadingCost
 
 DATA = os.environ.get("ORDNANCE_DATA")
 CORPUS = Path(DATA or "") / "corpus"
@@ -24,8 +25,13 @@ pytestmark = [
 class BlindModel:
     name, sha256, backend_name, device = "blind", "0" * 64, "none", "cpu"
     classes, thresholds, score_floor = ("tank",), {"tank": 0.5}, 0.05
+    input_size, smallest_side_px = 416, 12.0
+
+    def __init__(self):
+        self.seen = []
 
     def detect(self, images):
+        self.seen += [hash(image.tobytes()) for image in images]
         nothing = Boxes(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
         return [nothing for _ in images]
 
@@ -43,6 +49,11 @@ def rows():
 @pytest.fixture(scope="module")
 def known_pts():
     return json.loads((CORPUS / "pts_given.json").read_text(encoding="utf-8"))
+
+
+def seconds_a_frame(row, known_pts):
+    pts = known_pts.get(row["file"]) or [float(row["first_pts"]), float(row["last_pts"])]
+    return max(float(np.median(np.diff(pts))) if len(pts) > 1 else 0.0, 0.04)
 
 
 @pytest.mark.parametrize("row", rows())
@@ -64,6 +75,27 @@ def test_each_file_is_answered_as_its_manifest_row_says(row, known_pts):
         return
     start = float(row["container_start"] or 0) if row["format"] in ORIGIN_IS_CONTAINER_START else 0.0
     pts = known_pts.get(row["file"]) or [float(row["first_pts"]), float(row["last_pts"])]
-    frame = max(float(np.median(np.diff(pts))) if len(pts) > 1 else 0.0, 0.04)
+    frame = seconds_a_frame(row, known_pts)
     assert report.coverage.first_sample_s == pytest.approx(min(pts) - start, abs=frame)
     assert report.coverage.last_sample_s == pytest.approx(max(pts) - start, abs=frame)
+
+
+@pytest.mark.parametrize(
+    "row", [each for each in rows() if each.values[0]["expect"] == "decode" and each.values[0]["first_pts"]]
+)
+def test_the_adaptive_plan_keeps_its_promise_with_the_pictures_of_a_full_read(row, known_pts, monkeypatch):
+    path = CORPUS / "given" / row["file"]
+    straight = BlindModel()
+    Scanner(straight, ScanOptions(plan="every-frame")).scan(path)
+    reports = []
+    for seeks in (True, False):
+        monkeypatch.setattr(ReadingCost, "is_seek_cheaper", lambda _cost, packets, seeks=seeks: seeks and packets > 0)
+        model = BlindModel()
+        reports.append(Scanner(model, ScanOptions()).scan(path).report)
+        assert set(model.seen) <= set(straight.seen)
+        assert len(model.seen) == reports[-1].coverage.samples - reports[-1].coverage.near_identical
+    one, other = reports
+    assert one.scan.plan.name == "adaptive"
+    assert one.coverage.sampled == other.coverage.sampled
+    if not one.coverage.undecoded:
+        assert one.coverage.guarantee_s <= 1.0

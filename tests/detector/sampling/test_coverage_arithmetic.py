@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.sampling.coverage import (
-    CLEARLY_LONGER,
     MOST_RANGES,
     Effort,
     LeftOut,
@@ -78,13 +77,22 @@ def test_what_is_in_view_for_longer_than_the_guarantee_was_sampled(clip, start):
 
 
 @given(clips(), st.integers(1, 400))
-def test_told_are_the_gaps_clearly_longer_than_the_aim(clip, aim):
+def test_told_are_the_gaps_with_more_unseen_than_the_plan_aimed_at(clip, aim):
     frames, sampled, duration, _, lost = clip
-    told = [g for g in gaps_by_force(frames, sampled, duration, lost) if (g[1] - g[0]) > CLEARLY_LONGER * aim + 1e-9]
+    told = []
+    for left, right in gaps_by_force(frames, sampled, duration, lost):
+        shown_until = min((n for n in frames if n > left), default=left) if left in sampled else left
+        if right - min(shown_until, right) > aim:
+            told.append((left / 100, right / 100))
     found = measured(clip, promise_seconds=aim / 100).unseen
-    assert abs(len(found) - len(told)) <= sum(
-        abs((b - a) - CLEARLY_LONGER * aim) < 1e-6 for a, b in gaps_by_force(frames, sampled, duration, lost)
-    )
+    assert [(gap.from_seconds, gap.to_seconds) for gap in found] == told
+
+
+def test_frames_that_do_not_lie_on_the_grid_are_no_gap():
+    frames = [n / 10 for n in range(300)]
+    sampled = [frames[int(n * 2.5)] for n in range(120)]
+    assert max(b - a for a, b in pairwise(sampled)) > 0.25
+    assert measure_coverage(sampled, frames, 30.0, promise_seconds=0.25).unseen == ()
 
 
 @given(clips())

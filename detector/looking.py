@@ -1,0 +1,163 @@
+"""From a plan's request to pictures for the model: decoded ahead in a thread of their own, some of them kept."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector.appearances import Look, StaticPicture, look_of
+from detector.frame import Frame
+from detector.models.letterbox import letterbox
+from detector.sampling.cuts import CutWatch
+from detector.sampling.identical import is_near_identical
+from detector.sampling.plan import Request
+from detector.video import Probe, Video
+
+MEMORY_BYTES = 192 * 1024**2
+"""What pictures may take that wait for the model, and once more what those may take that are kept for later."""
+BATCH = 8
+"""Samples given to the model at once, if their pictures fit into MEMORY_BYTES."""
+QUEUE = 12
+"""Decoded samples that may wait for the model, on the same condition."""
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A frame ready for the model; `repeats`: as the model sees it, the last one that does not is the same."""
+
+    frame: Frame
+    look: Look
+    repeats: bool
+
+
+@dataclass(slots=True, eq=False)
+class ScanState:
+    """What one scan remembers from request to request.
+
+    `static` gathers what stays on the picture, `kept` holds frames by PTS, `room` of them at most. `again` tells that
+    the first pass over the clip is done, `finds` how many appearances there are so far. `deadline` and
+    `coarse_deadline` are on the clock of time.monotonic, infinite without a budget.
+    """
+
+    room: int
+    static: StaticPicture
+    cuts: CutWatch | None = None
+    deadline: float = float("inf")
+    coarse_deadline: float = float("inf")
+    kept: dict[float, Frame] = field(default_factory=dict)
+    finds: int = 0
+    again: bool = False
+
+    def is_over(self, request: Request) -> bool:
+        """Whether there is no time left for the request."""
+        return time.monotonic() >= (self.coarse_deadline if request.coarse else self.deadline)
+
+
+def pictures_in_memory(probe: Probe, most: int) -> int:
+    """How many of the clip's pictures MEMORY_BYTES hold: `most` at most, one at least."""
+    return max(1, min(most, MEMORY_BYTES // max(1, 3 * probe.width * probe.height)))
+
+
+def pictures(video: Video, request: Request, input_px: int, state: ScanState) -> Iterator[Picture]:
+    """The frames of a request in time order, and what is to be known of each before the model sees it.
+
+    Every frame of a plan that asks for every frame goes to the model, however like the one before it is.
+    """
+    compares = request.times is not None or request.keyframes_only
+    before: NDArray[np.uint8] | None = None
+    for frame in _frames(video, request, state):
+        repeats = False
+        if compares:
+            (square,), _ = letterbox([frame.image], input_px)
+            repeats = before is not None and is_near_identical(before, square)
+            before = before if repeats else square
+        yield Picture(frame, look_of(frame.image), repeats)
+
+
+def _frames(video: Video, request: Request, state: ScanState) -> Iterator[Frame]:
+    if request.times is None or request.keyframes_only:
+        yield from video.frames(keyframes_only=request.keyframes_only)
+    elif request.shots and state.cuts is not None:
+        for _, frame in video.frames_at(request.times, state.cuts):
+            yield frame
+    else:
+        yield from _frames_and_kept(video, request, request.times, state)
+
+
+def _frames_and_kept(video: Video, request: Request, times: tuple[float, ...], state: ScanState) -> Iterator[Frame]:
+    """As asked for, from what was kept where that will do; keeps what the request says will be asked for next."""
+    state.kept = {
+        pts: frame for pts, frame in state.kept.items() if any(left < pts < right for left, right in request.keep)
+    }
+    ready = {pts: state.kept[pts] for pts in times if pts in state.kept}
+    room = state.room - len(state.kept)
+    listed = video.probe.pts_seconds
+    to_keep: list[float] = []
+    for left, right in request.keep:
+        if len(to_keep) < room and any(left < pts < right and pts not in ready for pts in times):
+            first = int(np.searchsorted(listed, left, side="right"))
+            end = int(np.searchsorted(listed, right, side="left"))
+            to_keep += [pts for pts in listed[first:end].tolist() if pts not in state.kept]
+    keeping = set(to_keep[: max(0, room)])
+    asked = set(times) - set(ready)
+    waiting = sorted(ready)
+    for target, frame in video.frames_at(sorted(asked | keeping)) if asked else ():
+        while waiting and waiting[0] < frame.pts_seconds:
+            yield ready[waiting.pop(0)]
+        if target in keeping:
+            state.kept[frame.pts_seconds] = frame
+        if target in asked:
+            yield frame
+    for pts in waiting:
+        yield ready[pts]
+
+
+class Ahead(Generic[Item]):
+    """Runs an iterator in a thread of its own, `limit` items ahead at the most.
+
+    PyAV and OpenCV release the interpreter's lock, so decoding and inference overlap.
+    """
+
+    def __init__(self, source: Iterator[Item], limit: int) -> None:
+        self._queue: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(limit)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(source,), name="decode", daemon=True)
+
+    def __enter__(self) -> Iterator[Item]:
+        self._thread.start()
+        return iter(self._items())
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.05)
+            except queue.Empty:
+                continue
+        self._thread.join()
+
+    def _run(self, source: Iterator[Item]) -> None:
+        try:
+            for item in source:
+                self._queue.put((item,))
+                if self._stop.is_set():
+                    return
+            self._queue.put(None)
+        except BaseException as error:
+            self._queue.put(error)
+
+    def _items(self) -> Iterator[Item]:
+        while (entry := self._queue.get()) is not None:
+            if isinstance(entry, BaseException):
+                raise entry
+            yield entry[0]

@@ -1,0 +1,106 @@
+"""The coarse pass: as few pictures as keep the promised cadence, keyframes first because they are cheap to decode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAME_TIME_SECONDS = 1e-6
+USUAL_SHARE = 0.5
+"""A distance between keyframes that at least this share of them have is the encoder's habit, not the film's."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoarsePass:
+    """Positions of frames in the timeline, ascending: `anchors` cut it into stretches that `fills` divide further."""
+
+    anchors: tuple[int, ...]
+    fills: tuple[int, ...]
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        return tuple(sorted({*self.anchors, *self.fills}))
+
+
+def coarse_pass(
+    pts: NDArray[np.float64],
+    is_keyframe: NDArray[np.bool_],
+    duration_seconds: float,
+    cadence_seconds: float,
+    shortest_shot_seconds: float,
+) -> CoarsePass:
+    """Frames such that whatever is shown for `cadence_seconds` or longer is shown on one of them.
+
+    A frame is shown from its time in `pts` (ascending, seconds) to that of the next. What lies between two samples
+    is shown from the frame after the first one to the second one, so samples may lie further apart than the cadence,
+    by less than a frame. Where keyframes lie close enough, only some of them are taken. Between two that lie too far
+    apart, the gap is filled from its end, so that the last fill-in comes as early as it may: what follows it need
+    not be decoded. Keyframes outside an encoder's regular distance mark cuts, and are taken if `shortest_shot_seconds`
+    lie between them.
+    """
+    if not len(pts):
+        return CoarsePass((), ())
+    times = np.append(pts, max(duration_seconds, float(pts[-1])))
+    end = len(pts)
+    keys = np.flatnonzero(is_keyframe)
+    at_cuts = _apart(keyframes_at_cuts(keys), pts, shortest_shot_seconds)
+    anchors, fills = [0], []
+    while True:
+        here = anchors[-1]
+        cut = int(np.searchsorted(at_cuts, here, side="right"))
+        next_cut = int(at_cuts[cut]) if cut < len(at_cuts) else end
+        farthest = min(_reach(times, here, cadence_seconds), next_cut)
+        if farthest == end:
+            break
+        place = int(np.searchsorted(keys, farthest, side="right")) - 1
+        if place >= 0 and keys[place] > here:
+            anchors.append(int(keys[place]))
+            continue
+        next_key = int(keys[place + 1]) if place + 1 < len(keys) else end
+        fills += _fill_from_the_end(times, here, next_key, cadence_seconds)
+        if next_key == end:
+            break
+        anchors.append(next_key)
+    return CoarsePass(tuple(anchors), tuple(fills))
+
+
+def keyframes_at_cuts(keys: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Of the positions of keyframes, those that do not follow the one before at the encoder's regular distance."""
+    distances = np.diff(keys)
+    if not len(distances):
+        return keys[:0]
+    values, counts = np.unique(distances, return_counts=True)
+    usual = int(values[counts.argmax()])
+    if np.count_nonzero(abs(distances - usual) <= 1) < USUAL_SHARE * len(distances):
+        return keys[1:]
+    return keys[1:][abs(distances - usual) > 1]
+
+
+def _apart(places: NDArray[np.intp], pts: NDArray[np.float64], seconds: float) -> NDArray[np.intp]:
+    kept: list[int] = []
+    for place in places.tolist():
+        if pts[place] - pts[kept[-1] if kept else 0] >= seconds:
+            kept.append(place)
+    return np.array(kept, np.intp)
+
+
+def _reach(times: NDArray[np.float64], here: int, cadence: float) -> int:
+    """The last frame (or the end) that may follow the sample `here` without a sample in between."""
+    if here + 1 >= len(times) - 1:
+        return len(times) - 1
+    limit = times[here + 1] + cadence - SAME_TIME_SECONDS
+    return max(here + 1, int(np.searchsorted(times, limit, side="right")) - 1)
+
+
+def _fill_from_the_end(times: NDArray[np.float64], start: int, end: int, cadence: float) -> list[int]:
+    fills: list[int] = []
+    while True:
+        # The first frame that may be the first unseen one before `end`; the one before it must be a sample.
+        first_unseen = int(np.searchsorted(times, times[end] - cadence + SAME_TIME_SECONDS, side="right"))
+        sample = min(first_unseen, end) - 1
+        if sample <= start:
+            return fills[::-1]
+        fills.append(sample)
+        end = sample

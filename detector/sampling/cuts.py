@@ -1,0 +1,106 @@
+"""Finds cuts while a clip is read, and asks for a picture of every shot that would otherwise have none.
+
+Not PySceneDetect or TransNet: those must be given every frame of the clip, while most frames here are never decoded.
+This looks at what must be decoded anyway, on the way from a keyframe to a sample, at 0.08 ms a picture (1080p, one
+thread, against 1.9 ms for decoding it). Between a sample and the next keyframe nothing is decoded, and nothing is
+known about cuts beyond the keyframes that most encoders put there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from detector.video.reader import Picture
+
+WIDTH, HEIGHT = 64, 36
+"""Size of the grey picture by which two pictures are compared, px."""
+BLOCK = 4
+"""Its layout is the means of blocks of this side."""
+LEVELS = 16
+SAME_LEVELS = 0.80
+"""Intersection of the grey-level histograms (Swain and Ballard 1991) from which two pictures are of one shot."""
+SAME_LAYOUT = 0.80
+"""…or Pearson correlation of the layouts. As in detector.appearances.shots, with grey instead of colours."""
+PLAIN = 2.0
+"""A standard deviation of the layout, in grey levels, below which there is no layout to compare."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Grey:
+    levels: NDArray[np.float32]
+    layout: NDArray[np.float32]
+
+
+class CutWatch:
+    """Watches pictures in the order in which they are shown (see `Video.frames_at`).
+
+    `shots` are the shots so far as (start, end) in seconds, the end being the next one's start; the last is open
+    until `finish`. Where pictures were left out between two that were watched, a cut is put at the later one.
+    """
+
+    def __init__(self, shortest_shot_seconds: float) -> None:
+        self._shortest = shortest_shot_seconds
+        self._reformatter = VideoReformatter()
+        self._before: _Grey | None = None
+        self._seen_seconds = 0.0
+        self._begins_after = 0.0
+        self._starts: list[float] = []
+        self._is_sampled = False
+        self._held: Picture | None = None
+        self._is_held_well = False
+
+    def __call__(self, picture: Picture, is_sample: bool) -> Picture | None:
+        """Take the next picture; hands back one of the shot that ended before it, if that has no sample yet."""
+        if self._before is not None and picture.seconds <= self._seen_seconds:
+            self._is_sampled |= is_sample
+            return None
+        grey = self._grey(picture)
+        extra = None
+        if self._before is None:
+            self._starts.append(picture.seconds)
+        elif _is_cut(self._before, grey):
+            if not self._is_sampled and picture.seconds - self._begins_after >= self._shortest:
+                extra = self._held
+            self._starts.append(picture.seconds)
+            self._begins_after = self._seen_seconds
+            self._is_sampled, self._held, self._is_held_well = False, None, False
+        self._before, self._seen_seconds = grey, picture.seconds
+        self._is_sampled |= is_sample
+        if self._is_sampled:
+            self._held = None
+        elif not self._is_held_well:
+            # The first pictures after a cut are often the worst coded ones: take one from the middle of the shortest.
+            self._held = picture
+            self._is_held_well = picture.seconds - self._begins_after >= self._shortest / 2
+        return extra
+
+    def shots(self, end_seconds: float) -> list[tuple[float, float]]:
+        """The shots that were seen, the last one ending at `end_seconds`."""
+        ends = [*self._starts[1:], max([end_seconds, *self._starts[-1:]])]
+        return list(zip(self._starts, ends, strict=True))
+
+    def _grey(self, picture: Picture) -> _Grey:
+        small = self._reformatter.reformat(
+            picture.frame,
+            width=WIDTH,
+            height=HEIGHT,
+            format="gray",
+            interpolation=Interpolation.FAST_BILINEAR,
+            threads=1,
+        ).to_ndarray()
+        levels = np.bincount(small.ravel() // (256 // LEVELS), minlength=LEVELS) / small.size
+        blocks = small.reshape(HEIGHT // BLOCK, BLOCK, WIDTH // BLOCK, BLOCK).mean(axis=(1, 3), dtype=np.float32)
+        layout = blocks.ravel() - blocks.mean()
+        spread = float(layout.std())
+        layout = layout / np.linalg.norm(layout) if spread >= PLAIN else np.zeros_like(layout)
+        return _Grey(levels.astype(np.float32), layout)
+
+
+def _is_cut(before: _Grey, after: _Grey) -> bool:
+    if float(np.minimum(before.levels, after.levels).sum()) >= SAME_LEVELS:
+        return False
+    return float(before.layout @ after.layout) < SAME_LAYOUT
