@@ -40,6 +40,8 @@ MOST_STATIC = 0.6
 something on top of it."""
 
 SITS_STILL_IOU = 0.8
+SAME_PLACE_IOU = 0.9
+"""Places that overlap so much get one verdict, so that thousands of cuts do not mean thousands of searches."""
 ON_MASK = 0.5
 """Share of a box that lies on the mask, from which the box does."""
 FEWEST_SHOTS = 3
@@ -158,7 +160,9 @@ def flag_overlays(
         place = _still_place(each.detections)
         suspected = place is not None and _share_on(mask, place, width, height) >= ON_MASK
         if place is not None and suspected:
-            known = next((v for name, box, v in verdicts if name == each.class_name and iou(box, place) > 0.95), None)
+            known = next(
+                (v for name, box, v in verdicts if name == each.class_name and iou(box, place) >= SAME_PLACE_IOU), None
+            )
             suspected = _is_everywhere(each.class_name, place, samples, len(shots), whole) if known is None else known
             if known is None:
                 verdicts.append((each.class_name, place, suspected))

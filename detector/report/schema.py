@@ -318,7 +318,7 @@ class CoverageInfo(_Entry):
     )
     guarantee_s: Seconds = Field(
         ge=0,
-        description="Anything visible for at least so many seconds was sampled at least once; measured from "
+        description="Anything visible for longer than so many seconds was sampled at least once; measured from "
         "what was decoded.",
     )
     longest_gap_s: Seconds = Field(
@@ -330,8 +330,8 @@ class CoverageInfo(_Entry):
     longest_gap_at: Timecode | None = _text_of("longest_gap_at_s")
     unseen: tuple[GapInfo, ...] = Field(
         default=(),
-        description="Gaps between samples that are clearly longer than `promise_s`, all gaps where that is null; in "
-        "time order, the longest thousand at most.",
+        description="Gaps between samples in which more than `promise_s` passed unseen, once the first sample was no "
+        "longer on the screen; all gaps where that is null. In time order, the longest thousand at most.",
     )
     unseen_count: int = Field(default=0, ge=0, description="How many such gaps there are.")
     undecoded: tuple[UndecodedInfo, ...] = Field(default=(), description="Stretches not looked at, and why.")

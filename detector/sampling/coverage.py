@@ -126,12 +126,9 @@ def measure_coverage(
     looked_at = sorted(set(sampled))
     gaps = _unseen_gaps(looked_at, frames, duration_seconds, undecoded)
     longest = max(gaps, key=lambda gap: gap.seconds, default=None)
-    told = [
-        gap
-        for gap in gaps
-        if promise_seconds is None
-        or _unseen_seconds(gap, looked_at, frames, undecoded) > promise_seconds + SAME_PICTURE_SECONDS
-    ]
+    unseen = _unseen_seconds(gaps, looked_at, frames, undecoded)
+    most = -1.0 if promise_seconds is None else promise_seconds + SAME_PICTURE_SECONDS
+    told = [gap for gap, seconds in zip(gaps, unseen, strict=True) if seconds > most]
     listed = sorted(sorted(told, key=lambda gap: -gap.seconds)[:MOST_RANGES], key=lambda gap: gap.from_seconds)
     effort = effort or Effort()
     seconds = longest.seconds if longest else 0.0
@@ -140,7 +137,7 @@ def measure_coverage(
         samples=len(looked_at),
         longest_gap_seconds=seconds,
         longest_gap_at_seconds=longest.from_seconds if longest else None,
-        guarantee_seconds=max((_unseen_seconds(gap, looked_at, frames, undecoded) for gap in gaps), default=0.0),
+        guarantee_seconds=max(unseen, default=0.0),
         undecoded=tuple(undecoded),
         sampled=sampled_ranges(looked_at),
         unseen=tuple(listed),
@@ -225,16 +222,20 @@ def _joined(undecoded: Sequence[UndecodedRange]) -> tuple[list[float], list[floa
 
 
 def _unseen_seconds(
-    gap: Gap, looked_at: Sequence[float], frames: Sequence[float], undecoded: Sequence[UndecodedRange]
-) -> float:
-    """The longest that something can have been on show in a gap without being on a sample: not on the one before it."""
-    place = bisect_left(looked_at, gap.from_seconds)
-    follows_sample = place < len(looked_at) and looked_at[place] == gap.from_seconds
-    first = bisect_right(frames, gap.from_seconds + SAME_PICTURE_SECONDS)
-    is_lost = any(max(gap.from_seconds, r.from_seconds) < min(gap.to_seconds, r.to_seconds) for r in undecoded)
-    if follows_sample and not is_lost and first < len(frames):
-        return gap.to_seconds - frames[first]
-    return gap.seconds
+    gaps: Sequence[Gap], looked_at: Sequence[float], frames: Sequence[float], undecoded: Sequence[UndecodedRange]
+) -> list[float]:
+    """For each gap the longest that something can have been on show in it without being on the sample before it."""
+    lost_from, lost_to = _joined(undecoded)
+    unseen = []
+    for gap in gaps:
+        place = bisect_left(looked_at, gap.from_seconds)
+        follows_sample = place < len(looked_at) and looked_at[place] == gap.from_seconds
+        next_lost = bisect_right(lost_to, gap.from_seconds)
+        is_lost = next_lost < len(lost_from) and lost_from[next_lost] < gap.to_seconds
+        first = bisect_right(frames, gap.from_seconds + SAME_PICTURE_SECONDS)
+        shown_until = frames[first] if follows_sample and not is_lost and first < len(frames) else gap.from_seconds
+        unseen.append(gap.to_seconds - shown_until)
+    return unseen
 
 
 def _shot_coverage(looked_at: Sequence[float], shots: Sequence[tuple[float, float]]) -> ShotCoverage:
