@@ -1,10 +1,17 @@
-"""The `ordnance` command: the library's commands; the service adds its own here."""
+"""The `ordnance` command: the library's commands, and those of the service; heavy imports wait until one runs."""
 
 from __future__ import annotations
 
 import sys
 
-from detector.cli import run
+from detector.cli import app, run
+from service.commands.keys import keys_app
+from service.commands.serve import WithSettings, config_app, serve_command, worker_command
+
+app.command("serve", cls=WithSettings)(serve_command)
+app.command("worker", cls=WithSettings)(worker_command)
+app.add_typer(keys_app, name="keys")
+app.add_typer(config_app, name="config")
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""Who may do what: API keys, their limits, and the record of what was done."""

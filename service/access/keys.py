@@ -1,0 +1,160 @@
+"""API keys. A key is `ord_<id>_<secret>`; the database knows the secret's SHA-256 only."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from detector.errors import BadOption
+from service.problems import Forbidden, NotFound, Unauthorized
+from service.store.database import Database, now
+from service.store.tables import KeyRow
+
+SCOPES = ("read", "write", "review", "admin")
+"""read: see scans; write: make, cancel and remove them; review: give verdicts; admin: all, and see metrics."""
+LOCAL_OWNER = "local"
+"""The owner of what is done without a key on the machine itself."""
+OWNER_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_KEY = re.compile(r"ord_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_HOWTO = "send 'Authorization: Bearer ord_…', made by `ordnance keys create`"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks. Limits that are None are the settings'."""
+
+    owner: str
+    key_id: str
+    scopes: frozenset[str]
+    priority: int = 5
+    bytes_per_day: int | None = None
+    concurrent_scans: int | None = None
+    requests_per_minute: int | None = None
+
+    def require(self, scope: str) -> None:
+        """Raises Forbidden where the key lacks `scope`."""
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise Forbidden(f"This key may not do that: it lacks the scope '{scope}'; ask for one that has it.")
+
+
+LOCAL = Principal(LOCAL_OWNER, "", frozenset(SCOPES))
+
+
+def create_key(
+    database: Database,
+    owner: str,
+    scopes: Sequence[str] = ("read", "write", "review"),
+    *,
+    note: str = "",
+    expires_in_days: float | None = None,
+    priority: int = 5,
+    bytes_per_day: int | None = None,
+    concurrent_scans: int | None = None,
+    requests_per_minute: int | None = None,
+) -> str:
+    """Make a key and return it; it cannot be shown again. Raises BadOption."""
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown or not scopes:
+        raise BadOption(f"'{', '.join(unknown)}' is no scope; use some of: {', '.join(SCOPES)}.")
+    if not OWNER_PATTERN.fullmatch(owner):
+        raise BadOption(f"'{owner}' is no owner's name; use up to 64 letters, digits and . _ @ -.")
+    if not 1 <= priority <= 9:
+        raise BadOption(f"A priority of {priority} cannot be used; give 1 (first) to 9 (last).")
+    if expires_in_days is not None and not expires_in_days > 0:
+        raise BadOption(f"A key cannot expire in {expires_in_days} days; give a number above 0.")
+    key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    with database.write() as session:
+        session.add(
+            KeyRow(
+                id=key_id,
+                secret_sha256=_digest(secret),
+                owner=owner,
+                note=note[:200],
+                scopes=sorted(set(scopes)),
+                priority=priority,
+                bytes_per_day=bytes_per_day,
+                concurrent_scans=concurrent_scans,
+                requests_per_minute=requests_per_minute,
+                created_at=now(),
+                expires_at=None if expires_in_days is None else now() + expires_in_days * 86400,
+            )
+        )
+    return f"ord_{key_id}_{secret}"
+
+
+def rotate_key(database: Database, key_id: str, *, overlap_hours: float = 24.0) -> str:
+    """A new key with the rights of an old one, which expires after `overlap_hours`. Raises NotFound."""
+    with database.read() as session:
+        old = session.get(KeyRow, key_id)
+        if old is None or old.revoked_at is not None:
+            raise NotFound(f"There is no key '{key_id}' in use; `ordnance keys list` shows them.")
+        days = None if old.expires_at is None else max(0.001, (old.expires_at - old.created_at) / 86400)
+    fresh = create_key(
+        database,
+        old.owner,
+        old.scopes,
+        note=old.note,
+        expires_in_days=days,
+        priority=old.priority,
+        bytes_per_day=old.bytes_per_day,
+        concurrent_scans=old.concurrent_scans,
+        requests_per_minute=old.requests_per_minute,
+    )
+    with database.write() as session:
+        row = session.get(KeyRow, key_id)
+        if row is not None:
+            end = now() + overlap_hours * 3600
+            row.expires_at = end if row.expires_at is None else min(end, row.expires_at)
+    return fresh
+
+
+def revoke_key(database: Database, key_id: str) -> None:
+    """The key is refused from now on. Raises NotFound."""
+    with database.write() as session:
+        row = session.get(KeyRow, key_id)
+        if row is None:
+            raise NotFound(f"There is no key '{key_id}'; `ordnance keys list` shows them.")
+        row.revoked_at = row.revoked_at or now()
+
+
+def list_keys(database: Database) -> list[KeyRow]:
+    with database.read() as session:
+        return list(session.scalars(select(KeyRow).order_by(KeyRow.created_at)))
+
+
+def principal_of(database: Database, key: str) -> Principal:
+    """Who holds `key`. Raises Unauthorized, in the same words for a wrong, revoked or expired one."""
+    found = _KEY.fullmatch(key)
+    if found:
+        with database.read() as session:
+            row = session.get(KeyRow, found[1])
+        if (
+            row is not None
+            and hmac.compare_digest(row.secret_sha256, _digest(found[2]))
+            and row.revoked_at is None
+            and (row.expires_at is None or row.expires_at > now())
+        ):
+            return Principal(
+                row.owner,
+                row.id,
+                frozenset(row.scopes),
+                row.priority,
+                row.bytes_per_day,
+                row.concurrent_scans,
+                row.requests_per_minute,
+            )
+    raise Unauthorized(f"The key is not valid, or no longer; {_HOWTO}.")
+
+
+def no_key() -> Unauthorized:
+    return Unauthorized(f"A key is needed here; {_HOWTO}.")
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,128 @@
+"""The application: routes, errors, headers, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from detector import __version__
+from service.api import catalogue, health, outputs, problem, scans, uploads
+from service.api.context import Context
+from service.api.live import Hub
+from service.intake import Office
+from service.jobs.engine import Jobs
+from service.settings import Settings
+from service.store.blobs import open_blobs
+from service.store.database import open_database
+
+log = logging.getLogger("ordnance.api")
+
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+_TUS_HEADERS = ("Location", "Upload-Offset", "Upload-Length", "Upload-Expires", "Tus-Resumable", "Ordnance-Scan")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The app of an API process. The database must be migrated."""
+    settings.uploads_folder.mkdir(parents=True, exist_ok=True)
+    settings.work_folder.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings)
+    office = Office(settings, database, open_blobs(settings), Jobs(settings, database))
+    context = Context(office, Hub(database))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        looking = asyncio.create_task(context.hub.run())
+        yield
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+        office.jobs.close()
+        database.close()
+
+    app = FastAPI(
+        title="Ordnance",
+        version=__version__,
+        summary="Finds weapons in video and says when, where and how surely.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        redirect_slashes=False,
+    )
+    app.state.context = context
+    app.state.metrics = health.Metrics(context)
+    problem.install(app)
+    for each in (scans, outputs, uploads, catalogue, health):
+        app.include_router(each.router)
+    app.add_middleware(Watch, metrics=app.state.metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors_origins),
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=list(_TUS_HEADERS),
+        )
+    return app
+
+
+class Watch:
+    """Adds the headers that every answer has, and keeps the log and the counts."""
+
+    def __init__(self, app: ASGIApp, metrics: health.Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def watch_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                present = {name.lower() for name, _ in message["headers"]}
+                extra = [(name, value) for name, value in _HEADERS.items() if name not in present]
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        async def watch_receive() -> Message:
+            message = await receive()
+            if message["type"] == "http.request":
+                self._metrics.received.inc(len(message.get("body", b"")))
+            return message
+
+        try:
+            await self._app(scope, watch_receive, watch_send)
+        finally:
+            seconds = time.perf_counter() - started
+            route: Any = scope.get("route")
+            path = getattr(route, "path", "other")
+            self._metrics.requests.labels(scope["method"], path, str(status)).inc()
+            self._metrics.seconds.labels(path).observe(seconds)
+            if path not in ("/healthz", "/readyz", "/metrics"):
+                log.info(
+                    "answered",
+                    extra={
+                        "method": scope["method"],
+                        "path": scope["path"],
+                        "status": status,
+                        "seconds": round(seconds, 4),
+                    },
+                )

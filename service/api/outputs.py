@@ -1,0 +1,216 @@
+"""What belongs to a scan: its report in every form, its pictures, its clip, its events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi.responses import FileResponse
+from sse_starlette import EventSourceResponse
+
+from detector.report import Report
+from detector.report.detections_csv import detections_csv
+from detector.report.html import render_html
+from detector.report.schema import crop_name, thumbnail_name
+from service.access import audit
+from service.api.context import Ctx, Reader, Remote
+from service.api.problem import responses
+from service.api.scans import ScanId
+from service.api.webvtt import appearances_vtt
+from service.problems import Conflict, NotFound
+from service.store.results import read_report
+from service.store.scans import find_scan
+from service.store.tables import PictureRow, ScanState
+
+router = APIRouter(prefix="/v1/scans/{scan_id}", tags=["results"])
+
+HEARTBEAT_SECONDS = 15
+IMMUTABLE = "private, max-age=31536000, immutable"
+_VIDEO_TYPES = {
+    "mov,mp4,m4a,3gp,3g2,mj2": "video/mp4",
+    "matroska,webm": "video/webm",
+    "avi": "video/x-msvideo",
+    "mpegts": "video/mp2t",
+    "mpeg": "video/mpeg",
+    "ogg": "video/ogg",
+    "flv": "video/x-flv",
+}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_TEXT = {"schema": {"type": "string"}}
+
+
+@router.get(
+    "/report.json",
+    response_model=Report,
+    responses=responses("not_found", "conflict"),
+    summary="The report, of which every other form is made",
+)
+def report_json(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
+    return Response(_report_of(ctx, who, remote, scan_id), media_type="application/json")
+
+
+@router.get(
+    "/report.html",
+    response_class=Response,
+    responses={200: {"content": {"text/html": _TEXT}}, **responses("not_found", "conflict")},
+    summary="The report as a page that needs nothing else",
+)
+def report_html(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
+    report = Report.from_json(_report_of(ctx, who, remote, scan_id))
+    pictures = {}
+    with ctx.database.read() as session:
+        rows = list(session.query(PictureRow).filter(PictureRow.scan_id == scan_id))
+    for row in rows:
+        appearance = report.appearances[row.number - 1]
+        name = thumbnail_name(appearance.id) if row.kind == "thumbnail" else crop_name(appearance.id)
+        pictures[name] = ctx.blobs.read(row.sha256)
+    page = render_html(report, pictures)
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-popups"
+    return Response(page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": policy})
+
+
+@router.get(
+    "/report.csv",
+    response_class=Response,
+    responses={200: {"content": {"text/csv": _TEXT}}, **responses("not_found", "conflict")},
+    summary="A row for each box of each appearance",
+)
+def report_csv(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
+    report = Report.from_json(_report_of(ctx, who, remote, scan_id))
+    return Response(detections_csv(report), media_type="text/csv; charset=utf-8")
+
+
+@router.get(
+    "/report.vtt",
+    response_class=Response,
+    responses={200: {"content": {"text/vtt": _TEXT}}, **responses("not_found", "conflict")},
+    summary="Appearances as WebVTT cues, for a player",
+)
+def report_vtt(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
+    report = Report.from_json(_report_of(ctx, who, remote, scan_id))
+    return Response(appearances_vtt(report), media_type="text/vtt; charset=utf-8")
+
+
+@router.get(
+    "/frames/{number}/{kind}",
+    response_class=Response,
+    responses={
+        200: {"content": {"image/jpeg": _BINARY, "image/webp": _BINARY}},
+        304: {"description": "Not changed."},
+        **responses("not_found"),
+    },
+    summary="The best frame of an appearance, or the weapon alone",
+)
+def picture(
+    ctx: Ctx,
+    who: Reader,
+    remote: Remote,
+    scan_id: ScanId,
+    number: Annotated[int, Path(ge=1, le=2**31 - 1, description="The appearance's number.")],
+    kind: Literal["thumbnail", "crop"],
+    accept: Annotated[str, Header()] = "image/jpeg",
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """JPEG, or WebP for a client that accepts it."""
+    form = "webp" if "image/webp" in accept else "jpeg"
+    with ctx.database.write() as session:
+        find_scan(session, who.owner, scan_id)
+        row = session.get(PictureRow, (scan_id, number, kind))
+        if row is None:
+            raise NotFound(f"This scan has no {kind} number {number}; its appearances link to those that there are.")
+        tag = f'"{row.sha256[:32]}-{form}"'
+        headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept, Authorization"}
+        if if_none_match is not None and tag in if_none_match:
+            return Response(status_code=304, headers=headers)
+        audit.note(session, who, "picture", remote=remote, scan_id=scan_id)
+    content = ctx.blobs.read(row.sha256)
+    if form == "webp":
+        content = _as_webp(content)
+    return Response(content, media_type=f"image/{form}", headers=headers)
+
+
+@router.get(
+    "/clip",
+    response_class=FileResponse,
+    responses={
+        200: {"content": {"video/*": _BINARY, "application/octet-stream": _BINARY}},
+        206: {"description": "The range asked for.", "content": {"video/*": _BINARY}},
+        304: {"description": "Not changed."},
+        416: {"description": "Range not satisfiable"},
+        **responses("bad_request", "not_found"),
+    },
+    summary="The clip's bytes; ranges are served",
+)
+def clip(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
+    with ctx.database.write() as session:
+        row = find_scan(session, who.owner, scan_id)
+        audit.note(session, who, "clip", remote=remote, scan_id=scan_id, clip_sha256=row.clip_sha256)
+    kind = _VIDEO_TYPES.get((row.clip or {}).get("container", ""), "application/octet-stream")
+    return FileResponse(
+        ctx.blobs.local_path(row.clip_sha256),
+        media_type=kind,
+        filename=row.name,
+        headers={
+            "ETag": f'"{row.clip_sha256[:32]}"',
+            "Cache-Control": "private, max-age=0",
+            "Content-Security-Policy": "default-src 'none'; sandbox",
+        },
+    )
+
+
+@router.get(
+    "/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"content": {"text/event-stream": _TEXT}, "description": "Events: state, progress, appearance."},
+        **responses("not_found"),
+    },
+    summary="What happens to the scan, as it happens (server-sent events)",
+)
+async def events(
+    request: Request,
+    ctx: Ctx,
+    who: Reader,
+    scan_id: ScanId,
+    last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="As Last-Event-ID, for the first request.")] = 0,
+) -> Response:
+    """The stream ends with the scan. It begins with the first event unless `Last-Event-ID` or `after` is given."""
+    import asyncio
+
+    def known() -> None:
+        with ctx.database.read() as session:
+            find_scan(session, who.owner, scan_id)
+
+    await asyncio.to_thread(known)
+    start = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 10 else after
+
+    async def stream() -> AsyncIterator[dict[str, Any]]:
+        async for event in ctx.hub.events(who.owner, scan_id, start):
+            yield {**event, "data": json.dumps(event["data"])}
+
+    return EventSourceResponse(stream(), ping=HEARTBEAT_SECONDS, headers={"Cache-Control": "no-store"})
+
+
+def _report_of(ctx: Ctx, who: Reader, remote: str, scan_id: str) -> bytes:
+    with ctx.database.write() as session:
+        row = find_scan(session, who.owner, scan_id)
+        content = read_report(session, scan_id)
+        if content is None:
+            state = "has not ended" if row.state not in (ScanState.FAILED, ScanState.CANCELLED) else f"is {row.state}"
+            raise Conflict(f"This scan {state}: it has no report (yet); …/appearances shows what was found so far.")
+        audit.note(session, who, "report", remote=remote, scan_id=scan_id, clip_sha256=row.clip_sha256)
+    return content
+
+
+def _as_webp(jpeg: bytes) -> bytes:
+    import cv2
+    import numpy as np
+
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    done, content = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 80])
+    if not done:
+        raise NotFound("This picture cannot be written as WebP; ask for image/jpeg.")
+    return bytes(content)

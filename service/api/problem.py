@@ -1,0 +1,109 @@
+"""Errors as RFC 9457 problem documents."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from detector.errors import OrdnanceError
+from service.problems import STATUS_OF_CODE, TITLES, ServiceError
+
+log = logging.getLogger("ordnance.api")
+
+MEDIA_TYPE = "application/problem+json"
+_CODE_OF_STATUS = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "upload_too_large",
+    415: "unsupported_media_type",
+    416: "range_not_satisfiable",
+}
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:ordnance:problem:unknown_plan",
+                    "title": "Unknown sampling plan",
+                    "status": 422,
+                    "detail": "'hourly' is not a sampling plan; use one of: interval, keyframes, every-frame.",
+                    "code": "unknown_plan",
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="`urn:ordnance:problem:` and the code.")
+    title: str = Field(description="The kind of problem in a few words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="One sentence: what was wrong, and what to do.")
+    code: str = Field(description="A stable word, the same on the command line.")
+
+
+def problem(code: str, detail: str, headers: dict[str, str] | None = None, status: int | None = None) -> JSONResponse:
+    status = status or STATUS_OF_CODE.get(code, 400)
+    content = Problem(
+        type=f"urn:ordnance:problem:{code}", title=TITLES.get(code, "Error"), status=status, detail=detail, code=code
+    )
+    return JSONResponse(content.model_dump(), status, headers, media_type=MEDIA_TYPE)
+
+
+def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """For a route's documentation: the problems that it answers with, besides those that any route does."""
+    everywhere = ("unauthorized", "forbidden", "rate_limited", "invalid_request", "not_ready")
+    statuses = sorted({STATUS_OF_CODE[code] for code in (*everywhere, *codes)})
+    return {
+        status: {
+            "model": Problem,
+            "description": " or ".join(
+                sorted({TITLES[code] for code in (*everywhere, *codes) if STATUS_OF_CODE[code] == status})
+            ),
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of the app become a problem document."""
+
+    @app.exception_handler(OrdnanceError)
+    async def _known(_: Request, error: OrdnanceError) -> JSONResponse:
+        headers = {}
+        if isinstance(error, ServiceError) and error.retry_after_seconds is not None:
+            headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
+        if error.code == "unauthorized":
+            headers["WWW-Authenticate"] = 'Bearer realm="ordnance"'
+        return problem(error.code, str(error), headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"][1:]) or str(first["loc"][0])
+        return problem("invalid_request", f"{where}: {first['msg']}.")
+
+    @app.exception_handler(HTTPException)
+    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+        code = _CODE_OF_STATUS.get(error.status_code, "error")
+        detail = {
+            404: "There is nothing at this address; /openapi.json lists what there is.",
+            405: "This address does not take this method; the Allow header names those that it takes.",
+        }.get(error.status_code, str(error.detail))
+        return problem(code, detail, dict(error.headers or {}), error.status_code)
+
+    @app.exception_handler(Exception)
+    async def _unknown(request: Request, error: Exception) -> JSONResponse:
+        log.error("request failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
+        return problem("internal_error", "This is a fault of the service; try again, and report it if it stays.")

@@ -1,0 +1,207 @@
+"""Bytes from the network into a file, hashed on the way and never held in memory as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import re
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from service.problems import BadRequest, StorageFull, UploadTooLarge
+from service.settings import Settings
+
+BUFFER_BYTES = 256 * 1024
+MAX_FIELD_BYTES = 64 * 1024
+MAX_FIELDS = 32
+_CONTENT_LENGTH = re.compile(r"\d{1,18}")
+
+
+class Received:
+    """A file that grows; use `close` and then `path`, `sha256` and `bytes`, or `discard`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.path: Path = settings.uploads_folder / f"{secrets.token_hex(16)}.partial"
+        self.bytes = 0
+        self._most = settings.max_upload_bytes
+        self._hash = hashlib.sha256()
+        self._buffer = bytearray()
+        self._file: Any = None
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+    async def write(self, chunk: bytes) -> None:
+        """Raises UploadTooLarge or StorageFull."""
+        self.bytes += len(chunk)
+        if self.bytes > self._most:
+            raise UploadTooLarge(f"More than the {self._most} bytes taken here; cut the clip into parts.")
+        self._buffer += chunk
+        if len(self._buffer) >= BUFFER_BYTES:
+            await self._flush()
+
+    async def close(self) -> None:
+        await self._flush()
+        if self._file is not None:
+            await asyncio.to_thread(self._file.close)
+
+    def discard(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    async def _flush(self) -> None:
+        content, self._buffer = bytes(self._buffer), bytearray()
+        try:
+            await asyncio.to_thread(self._append, content)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise StorageFull("The disk is full; ask the operator to make room.") from error
+            raise
+
+    def _append(self, content: bytes) -> None:
+        if self._file is None:
+            self._file = self.path.open("xb")
+        self._hash.update(content)
+        self._file.write(content)
+
+
+def announced_bytes(request: Request) -> int | None:
+    """The size that the request's header states. Raises BadRequest."""
+    header = request.headers.get("content-length")
+    if header is None:
+        return None
+    if not _CONTENT_LENGTH.fullmatch(header):
+        raise BadRequest("Content-Length is no number of bytes.")
+    return int(header)
+
+
+async def receive_raw(request: Request, settings: Settings) -> Received:
+    """The body as it is. Raises UploadTooLarge, StorageFull, or BadRequest where the client went away."""
+    received = Received(settings)
+    try:
+        async for chunk in _chunks(request):
+            await received.write(chunk)
+        await received.close()
+    except BaseException:
+        received.discard()
+        raise
+    return received
+
+
+async def receive_form(request: Request, settings: Settings) -> tuple[Received, str, dict[str, str]]:
+    """A multipart body: its part `file`, that part's file name, and the other fields as text.
+
+    Raises as receive_raw, and BadRequest for what is no form.
+    """
+    _, parameters = parse_options_header(request.headers.get("content-type", ""))
+    boundary = parameters.get(b"boundary")
+    if not boundary:
+        raise BadRequest("The form's Content-Type names no boundary; let the HTTP client set it.")
+    form = _Form(settings)
+    try:
+        try:
+            parser = MultipartParser(boundary, form.callbacks())
+            async for chunk in _chunks(request):
+                parser.write(chunk)
+                await form.drain()
+            parser.finalize()
+            await form.drain()
+        except MultipartParseError as error:
+            raise BadRequest(
+                "The body is not the form that its Content-Type says; send multipart/form-data."
+            ) from error
+        if form.file is None or not form.ended:
+            raise BadRequest("The form holds no whole part 'file'; send the clip in it.")
+        await form.file.close()
+        return form.file, form.file_name, form.fields
+    except BaseException:
+        if form.file is not None:
+            form.file.discard()
+        raise
+
+
+class _Form:
+    """What the parser says, put in order. The parser calls back without waiting, so bytes queue until `drain`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.file: Received | None = None
+        self.file_name = ""
+        self.fields: dict[str, str] = {}
+        self.ended = False
+        self._settings = settings
+        self._queue: list[bytes] = []
+        self._header = bytearray(), bytearray()
+        self._disposition: dict[bytes, bytes] = {}
+        self._name = ""
+        self._value = bytearray()
+
+    def callbacks(self) -> Any:
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers_end,
+            "on_part_data": self._data,
+            "on_part_end": self._end,
+            "on_end": self._all,
+        }
+
+    async def drain(self) -> None:
+        for chunk in self._queue:
+            assert self.file is not None
+            await self.file.write(chunk)
+        self._queue.clear()
+
+    def _begin(self) -> None:
+        self._disposition, self._name, self._value = {}, "", bytearray()
+        self._header = bytearray(), bytearray()
+
+    def _header_end(self) -> None:
+        name, value = self._header
+        if name.lower() == b"content-disposition":
+            _, self._disposition = parse_options_header(bytes(value))
+        self._header = bytearray(), bytearray()
+
+    def _headers_end(self) -> None:
+        self._name = self._disposition.get(b"name", b"").decode(errors="replace")
+        if self._name == "file":
+            if self.file is not None:
+                raise BadRequest("The form holds more than one part 'file'; send one clip a request.")
+            self.file = Received(self._settings)
+            self.file_name = self._disposition.get(b"filename", b"").decode(errors="replace")
+        elif len(self.fields) >= MAX_FIELDS:
+            raise BadRequest(f"The form holds more than {MAX_FIELDS} fields.")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        if self._name == "file":
+            self._queue.append(data[start:end])
+        else:
+            self._value += data[start:end]
+            if len(self._value) > MAX_FIELD_BYTES:
+                raise BadRequest(f"The form's field '{self._name[:64]}' is longer than {MAX_FIELD_BYTES} bytes.")
+
+    def _end(self) -> None:
+        if self._name != "file":
+            self.fields[self._name] = self._value.decode(errors="replace")
+
+    def _all(self) -> None:
+        self.ended = True
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in request.stream():
+            if chunk:
+                yield chunk
+    except ClientDisconnect as error:
+        raise BadRequest("The upload was cut off; send it again, or use /v1/uploads, which resumes.") from error

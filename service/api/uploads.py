@@ -1,0 +1,389 @@
+"""/v1/uploads: resumable upload by tus 1.0 (core, creation, checksum, expiration, termination; https://tus.io).
+
+The bytes that are here are the upload's file, so the offset is the file's size: it cannot disagree with the bytes,
+however the server ended. `tuspyserver` 4.4 keeps the offset beside the bytes and appends again what it had not noted
+when it was killed, asks for the key after the body, and knows no checksums.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import errno
+import hashlib
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from starlette.requests import ClientDisconnect
+
+from service.access.keys import Principal
+from service.access.limits import check_upload
+from service.api.context import Context, Ctx, Remote, Writer
+from service.api.problem import responses
+from service.api.receiving import BUFFER_BYTES
+from service.api.scans import ScanId, wish_of
+from service.intake import Upload, accept, check_wish, clean_name
+from service.problems import (
+    BadRequest,
+    ChecksumWrong,
+    Conflict,
+    Gone,
+    NotFound,
+    ServiceError,
+    StorageFull,
+    UploadTooLarge,
+)
+from service.store.database import now
+from service.store.scans import new_id
+from service.store.tables import UploadRow
+
+router = APIRouter(prefix="/v1/uploads", tags=["resumable upload"])
+log = logging.getLogger("ordnance.api")
+
+VERSION = "1.0.0"
+EXTENSIONS = "creation,checksum,expiration,termination"
+ALGORITHMS = "sha1,sha256,md5"
+CONTENT_TYPE = "application/offset+octet-stream"
+MAX_METADATA_BYTES = 8 * 1024
+_OPTIONS = ("model", "plan", "every_s", "classes", "threshold", "webhook", "priority")
+_NUMBER = re.compile(r"\d{1,15}")
+_BASE = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
+_TUS = {
+    412: {"description": "Another version of tus."},
+    **responses("bad_request", "not_found", "conflict", "gone", "upload_too_large", "storage_full", "quota_exceeded"),
+}
+
+
+class WrongVersion(ServiceError):
+    """The client speaks another version of tus."""
+
+    code = "bad_request"
+
+
+@router.options("", status_code=204, response_class=Response, summary="What this tus server can")
+def ability(ctx: Ctx) -> Response:
+    return Response(
+        status_code=204,
+        headers={
+            **_BASE,
+            "Tus-Version": VERSION,
+            "Tus-Extension": EXTENSIONS,
+            "Tus-Max-Size": str(ctx.settings.max_upload_bytes),
+            "Tus-Checksum-Algorithm": ALGORITHMS,
+        },
+    )
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_class=Response,
+    responses={
+        201: {
+            "description": "The upload exists.",
+            "headers": {"Location": {"description": "Its address.", "schema": {"type": "string"}}},
+        },
+        **_TUS,
+    },
+    summary="Begin a resumable upload",
+)
+def create(
+    request: Request,
+    ctx: Ctx,
+    who: Writer,
+    upload_length: Annotated[str | None, Header(description="Size of the clip in bytes.")] = None,
+    upload_metadata: Annotated[
+        str | None, Header(description="`filename`, and the options of a scan, each with its value in base64.")
+    ] = None,
+    tus_resumable: Annotated[str | None, Header()] = None,
+) -> Response:
+    if (refused := _other_version(tus_resumable)) is not None:
+        return refused
+    if upload_length is None or not _NUMBER.fullmatch(upload_length):
+        raise BadRequest("Upload-Length is missing or no number of bytes.")
+    length = int(upload_length)
+    check_upload(ctx.settings, ctx.database, who, length)
+    metadata = _read_metadata(upload_metadata or "")
+    options = {name: metadata[name] for name in _OPTIONS if metadata.get(name)}
+    check_wish(ctx.settings, wish_of(options))
+    row = UploadRow(
+        id=new_id(),
+        owner=who.owner,
+        key_id=who.key_id,
+        length=length,
+        name=clean_name(metadata.get("filename") or metadata.get("name")),
+        metadata_header=upload_metadata or "",
+        options=options,
+        created_at=now(),
+        expires_at=now() + ctx.settings.upload_hours * 3600,
+    )
+    _file(ctx, row.id).touch()
+    with ctx.database.write() as session:
+        session.add(row)
+    location = f"{str(request.base_url).rstrip('/')}/v1/uploads/{row.id}"
+    return Response(status_code=201, headers={**_BASE, "Location": location, "Upload-Expires": _expires(row)})
+
+
+@router.head("/{upload_id}", response_class=Response, responses=_TUS, summary="How much of an upload is here")
+def state(ctx: Ctx, who: Writer, upload_id: ScanId, tus_resumable: Annotated[str | None, Header()] = None) -> Response:
+    if (refused := _other_version(tus_resumable)) is not None:
+        return refused
+    row = _find(ctx, who, upload_id)
+    headers = {**_BASE, "Upload-Offset": str(_offset(ctx, row)), "Upload-Length": str(row.length)}
+    if row.metadata_header:
+        headers["Upload-Metadata"] = row.metadata_header
+    return Response(headers={**headers, **_about(row)})
+
+
+@router.patch(
+    "/{upload_id}",
+    status_code=204,
+    response_class=Response,
+    responses={
+        204: {"description": "The bytes are kept."},
+        460: {"description": "Checksum mismatch"},
+        **_TUS,
+        **responses("unsupported_media_type"),
+    },
+    summary="Add bytes to an upload; with the last one the scan begins",
+    openapi_extra={"requestBody": {"content": {CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def append(
+    request: Request,
+    ctx: Ctx,
+    who: Writer,
+    remote: Remote,
+    upload_id: ScanId,
+    upload_offset: Annotated[str | None, Header(description="Where these bytes belong.")] = None,
+    upload_checksum: Annotated[str | None, Header(description="Algorithm and base64 of the body's hash.")] = None,
+    tus_resumable: Annotated[str | None, Header()] = None,
+) -> Response:
+    if (refused := _other_version(tus_resumable)) is not None:
+        return refused
+    if request.headers.get("content-type") != CONTENT_TYPE:
+        from starlette.exceptions import HTTPException
+
+        raise HTTPException(415, f"A PATCH has the Content-Type {CONTENT_TYPE}.")
+    if upload_offset is None or not _NUMBER.fullmatch(upload_offset):
+        raise BadRequest("Upload-Offset is missing or no number of bytes.")
+    checksum = _read_checksum(upload_checksum)
+    row = await asyncio.to_thread(_find, ctx, who, upload_id)
+    if row.scan_id is None:
+        with _alone(ctx, upload_id):
+            here = _offset(ctx, row)
+            if _unchecked(ctx, row.id).exists():
+                await asyncio.to_thread(os.truncate, _file(ctx, row.id), here)
+                _unchecked(ctx, row.id).unlink(missing_ok=True)
+            if int(upload_offset) != here:
+                raise Conflict(f"The next byte is number {here}, not {upload_offset}; ask with HEAD and go on there.")
+            await _append(request, ctx, row, here, checksum)
+            if _offset(ctx, row) == row.length:
+                row = await asyncio.to_thread(_complete, ctx, who, row, remote)
+    headers = {**_BASE, "Upload-Offset": str(_offset(ctx, row)), **_about(row)}
+    return Response(status_code=204, headers=headers)
+
+
+@router.delete("/{upload_id}", status_code=204, response_class=Response, responses=_TUS, summary="Give an upload up")
+def terminate(
+    ctx: Ctx, who: Writer, upload_id: ScanId, tus_resumable: Annotated[str | None, Header()] = None
+) -> Response:
+    """The scan of an upload that is complete stays; DELETE that to remove it."""
+    if (refused := _other_version(tus_resumable)) is not None:
+        return refused
+    _find(ctx, who, upload_id)
+    with _alone(ctx, upload_id), ctx.database.write() as session:
+        row = session.get(UploadRow, upload_id)
+        if row is not None:
+            session.delete(row)
+        _file(ctx, upload_id).unlink(missing_ok=True)
+    return Response(status_code=204, headers=_BASE)
+
+
+async def _append(
+    request: Request, ctx: Context, row: UploadRow, here: int, checksum: tuple[str, bytes] | None
+) -> None:
+    """Write the body behind what is here. Cut off, what came stays; with a wrong checksum nothing of it does."""
+    path = _file(ctx, row.id)
+    announced = request.headers.get("content-length")
+    if announced and announced.isdecimal() and here + int(announced) > row.length:
+        raise UploadTooLarge(f"These bytes go beyond the {row.length} that the upload announced.")
+    hashed = hashlib.new(checksum[0], usedforsecurity=False) if checksum else None
+    buffer, written, is_cut_off = bytearray(), here, False
+    if checksum is not None:
+        # Until the checksum is seen to be right these bytes do not count, not even after a crash.
+        _unchecked(ctx, row.id).write_text(str(here))
+
+    def flush(content: bytes) -> None:
+        with path.open("ab") as file:
+            file.write(content)
+        if hashed is not None:
+            hashed.update(content)
+
+    try:
+        try:
+            async for chunk in request.stream():
+                buffer += chunk
+                if written + len(buffer) > row.length:
+                    raise UploadTooLarge(f"These bytes go beyond the {row.length} that the upload announced.")
+                if len(buffer) >= BUFFER_BYTES:
+                    content, buffer = bytes(buffer), bytearray()
+                    await asyncio.to_thread(flush, content)
+                    written += len(content)
+        except ClientDisconnect:
+            is_cut_off = True
+        await asyncio.to_thread(flush, bytes(buffer))
+        if checksum is not None and hashed is not None and (is_cut_off or hashed.digest() != checksum[1]):
+            await asyncio.to_thread(os.truncate, path, here)
+            raise ChecksumWrong("The bytes that arrived are not those that the checksum is of; send them again.")
+        _unchecked(ctx, row.id).unlink(missing_ok=True)
+    except UploadTooLarge:
+        await asyncio.to_thread(os.truncate, path, here)
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("The disk is full; what arrived is kept: go on when there is room.") from error
+        raise
+
+
+def _complete(ctx: Context, who: Principal, row: UploadRow, remote: str) -> UploadRow:
+    """Make the scan; done again after a crash in between, it makes the same one."""
+    path = _file(ctx, row.id)
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    order = check_wish(ctx.settings, wish_of(row.options))
+    upload = Upload(_spare(path), sha256, row.length, row.name)
+    scan, _ = accept(ctx.office, who, upload, order, remote=remote, idempotency_key=f"upload:{row.id}")
+    with ctx.database.write() as session:
+        kept = session.get(UploadRow, row.id)
+        if kept is not None:
+            kept.scan_id = scan.id
+    upload.path.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    row.scan_id = scan.id
+    return row
+
+
+def _spare(path: Path) -> Path:
+    """A second name of the file: intake may move it away, and a crash must still find the first."""
+    spare = path.with_suffix(".whole")
+    spare.unlink(missing_ok=True)
+    try:
+        os.link(path, spare)
+    except OSError:
+        return path
+    return spare
+
+
+_busy: set[str] = set()
+
+
+@contextmanager
+def _alone(ctx: Context, upload_id: str) -> Iterator[None]:
+    """Hold the upload; what else comes for it meanwhile is told to come back. Holds against other processes as well."""
+    if upload_id in _busy:
+        raise Conflict("Another request is at this upload; ask with HEAD where it is, and go on there.")
+    _busy.add(upload_id)
+    try:
+        handle = None
+        if os.name == "posix":
+            import fcntl
+
+            try:
+                handle = os.open(_file(ctx, upload_id), os.O_RDONLY)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except FileNotFoundError:
+                pass
+            except BlockingIOError:
+                raise Conflict("Another request is at this upload; ask with HEAD, and go on there.") from None
+        try:
+            yield
+        finally:
+            if handle is not None:
+                os.close(handle)
+    finally:
+        _busy.discard(upload_id)
+
+
+def _find(ctx: Context, who: Principal, upload_id: str) -> UploadRow:
+    with ctx.database.read() as session:
+        row = session.get(UploadRow, upload_id)
+    if row is None or row.owner != who.owner:
+        raise NotFound("There is no such upload; it was given up, has expired, or never was: begin a new one.")
+    if row.expires_at < now() and row.scan_id is None:
+        raise Gone("This upload has expired; begin a new one.")
+    return row
+
+
+def _offset(ctx: Context, row: UploadRow) -> int:
+    if row.scan_id is not None:
+        return row.length
+    try:
+        size = _file(ctx, row.id).stat().st_size
+        with suppress(FileNotFoundError, ValueError):
+            return min(size, int(_unchecked(ctx, row.id).read_text()))
+        return size
+    except FileNotFoundError:
+        raise Gone("The bytes of this upload are gone; begin a new one.") from None
+
+
+def _file(ctx: Context, upload_id: str) -> Path:
+    return ctx.settings.uploads_folder / upload_id
+
+
+def _unchecked(ctx: Context, upload_id: str) -> Path:
+    """A note of the offset from which bytes wait for their checksum."""
+    return ctx.settings.uploads_folder / f"{upload_id}.unchecked"
+
+
+def _about(row: UploadRow) -> dict[str, str]:
+    if row.scan_id is not None:
+        return {"Ordnance-Scan": f"/v1/scans/{row.scan_id}"}
+    return {"Upload-Expires": _expires(row)}
+
+
+def _expires(row: UploadRow) -> str:
+    return format_datetime(datetime.fromtimestamp(row.expires_at, UTC), usegmt=True)
+
+
+def _other_version(asked: str | None) -> Response | None:
+    if asked == VERSION:
+        return None
+    return Response(status_code=412, headers={**_BASE, "Tus-Version": VERSION})
+
+
+def _read_metadata(header: str) -> dict[str, str]:
+    """Raises BadRequest."""
+    if len(header) > MAX_METADATA_BYTES:
+        raise BadRequest(f"Upload-Metadata is longer than {MAX_METADATA_BYTES} bytes.")
+    found: dict[str, Any] = {}
+    for pair in header.split(","):
+        name, _, value = pair.strip().partition(" ")
+        if not name:
+            continue
+        try:
+            found[name] = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise BadRequest(f"Upload-Metadata: the value of '{name[:64]}' is no base64 of UTF-8 text.") from None
+    return found
+
+
+def _read_checksum(header: str | None) -> tuple[str, bytes] | None:
+    """Raises BadRequest."""
+    if header is None:
+        return None
+    algorithm, _, value = header.partition(" ")
+    if algorithm not in ALGORITHMS.split(","):
+        raise BadRequest(f"Checksums by '{algorithm[:32]}' are not known here; use one of: {ALGORITHMS}.")
+    try:
+        return algorithm, base64.b64decode(value, validate=True)
+    except binascii.Error:
+        raise BadRequest("Upload-Checksum holds no base64.") from None

@@ -1,0 +1,105 @@
+"""`ordnance config check`: try what the settings name, and say what does not work."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from detector.errors import OrdnanceError
+from service.settings import Settings, unknown_variables
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something worth knowing; `is_wrong` where the service would not work."""
+
+    words: str
+    is_wrong: bool = True
+
+
+def check(settings: Settings) -> list[Finding]:
+    """What is wrong or unsafe; the database and the blob store are tried, nothing is left behind in them."""
+    return [
+        *_names(),
+        *_database(settings),
+        *_blobs(settings),
+        *_model(settings),
+        *_access(settings),
+        *_guard(settings),
+    ]
+
+
+def _names() -> list[Finding]:
+    return [Finding(f"{name} is no setting; see `ordnance serve --help`.") for name in unknown_variables()]
+
+
+def _database(settings: Settings) -> list[Finding]:
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from service.store.database import open_database
+
+    try:
+        database = open_database(settings, pool_size=1)
+    except OrdnanceError as error:
+        return [Finding(str(error))]
+    try:
+        database.check()
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        return [Finding(f"The database does not answer ({reason}); check ORDNANCE_DATABASE_URL.")]
+    finally:
+        database.close()
+    return []
+
+
+def _blobs(settings: Settings) -> list[Finding]:
+    from service.store.blobs import open_blobs
+
+    try:
+        open_blobs(settings).check()
+    except OrdnanceError as error:
+        return [Finding(str(error))]
+    except Exception as error:
+        return [Finding(f"Blobs cannot be written ({type(error).__name__}: {error}); check ORDNANCE_BLOB_URL.")]
+    free = shutil.disk_usage(settings.store).free
+    if free < settings.min_free_bytes:
+        return [Finding(f"{settings.store} has {free} bytes left; uploads would be refused.")]
+    return []
+
+
+def _model(settings: Settings) -> list[Finding]:
+    from detector.models import find_weights
+    from detector.models.backend import resolve_device
+
+    try:
+        find_weights(settings.model)
+        resolve_device(settings.device)
+    except OrdnanceError as error:
+        return [Finding(str(error))]
+    return []
+
+
+def _access(settings: Settings) -> list[Finding]:
+    found = []
+    if settings.webhook_hosts and settings.webhook_secret is None:
+        found.append(Finding("ORDNANCE_WEBHOOK_HOSTS is set, ORDNANCE_WEBHOOK_SECRET is not: webhooks need both."))
+    if "*" in settings.cors_origins:
+        found.append(Finding("ORDNANCE_CORS_ORIGINS holds *: every web page may call this service.", is_wrong=False))
+    if not settings.is_loopback:
+        words = f"The service listens on {settings.host} without TLS: put a proxy with TLS before it."
+        found.append(Finding(words, is_wrong=False))
+    return found
+
+
+def _guard(settings: Settings) -> list[Finding]:
+    from importlib.resources import files
+    from pathlib import Path
+
+    from detector.video.guard import open_guarded
+
+    with open_guarded(Path(str(files("datasets") / "demo" / "demo.mp4"))) as video:
+        missing = sorted({"limits", "files", "network and programs"} - set(video.isolation))
+    if missing:
+        words = f"This system cannot keep a decoder from all it should ({', '.join(missing)}); run it in a container."
+        return [Finding(words, is_wrong=False)]
+    return []

@@ -1,0 +1,200 @@
+"""From uploaded bytes and options to a scan in the queue; the same for every way of uploading."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from detector import __version__
+from detector.errors import BadOption, UnknownClass, WeightsNotFound
+from detector.models import WEIGHTS_FOLDER, read_manifest
+from detector.sampling.plan import make_plan
+from detector.scan import ScanOptions
+from detector.taxonomy import weapon_class
+from service.access import audit
+from service.access.keys import Principal
+from service.access.limits import today
+from service.jobs.engine import Jobs
+from service.jobs.webhooks import check_target
+from service.problems import Conflict
+from service.settings import Settings
+from service.store.blobs import BlobStore
+from service.store.clips import keep_clip
+from service.store.database import Database, now
+from service.store.scans import add_event, add_usage, earlier_scan, find_scan, fingerprint, new_id
+from service.store.tables import IdempotencyRow, ScanRow, ScanState
+
+MAX_NAME_CHARACTERS = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a scan, as it was asked; None takes the default."""
+
+    model: str | None = None
+    plan: str | None = None
+    every_s: float | None = None
+    classes: tuple[str, ...] | None = None
+    threshold: float | None = None
+    webhook: str | None = None
+    priority: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A wish that can be carried out."""
+
+    options: dict[str, Any]
+    fingerprint: str
+    webhook: str | None
+    priority: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What intake works with."""
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    jobs: Jobs
+
+
+def check_wish(settings: Settings, wish: Wish) -> Order:
+    """Raises UnknownPlan, UnknownClass, WeightsNotFound or BadOption, each naming what can be had."""
+    manifest = read_manifest(WEIGHTS_FOLDER / "manifest.json")
+    asked = wish.model or settings.model
+    name = manifest.default if asked == "default" else asked
+    entry = next((each for each in manifest.models if each.name == name), None)
+    if entry is None:
+        known = ", ".join(each.name for each in manifest.models)
+        raise WeightsNotFound(f"There is no model '{asked[:64]}'; use one of: {known}.")
+    plan = wish.plan or ScanOptions().plan
+    made = make_plan(plan) if wish.every_s is None else make_plan(plan, wish.every_s)
+    if wish.threshold is not None and not 0 <= wish.threshold <= 1:
+        raise BadOption(f"A threshold of {wish.threshold} cannot be used; give a number from 0 to 1.")
+    classes = None if wish.classes is None else tuple(sorted({weapon_class(word).id for word in wish.classes}))
+    if classes is not None:
+        unknown = sorted(set(classes) - set(entry.classes))
+        if unknown:
+            raise UnknownClass(
+                f"The model {entry.name} does not know {', '.join(unknown)}; it knows: {', '.join(entry.classes)}."
+            )
+        if not classes:
+            raise BadOption("No class was given; name at least one, or leave the option out to look for all.")
+    if wish.priority is not None and not 1 <= wish.priority <= 9:
+        raise BadOption(f"A priority of {wish.priority} cannot be used; give 1 (first) to 9 (last).")
+    if wish.webhook is not None:
+        check_target(wish.webhook, settings)
+    options = {
+        "model": entry.name,
+        "plan": plan,
+        "every_s": wish.every_s if wish.every_s is not None else made.cadence_seconds,
+        "classes": None if classes is None else list(classes),
+        "threshold": wish.threshold,
+    }
+    facts = {**options, "weights": entry.sha256, "tool": __version__}
+    return Order(options, fingerprint(facts), wish.webhook, wish.priority)
+
+
+def clean_name(name: str | None) -> str:
+    """A file name fit to be shown: no folder, no control character, not too long."""
+    last = _CONTROL.sub("", (name or "").replace("\\", "/")).rsplit("/", 1)[-1].strip()
+    return last[-MAX_NAME_CHARACTERS:] or "clip"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A whole clip in a file that may be moved away."""
+
+    path: Path
+    sha256: str
+    bytes: int
+    name: str
+
+
+def accept(
+    office: Office,
+    principal: Principal,
+    upload: Upload,
+    order: Order,
+    *,
+    remote: str,
+    idempotency_key: str | None = None,
+    scan_id: str | None = None,
+) -> tuple[ScanRow, bool]:
+    """Keep the clip and have it scanned; returns the scan, and whether it is a new one.
+
+    A scan that would only repeat an earlier one is that one. Raises Conflict where `idempotency_key` was used for
+    something else. `scan_id` is the id that a new scan gets.
+    """
+    keep_clip(office.database, office.blobs, principal.owner, upload.sha256, upload.bytes, upload.path)
+    asked = {"clip": upload.sha256, "name": upload.name, "of": order.fingerprint, "webhook": order.webhook}
+    request_sha256 = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    with office.database.write() as session:
+        add_usage(session, principal.owner, today(), upload.bytes)
+        if idempotency_key is not None:
+            known = session.get(IdempotencyRow, (principal.owner, idempotency_key))
+            if known is not None:
+                if known.request_sha256 != request_sha256:
+                    raise Conflict("This Idempotency-Key was used for another clip or other options; use a fresh one.")
+                return find_scan(session, principal.owner, known.scan_id), False
+        scan, is_new = _make(session, office, principal, upload, order, scan_id)
+        if idempotency_key is not None:
+            session.add(
+                IdempotencyRow(
+                    owner=principal.owner,
+                    key=idempotency_key,
+                    request_sha256=request_sha256,
+                    scan_id=scan.id,
+                    created_at=now(),
+                )
+            )
+        audit.note(session, principal, "upload", remote=remote, scan_id=scan.id, clip_sha256=upload.sha256)
+        return scan, is_new
+
+
+def accept_again(
+    office: Office, principal: Principal, scan_id: str, order: Order, *, remote: str
+) -> tuple[ScanRow, bool]:
+    """Scan the clip of an earlier scan once more, without a new upload."""
+    with office.database.write() as session:
+        earlier = find_scan(session, principal.owner, scan_id)
+        upload = Upload(Path(), earlier.clip_sha256, earlier.bytes, earlier.name)
+        scan, is_new = _make(session, office, principal, upload, order, None)
+        audit.note(session, principal, "rescan", remote=remote, scan_id=scan.id, clip_sha256=upload.sha256)
+        return scan, is_new
+
+
+def _make(
+    session: Session, office: Office, principal: Principal, upload: Upload, order: Order, scan_id: str | None
+) -> tuple[ScanRow, bool]:
+    earlier = earlier_scan(session, principal.owner, upload.sha256, order.fingerprint)
+    if earlier is not None:
+        return earlier, False
+    scan = ScanRow(
+        id=scan_id or new_id(),
+        owner=principal.owner,
+        key_id=principal.key_id,
+        clip_sha256=upload.sha256,
+        name=upload.name,
+        bytes=upload.bytes,
+        state=ScanState.QUEUED,
+        options=order.options,
+        fingerprint=order.fingerprint,
+        webhook=order.webhook,
+        created_at=now(),
+    )
+    session.add(scan)
+    session.flush()
+    add_event(session, scan.id, "state", {"state": str(ScanState.QUEUED)})
+    office.jobs.enqueue_scan(session, scan.id, principal.owner, max(order.priority or 0, principal.priority))
+    session.refresh(scan)
+    return scan, True

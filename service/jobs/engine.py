@@ -1,0 +1,103 @@
+"""The job engine is DBOS: its tables lie in the service's own database, so a scan and its job are made in one
+transaction.
+
+DBOS takes up the workflows of an executor that starts again under the same name. Worker processes have a fresh name
+each, and `heartbeat` hands the workflows of a dead one to the living: that covers a crashed process and a lost
+machine alike, and two processes never share a name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import Session
+
+from service.settings import Settings
+from service.store.database import Database
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient
+
+APPLICATION = "ordnance"
+VERSION = "scan-1"
+"""Raised when the order of a workflow's steps changes: a worker goes on only with workflows of its own version."""
+SCANS, WEBHOOKS = "scans", "webhooks"
+SCAN_WORKFLOW, WEBHOOK_WORKFLOW = "scan", "webhook"
+POLL_SECONDS = 0.25
+SCHEMA = "dbos"
+
+
+def migrate_engine(settings: Settings) -> None:
+    """Create or update the engine's tables."""
+    import logging
+
+    from dbos import DBOS
+
+    logging.getLogger("dbos").setLevel(logging.WARNING)
+    DBOS.migrate(settings.sqlalchemy_url, schema=SCHEMA)
+
+
+def engine_config(settings: Settings, executor_id: str) -> Any:
+    """DBOSConfig of a worker; nothing is sent anywhere but to the database."""
+    return {
+        "name": APPLICATION,
+        "system_database_url": settings.sqlalchemy_url,
+        "application_version": VERSION,
+        "executor_id": executor_id,
+        "enable_otlp": False,
+        "run_migrations": False,
+        "notification_listener_polling_interval_sec": 1.0,
+        "scheduler_polling_interval_sec": 3600.0,
+        "log_level": "WARNING",
+    }
+
+
+class Jobs:
+    """The engine as the API sees it: put work in, take it out."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        from dbos import DBOSClient
+
+        self._client: DBOSClient = DBOSClient(
+            system_database_url=settings.sqlalchemy_url, dbos_system_schema=SCHEMA, application_name=APPLICATION
+        )
+        self._database = database
+
+    def enqueue_scan(self, session: Session, scan_id: str, owner: str, priority: int) -> None:
+        """Have a scan run once `session` is committed. Lower numbers of `priority` (1 to 9) go first."""
+        self._client.enqueue_in_transaction(
+            session,
+            {
+                "workflow_name": SCAN_WORKFLOW,
+                "queue_name": SCANS,
+                "workflow_id": scan_id,
+                "app_version": VERSION,
+                "priority": priority,
+                "queue_partition_key": owner,
+            },
+            scan_id,
+        )
+
+    def enqueue_webhook(self, session: Session, scan_id: str) -> None:
+        """Have the webhook of an ended scan delivered once `session` is committed."""
+        self._client.enqueue_in_transaction(
+            session,
+            {
+                "workflow_name": WEBHOOK_WORKFLOW,
+                "queue_name": WEBHOOKS,
+                "workflow_id": f"webhook-{scan_id}",
+                "app_version": VERSION,
+            },
+            scan_id,
+        )
+
+    def cancel(self, scan_id: str) -> None:
+        """Let no further step of the scan begin."""
+        self._client.cancel_workflow(scan_id)
+
+    def forget(self, scan_id: str) -> None:
+        """Remove what the engine keeps of the scan."""
+        self._client.delete_workflow(scan_id)
+
+    def close(self) -> None:
+        self._client.destroy()

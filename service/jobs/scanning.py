@@ -1,0 +1,287 @@
+"""From a scan's row to its report: what a worker does for one scan."""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from detector.errors import OrdnanceError
+from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
+from detector.scan import Progress, ScanOptions, ScanResult
+from detector.video.guard import GuardLimits
+from service.jobs.samples import pack, unpack
+from service.jobs.segments import Carry, ScanStopped, Segment, SegmentedScanner
+from service.jobs.shared_model import SharedModel
+from service.settings import Settings
+from service.store.blobs import BlobStore
+from service.store.clips import keep_picture
+from service.store.database import Database, now
+from service.store.results import read_carry, read_segment, save_appearances, save_progress, save_report, save_segment
+from service.store.scans import move_scan
+from service.store.tables import OPEN_STATES, ScanRow, ScanState
+
+log = logging.getLogger("ordnance.scan")
+
+CONTROL_SECONDS = 0.5
+"""How often a running scan looks whether it was cancelled."""
+MAX_ATTEMPTS_WITHOUT_PROGRESS = 5
+"""A scan whose worker died so often without finishing one more segment is failed: the clip may be what kills it."""
+RELINK_SHARE = 0.05
+"""So much of a scan's time may go into showing its appearances before it ends."""
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
+
+
+@dataclass(slots=True)
+class Desk:
+    """What a worker has at hand for all its scans."""
+
+    settings: Settings
+    database: Database
+    blobs: BlobStore
+    model_of: Callable[[str], SharedModel]
+    samples: int = 0
+    decoded: int = 0
+    decode_errors: int = 0
+
+    @property
+    def limits(self) -> GuardLimits:
+        settings = self.settings
+        return GuardLimits(
+            memory_bytes=settings.guard_memory_bytes,
+            cpu_seconds=settings.guard_cpu_seconds,
+            stall_seconds=settings.guard_stall_seconds,
+            max_duration_seconds=settings.max_duration_seconds,
+            max_pixels=settings.max_pixels,
+            max_streams=settings.max_streams,
+        )
+
+
+RunStep = Callable[[Callable[[], None]], None]
+"""Runs something as a durable step: not again once it was done."""
+
+
+def begin(desk: Desk, scan_id: str) -> ScanRow | None:
+    """Take the scan up; None where there is nothing (more) to do."""
+    with desk.database.write() as session:
+        scan = session.get(ScanRow, scan_id, with_for_update=True)
+        if scan is None or scan.state not in OPEN_STATES:
+            return None
+        if scan.attempts >= MAX_ATTEMPTS_WITHOUT_PROGRESS:
+            fail_in(
+                session,
+                scan_id,
+                "worker_died",
+                f"The worker ended {scan.attempts} times at the same place of this clip; the clip was given up.",
+            )
+            return None
+        scan.attempts += 1
+        if scan.state == ScanState.QUEUED:
+            session.flush()
+            move_scan(session, scan_id, ScanState.RUNNING, come_from=(ScanState.QUEUED,), started_at=now())
+            session.refresh(scan)
+        return scan
+
+
+def fail(desk: Desk, scan_id: str, code: str, message: str) -> None:
+    """End the scan as failed, where it has not ended otherwise."""
+    with desk.database.write() as session:
+        fail_in(session, scan_id, code, message)
+
+
+def fail_in(session: Any, scan_id: str, code: str, message: str) -> None:
+    move_scan(
+        session,
+        scan_id,
+        ScanState.FAILED,
+        come_from=OPEN_STATES,
+        error_code=code,
+        error_message=message,
+        finished_at=now(),
+    )
+
+
+def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
+    """Scan, from wherever an earlier worker came to.
+
+    Raises ScanStopped, or OrdnanceError where the clip is to blame.
+    """
+    control = _Control(desk, scan.id)
+    folder = desk.settings.work_folder / scan.id
+    try:
+        path = _named_clip(desk, scan, folder)
+        journal = _Kept(desk, scan, step, control)
+        scanner = journal.scanner = SegmentedScanner(
+            desk.model_of(scan.options["model"]).as_model(),
+            _options(scan.options),
+            limits=desk.limits,
+            segment_samples=desk.settings.segment_samples,
+            journal=journal,
+        )
+        result = scanner.scan(path)
+        control.check()
+        step(lambda: _finish(desk, scan, result))
+    except FileNotFoundError as error:
+        control.check()
+        raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Control:
+    """Looks now and then whether the scan is still wanted."""
+
+    def __init__(self, desk: Desk, scan_id: str) -> None:
+        self._desk = desk
+        self._scan_id = scan_id
+        self._looked_at = 0.0
+
+    def on_batch(self, _: Progress) -> None:
+        if time.monotonic() - self._looked_at >= CONTROL_SECONDS:
+            self.check()
+
+    def check(self) -> None:
+        """Raises ScanStopped."""
+        self._looked_at = time.monotonic()
+        with self._desk.database.read() as session:
+            scan = session.get(ScanRow, self._scan_id)
+            if scan is None or scan.state != ScanState.RUNNING:
+                raise ScanStopped
+
+
+class _Kept:
+    """The journal of a scan in the database, and what is shown of the scan on the way."""
+
+    def __init__(self, desk: Desk, scan: ScanRow, step: RunStep, control: _Control) -> None:
+        self._desk = desk
+        self._scan = scan
+        self._step = step
+        self._control = control
+        self._shown_at = 0.0
+        self._show_cost = 0.0
+        self._is_fresh = False
+        self.scanner: SegmentedScanner
+
+    def on_batch(self, progress: Progress) -> None:
+        self._control.on_batch(progress)
+
+    def segment(self, number: int, make: Callable[[], tuple[Segment, Carry]]) -> tuple[Segment, bool]:
+        if self._is_fresh:
+            self._show()
+        self._is_fresh = False
+        self._step(lambda: self._make(number, make))
+        with self._desk.database.read() as session:
+            content = read_segment(session, self._scan.id, number)
+        if content is None:
+            raise ScanStopped
+        return Segment(**unpack(content)), self._is_fresh
+
+    def carry(self) -> Carry | None:
+        with self._desk.database.read() as session:
+            content = read_carry(session, self._scan.id)
+        return None if content is None else unpack(content)
+
+    def _make(self, number: int, make: Callable[[], tuple[Segment, Carry]]) -> None:
+        desk, scan_id = self._desk, self._scan.id
+        self._control.check()
+        with desk.database.read() as session:
+            if read_segment(session, scan_id, number) is not None:
+                return
+        made, carry = make()
+        model = self.scanner.model
+        rows = [
+            {
+                "pts_s": sample.pts_seconds,
+                "class_name": found.class_name,
+                "score": found.score,
+                "confidence": model.calibrate(found.class_name, found.score),
+                **dict(zip(("x1", "y1", "x2", "y2"), found.box, strict=True)),
+            }
+            for sample in made.samples
+            for found in sample.detections
+        ]
+        progress: dict[str, Any] = {"samples": len(self.scanner.samples) + len(made.samples), "attempts": 0}
+        if made.samples:
+            progress["position_s"] = made.samples[-1].pts_seconds
+            progress["duration_s"] = self.scanner.duration_seconds
+        content = pack(made.as_dict())
+        with desk.database.write() as session:
+            if not save_segment(session, scan_id, number, content, carry=pack(carry), detections=rows):
+                raise ScanStopped
+            save_progress(session, scan_id, progress)
+        self._is_fresh = True
+        desk.samples += len(made.samples)
+        desk.decoded += made.frames_decoded
+        desk.decode_errors += made.decode_errors
+
+    def _show(self) -> None:
+        """Let the appearances so far be seen, as long as that takes a small share of the time."""
+        started = time.monotonic()
+        if started - self._shown_at < self._show_cost / RELINK_SHARE:
+            return
+        found = self.scanner.appearances()
+        width, height = self.scanner.size
+        infos = [AppearanceInfo.of(each, width=width, height=height, pictures=False) for each in found]
+        with self._desk.database.write() as session:
+            scan = session.get(ScanRow, self._scan.id, with_for_update=True)
+            if scan is None or scan.state != ScanState.RUNNING:
+                raise ScanStopped
+            scan.finds = len(infos)
+            session.flush()
+            save_appearances(session, self._scan.id, infos)
+        self._shown_at = time.monotonic()
+        self._show_cost = self._shown_at - started
+
+
+def _finish(desk: Desk, scan: ScanRow, result: ScanResult) -> None:
+    report = _named_report(scan, result.report)
+    pictures: dict[tuple[int, str], str] = {}
+    for number, each in enumerate(report.appearances, start=1):
+        for kind, name in (("thumbnail", thumbnail_name(each.id)), ("crop", crop_name(each.id))):
+            content = result.pictures.get(name)
+            if content is not None:
+                pictures[number, kind] = keep_picture(desk.database, desk.blobs, content)
+    with desk.database.write() as session:
+        save_report(session, scan.id, report, pictures)
+
+
+def _named_report(scan: ScanRow, report: Report) -> Report:
+    """The report with the name that the clip was uploaded under, and the times of the scan, not of its last worker."""
+    started = scan.started_at or now()
+    return report.model_copy(
+        update={
+            "clip": report.clip.model_copy(update={"name": scan.name}),
+            "scan": report.scan.model_copy(
+                update={
+                    "started_at": datetime.fromtimestamp(started, UTC),
+                    "elapsed_s": round(max(0.0, now() - started), 6),
+                }
+            ),
+        }
+    )
+
+
+def _options(options: dict[str, Any]) -> ScanOptions:
+    classes = options.get("classes")
+    return ScanOptions(
+        plan=options["plan"],
+        cadence_seconds=options["every_s"],
+        classes=None if classes is None else tuple(classes),
+        threshold=options.get("threshold"),
+    )
+
+
+def _named_clip(desk: Desk, scan: ScanRow, folder: Path) -> Path:
+    """The clip in a folder of its own, under its own kind of name: FFmpeg knows some formats by their suffix only."""
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = _SUFFIX.search(scan.name)
+    path = folder / f"clip{suffix.group().lower() if suffix else ''}"
+    path.unlink(missing_ok=True)
+    path.symlink_to(desk.blobs.local_path(scan.clip_sha256))
+    return path

@@ -1,0 +1,127 @@
+"""Webhooks: a signed note of how a scan ended, to hosts that the operator has allowed."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import ssl
+import time
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from detector.errors import BadOption
+from service.settings import Settings
+from service.store.tables import ScanRow
+
+if TYPE_CHECKING:
+    from service.jobs.scanning import Desk
+
+log = logging.getLogger("ordnance.webhook")
+
+ATTEMPTS = 8
+FIRST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 3600.0
+TIMEOUT_SECONDS = 10.0
+SIGNATURE_HEADER = "Ordnance-Signature"
+
+
+def check_target(url: str, settings: Settings) -> None:
+    """Raises BadOption where a webhook may not be sent to `url`."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        raise BadOption(f"'{url[:200]}' is not a webhook address; give http(s)://host/path without a user name.")
+    allowed = {host.lower() for host in settings.webhook_hosts}
+    host = parts.hostname.lower()
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    if host not in allowed and f"{host}:{port}" not in allowed:
+        raise BadOption(f"Webhooks to '{host}' are not allowed; the operator names hosts in ORDNANCE_WEBHOOK_HOSTS.")
+    if settings.webhook_secret is None:
+        raise BadOption("Webhooks are not set up: the operator sets ORDNANCE_WEBHOOK_SECRET, which signs them.")
+
+
+def sign(secret: str, timestamp: int, body: bytes) -> str:
+    """The header's value: `t=<epoch seconds>,v1=<hex HMAC SHA-256 of "<t>.<body>">`."""
+    mac = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={timestamp},v1={mac}"
+
+
+def pause_seconds(attempt: int) -> float:
+    return float(min(FIRST_PAUSE_SECONDS * 4.0**attempt, LONGEST_PAUSE_SECONDS))
+
+
+def enqueue(desk: Desk, scan_id: str) -> None:
+    """Have the webhook of an ended scan delivered; asked twice, it is delivered once."""
+    with desk.database.read() as session:
+        scan = session.get(ScanRow, scan_id)
+        if scan is None or scan.webhook is None:
+            return
+    from dbos import DBOS, SetWorkflowID
+
+    from service.jobs.engine import WEBHOOKS
+    from service.jobs.workflow import deliver as workflow
+
+    with SetWorkflowID(f"webhook-{scan_id}"):
+        DBOS.enqueue_workflow(WEBHOOKS, workflow, scan_id)
+
+
+def deliver(desk: Desk, scan_id: str) -> bool:
+    """Send it once; true where it was taken, or where there is nobody left to tell."""
+    with desk.database.read() as session:
+        scan = session.get(ScanRow, scan_id)
+        if scan is None or scan.webhook is None:
+            return True
+        url, body = scan.webhook, json.dumps(_note(scan)).encode()
+    try:
+        check_target(url, desk.settings)
+    except BadOption as error:
+        log.warning("webhook is not sent: %s", error, extra={"scan": scan_id})
+        return True
+    secret = desk.settings.webhook_secret
+    assert secret is not None
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "ordnance",
+        SIGNATURE_HEADER: sign(secret.get_secret_value(), int(time.time()), body),
+    }
+    try:
+        status = _post(url, body, headers)
+    except (OSError, HTTPException) as error:
+        log.info("webhook failed: %s", error, extra={"scan": scan_id})
+        return False
+    return 200 <= status < 300
+
+
+def _note(scan: ScanRow) -> dict[str, Any]:
+    error = None if scan.error_code is None else {"code": scan.error_code, "message": scan.error_message}
+    return {
+        "event": "scan.ended",
+        "scan": scan.id,
+        "state": scan.state,
+        "name": scan.name,
+        "clip_sha256": scan.clip_sha256,
+        "appearances": scan.finds,
+        "error": error,
+    }
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    """The answer's status; redirects are not followed: they would lead past the list of hosts."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    connection: HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection = HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS, context=context)
+    else:
+        connection = HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
+    try:
+        path = parts.path or "/"
+        connection.request("POST", f"{path}?{parts.query}" if parts.query else path, body, headers)
+        answer = connection.getresponse()
+        answer.read(1024)
+        return answer.status
+    finally:
+        connection.close()

@@ -1,0 +1,111 @@
+"""The workflows as DBOS knows them. A worker imports this module; the API only names what is in it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from dbos import DBOS
+
+from detector.errors import OrdnanceError, VideoError
+from service.jobs import webhooks
+from service.jobs.engine import SCAN_WORKFLOW, WEBHOOK_WORKFLOW
+from service.jobs.scanning import Desk, begin, fail, run_scan
+from service.jobs.segments import ScanStopped
+
+log = logging.getLogger("ordnance.scan")
+
+STEP_ATTEMPTS = 4
+"""How often a step is tried that failed through no fault of the clip."""
+RECOVERIES = 1000
+"""The engine's own limit lies far above `scanning.MAX_ATTEMPTS_WITHOUT_PROGRESS`, which counts better."""
+
+_desk: Desk | None = None
+
+
+def use(desk: Desk) -> None:
+    """Set what the workflows of this process work with."""
+    global _desk
+    _desk = desk
+
+
+def desk() -> Desk:
+    if _desk is None:
+        raise RuntimeError("this process is no worker")
+    return _desk
+
+
+_work: dict[str, Callable[[], None]] = {}
+"""What the step of a running scan does. A step's arguments are stored, so it is given a name and looks here."""
+
+
+def _is_ours(error: BaseException) -> bool:
+    return not isinstance(error, ScanStopped | OrdnanceError)
+
+
+@DBOS.step(name="segment", retries_allowed=True, max_attempts=STEP_ATTEMPTS, should_retry=_is_ours)
+def _step(scan_id: str) -> None:
+    _work[scan_id]()
+
+
+@DBOS.workflow(name=SCAN_WORKFLOW, max_recovery_attempts=RECOVERIES)
+def scan(scan_id: str) -> None:
+    """Scan one clip; ends without an error whatever becomes of the clip: the scan's row says what did."""
+    here = desk()
+    row = begin(here, scan_id)
+    if row is None:
+        webhooks.enqueue(here, scan_id)
+        return
+
+    def step(do: Callable[[], None]) -> None:
+        _work[scan_id] = do
+        try:
+            _step(scan_id)
+        finally:
+            _work.pop(scan_id, None)
+
+    context = {"scan": scan_id, "clip_sha256": row.clip_sha256}
+    log.info("scan begins", extra=context)
+    try:
+        run_scan(here, row, step)
+        log.info("scan is done", extra=context)
+    except ScanStopped:
+        log.info("scan was stopped", extra=context)
+        return
+    except VideoError as error:
+        log.info("clip cannot be scanned: %s", error, extra={**context, "code": error.code})
+        fail(here, scan_id, error.code, _about(row.name, error))
+    except OrdnanceError as error:
+        log.warning("scan failed: %s", error, extra={**context, "code": error.code})
+        fail(here, scan_id, error.code, str(error))
+    except Exception as error:
+        log.exception("scan failed", extra=context)
+        fail(
+            here,
+            scan_id,
+            "internal_error",
+            f"The scan ended through a fault of the service ({type(error).__name__}); the log has the details. POST "
+            "…/rescan to try again.",
+        )
+    webhooks.enqueue(here, scan_id)
+
+
+@DBOS.workflow(name=WEBHOOK_WORKFLOW, max_recovery_attempts=RECOVERIES)
+def deliver(scan_id: str) -> None:
+    """Tell a scan's webhook how it ended, with longer and longer pauses between attempts."""
+    for attempt in range(webhooks.ATTEMPTS):
+        if _deliver(scan_id):
+            return
+        DBOS.sleep(webhooks.pause_seconds(attempt))
+    log.warning("webhook was not taken", extra={"scan": scan_id})
+
+
+@DBOS.step(name="deliver")
+def _deliver(scan_id: str) -> bool:
+    return webhooks.deliver(desk(), scan_id)
+
+
+def _about(name: str, error: VideoError) -> str:
+    """The error's sentence with the name that the user knows the clip by."""
+    before, colon, after = str(error).partition(": ")
+    return f"{name}: {after}" if colon and before.startswith("clip") and " " not in before else str(error)

@@ -1,0 +1,118 @@
+"""What `ordnance serve` runs: the API in this process, the workers in others, which are started again when they end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from service.access.keys import list_keys
+from service.logs import set_up_logs
+from service.settings import Settings
+from service.store.database import migrate, open_database
+
+log = logging.getLogger("ordnance.serve")
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+HEALTHY_SECONDS = 60.0
+"""A worker that has lived this long is started again at once when it ends."""
+STOP_SECONDS = 5.0
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises BadOption where the settings cannot be used."""
+    import uvicorn
+
+    from service.api.app import create_app
+
+    set_up_logs(settings.log_format, settings.log_level)
+    migrate(settings)
+    _warn_of_no_key(settings)
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=int(STOP_SECONDS),
+    )
+    listening = config.bind_socket()
+    host, port = listening.getsockname()[:2]
+    crew = Crew(settings)
+    crew.start()
+    shown = f"[{host}]" if ":" in host else host
+    print(f"Ordnance serves http://{shown}:{port}", file=sys.stderr, flush=True)
+    try:
+        uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        crew.stop()
+
+
+class Crew:
+    """The worker processes of this server."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._threads = [
+            threading.Thread(target=self._keep, args=(place,), name=f"worker-{place}", daemon=True)
+            for place in range(settings.workers)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End all workers; their scans go on where they are when the service starts again."""
+        self._stopping.set()
+        with self._lock:
+            running = list(self._processes.values())
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in running:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+    def _keep(self, place: int) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                process = self._processes[place] = self._spawn()
+            code = process.wait()
+            if self._stopping.is_set():
+                return
+            log.warning("worker ended with %s and is started again", code, extra={"pid": process.pid})
+            pause = FIRST_PAUSE_SECONDS if time.monotonic() - started > HEALTHY_SECONDS else pause * 2
+            self._stopping.wait(min(pause, LONGEST_PAUSE_SECONDS))
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        settings = self._settings
+        command = [sys.executable, "-m", "service", "worker", "--store", str(settings.store)]
+        return subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=subprocess.DEVNULL)
+
+
+def _warn_of_no_key(settings: Settings) -> None:
+    if settings.is_loopback and settings.allow_anonymous:
+        return
+    database = open_database(settings, pool_size=1)
+    try:
+        if not list_keys(database):
+            log.warning("there is no key yet, and every request needs one: make it with `ordnance keys create OWNER`")
+    finally:
+        database.close()

@@ -1,0 +1,1 @@
+"""What is kept: tables, blobs, and the rules by which they go."""

@@ -1,0 +1,234 @@
+"""Bytes by their SHA-256, in a folder or in any store that fsspec reaches. A blob is there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from detector.errors import BadOption
+from service.settings import Settings
+
+COPY_BYTES = 4 * 1024 * 1024
+DATA = "data"
+"""Each blob lies in a folder of its own: a hostile playlist finds no neighbour by a relative name."""
+
+
+class BlobStore(Protocol):
+    """Where blobs lie. Errors of the disk or network are OSError."""
+
+    def has(self, sha256: str) -> bool: ...
+
+    def put_file(self, sha256: str, source: Path) -> None:
+        """Store the file's bytes under their hash; `source` may be moved away."""
+        ...
+
+    def put_bytes(self, sha256: str, content: bytes) -> None: ...
+
+    def local_path(self, sha256: str) -> Path:
+        """A path on this machine from which the blob can be read. Raises FileNotFoundError."""
+        ...
+
+    def read(self, sha256: str) -> bytes:
+        """All bytes; for small blobs. Raises FileNotFoundError."""
+        ...
+
+    def delete(self, sha256: str) -> None:
+        """Remove the blob; no error where there is none."""
+        ...
+
+    def names(self) -> Iterator[tuple[str, float]]:
+        """(hash, time of the last change as epoch seconds) of all blobs."""
+        ...
+
+    def check(self) -> None:
+        """Raises OSError where nothing can be written."""
+        ...
+
+
+class FolderBlobs:
+    """Blobs in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def has(self, sha256: str) -> bool:
+        return self._path(sha256).exists()
+
+    def put_file(self, sha256: str, source: Path) -> None:
+        target = self._path(sha256)
+        if target.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _sync(source)
+        try:
+            os.replace(source, target)
+        except OSError:
+            # Another file system: copy beside the target, then rename.
+            staging = target.with_name(f".{secrets.token_hex(6)}.partial")
+            try:
+                shutil.copyfile(source, staging)
+                _sync(staging)
+                os.replace(staging, target)
+            finally:
+                staging.unlink(missing_ok=True)
+        _sync(target.parent)
+        _sync(target.parent.parent)
+
+    def put_bytes(self, sha256: str, content: bytes) -> None:
+        target = self._path(sha256)
+        if target.exists():
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = target.with_name(f".{secrets.token_hex(6)}.partial")
+        try:
+            staging.write_bytes(content)
+            _sync(staging)
+            os.replace(staging, target)
+        finally:
+            staging.unlink(missing_ok=True)
+        _sync(target.parent)
+
+    def local_path(self, sha256: str) -> Path:
+        path = self._path(sha256)
+        if not path.exists():
+            raise FileNotFoundError(sha256)
+        return path
+
+    def read(self, sha256: str) -> bytes:
+        return self._path(sha256).read_bytes()
+
+    def delete(self, sha256: str) -> None:
+        folder = self._path(sha256).parent
+        with suppress(FileNotFoundError):
+            for path in folder.iterdir():
+                path.unlink(missing_ok=True)
+            folder.rmdir()
+
+    def names(self) -> Iterator[tuple[str, float]]:
+        for path in self._folder.glob(f"??/*/{DATA}"):
+            with suppress(FileNotFoundError):
+                yield path.parent.name, path.stat().st_mtime
+
+    def check(self) -> None:
+        probe = self._folder / f".{secrets.token_hex(6)}.probe"
+        probe.write_bytes(b"ordnance")
+        probe.unlink()
+
+    def _path(self, sha256: str) -> Path:
+        return self._folder / sha256[:2] / sha256 / DATA
+
+
+class FsspecBlobs:
+    """Blobs in an object store, where an upload shows only once it is whole; a local folder caches what is read."""
+
+    def __init__(self, url: str, options: dict[str, Any], cache: Path, cache_bytes: int) -> None:
+        try:
+            from fsspec.core import url_to_fs
+
+            self._fs, root = url_to_fs(url, **options)
+        except (ImportError, ValueError) as error:
+            raise BadOption(
+                f"ORDNANCE_BLOB_URL cannot be used ({error}); for S3 install with: pip install 'ordnance[s3]'."
+            ) from error
+        self._root = root.rstrip("/")
+        self._cache = cache
+        self._cache_bytes = cache_bytes
+        cache.mkdir(parents=True, exist_ok=True)
+
+    def has(self, sha256: str) -> bool:
+        self._fs.invalidate_cache()
+        return bool(self._fs.exists(self._key(sha256)))
+
+    def put_file(self, sha256: str, source: Path) -> None:
+        if not self.has(sha256):
+            self._fs.put_file(str(source), self._key(sha256))
+
+    def put_bytes(self, sha256: str, content: bytes) -> None:
+        if not self.has(sha256):
+            self._fs.pipe_file(self._key(sha256), content)
+
+    def local_path(self, sha256: str) -> Path:
+        path = self._cache / sha256 / DATA
+        if path.exists():
+            with suppress(OSError):
+                os.utime(path)
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        staging = path.with_name(f".{secrets.token_hex(6)}.partial")
+        try:
+            self._fs.get_file(self._key(sha256), str(staging))
+            os.replace(staging, path)
+        finally:
+            staging.unlink(missing_ok=True)
+        self._trim(keep=path)
+        return path
+
+    def read(self, sha256: str) -> bytes:
+        content: bytes = self._fs.cat_file(self._key(sha256))
+        return content
+
+    def delete(self, sha256: str) -> None:
+        shutil.rmtree(self._cache / sha256, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            self._fs.rm_file(self._key(sha256))
+
+    def names(self) -> Iterator[tuple[str, float]]:
+        self._fs.invalidate_cache()
+        try:
+            found = self._fs.find(self._root, detail=True)
+        except FileNotFoundError:
+            return
+        for key, facts in found.items():
+            changed = facts.get("LastModified") or facts.get("mtime") or facts.get("created")
+            yield key.rsplit("/", 1)[-1], changed.timestamp() if hasattr(changed, "timestamp") else float(changed or 0)
+
+    def check(self) -> None:
+        self._fs.invalidate_cache()
+        self._fs.pipe_file(f"{self._root}/.probe", b"ordnance")
+
+    def _key(self, sha256: str) -> str:
+        return f"{self._root}/{sha256[:2]}/{sha256}"
+
+    def _trim(self, keep: Path) -> None:
+        """Forget the clips read longest ago while the cache is larger than it may be."""
+        known = []
+        for path in self._cache.glob(f"*/{DATA}"):
+            with suppress(FileNotFoundError):
+                facts = path.stat()
+                known.append((facts.st_mtime, facts.st_size, path))
+        total = sum(size for _, size, _ in known)
+        for changed, size, path in sorted(known):
+            if total <= self._cache_bytes:
+                return
+            # What was read in the last hour may be open in a decoder.
+            if path != keep and time.time() - changed > 3600:
+                shutil.rmtree(path.parent, ignore_errors=True)
+                total -= size
+
+
+def open_blobs(settings: Settings) -> BlobStore:
+    """The blob store of the settings. Raises BadOption where it cannot be used."""
+    if settings.blob_url is None:
+        try:
+            return FolderBlobs(settings.store / "blobs")
+        except OSError as error:
+            raise BadOption(
+                f"The folder {settings.store} cannot be written ({error.strerror}); set ORDNANCE_STORE."
+            ) from error
+    cache_bytes = max(4 * settings.max_upload_bytes, 1024**3)
+    return FsspecBlobs(settings.blob_url, settings.blob_options, settings.store / "cache", cache_bytes)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,118 @@
+"""Clips and pictures on their way into the blob store and out of it.
+
+A row that says who refers to a blob is committed before its bytes are written, and a blob's row is marked before its
+bytes are removed, so that whatever is killed in between, no referenced byte is lost and none stays for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.orm import Session
+
+from service.problems import NotReady
+from service.store.blobs import BlobStore
+from service.store.database import Database, now
+from service.store.tables import BlobRow, ClipRow, PictureRow
+
+DELETING_WAIT_SECONDS = 10.0
+GRACE_SECONDS = 3600.0
+"""What nobody refers to is removed after this long: an upload or a report may be about to refer to it."""
+
+
+def keep_clip(database: Database, blobs: BlobStore, owner: str, sha256: str, size: int, source: Path) -> None:
+    """Make the clip the owner's, and `source` (moved or copied) its bytes. Raises OSError where they cannot be kept."""
+    _claim(database, sha256, size, owner)
+    blobs.put_file(sha256, source)
+
+
+def keep_picture(database: Database, blobs: BlobStore, content: bytes) -> str:
+    """Store a picture that a row will refer to within GRACE_SECONDS; returns its hash."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    _claim(database, sha256, len(content), None)
+    blobs.put_bytes(sha256, content)
+    return sha256
+
+
+def drop_unreferenced(session: Session, hashes: list[str]) -> list[str]:
+    """Mark those blobs that no row refers to any more; `remove_marked` then removes them."""
+    marked = []
+    for sha256 in hashes:
+        row = session.get(BlobRow, sha256, with_for_update=True)
+        if row is not None and not _is_referenced(session, sha256):
+            row.deleting = True
+            marked.append(sha256)
+    return marked
+
+
+def remove_marked(database: Database, blobs: BlobStore, hashes: list[str] | None = None) -> int:
+    """Remove the bytes and rows of marked blobs (all, or these); returns how many went."""
+    with database.read() as session:
+        query = select(BlobRow.sha256).where(BlobRow.deleting)
+        if hashes is not None:
+            query = query.where(BlobRow.sha256.in_(hashes))
+        marked = list(session.scalars(query))
+    for sha256 in marked:
+        blobs.delete(sha256)
+        with database.write() as session:
+            session.execute(delete(BlobRow).where(BlobRow.sha256 == sha256, BlobRow.deleting))
+    return len(marked)
+
+
+def sweep(database: Database, blobs: BlobStore) -> int:
+    """Remove what nobody has referred to for GRACE_SECONDS, and finish removals that were cut short."""
+    old = now() - GRACE_SECONDS
+    with database.write() as session:
+        from service.store.tables import ScanRow
+
+        has_scan = exists().where(ScanRow.owner == ClipRow.owner, ScanRow.clip_sha256 == ClipRow.sha256)
+        session.execute(delete(ClipRow).where(ClipRow.created_at < old, ~has_scan))
+        stale = list(
+            session.scalars(
+                select(BlobRow.sha256).where(
+                    BlobRow.touched_at < old,
+                    ~exists().where(ClipRow.sha256 == BlobRow.sha256),
+                    ~exists().where(PictureRow.sha256 == BlobRow.sha256),
+                )
+            )
+        )
+        drop_unreferenced(session, stale)
+    removed = remove_marked(database, blobs)
+    with database.read() as session:
+        known = set(session.scalars(select(BlobRow.sha256)))
+    for sha256, changed in list(blobs.names()):
+        if sha256 not in known and changed < old and len(sha256) == 64:
+            with database.read() as session:
+                if session.get(BlobRow, sha256) is None:
+                    blobs.delete(sha256)
+                    removed += 1
+    return removed
+
+
+def _claim(database: Database, sha256: str, size: int, owner: str | None) -> None:
+    deadline = time.monotonic() + DELETING_WAIT_SECONDS
+    while True:
+        with database.write() as session:
+            row = session.get(BlobRow, sha256, with_for_update=True)
+            if row is None:
+                session.add(BlobRow(sha256=sha256, bytes=size, touched_at=now(), deleting=False))
+                session.flush()
+            if row is None or not row.deleting:
+                session.execute(update(BlobRow).where(BlobRow.sha256 == sha256).values(touched_at=now()))
+                if owner is not None and session.get(ClipRow, (owner, sha256)) is None:
+                    session.add(ClipRow(owner=owner, sha256=sha256, created_at=now()))
+                return
+        if time.monotonic() > deadline:
+            raise NotReady("The same bytes are just being removed; try again in a minute.", retry_after_seconds=60)
+        time.sleep(0.1)
+
+
+def _is_referenced(session: Session, sha256: str) -> bool:
+    clip = session.scalar(select(ClipRow.owner).where(ClipRow.sha256 == sha256).limit(1))
+    return (
+        clip is not None
+        or session.scalar(select(PictureRow.scan_id).where(PictureRow.sha256 == sha256).limit(1)) is not None
+    )

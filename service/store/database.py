@@ -1,0 +1,144 @@
+"""The database: one engine, transactions, migrations."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from detector.errors import BadOption
+from service.settings import Settings
+
+BUSY_SECONDS = 30
+"""How long a writer waits for another one in SQLite."""
+MIGRATION_LOCK = 0x4F52444E
+"""Key of the advisory lock under which PostgreSQL is migrated: API and workers may start at the same time."""
+
+
+class Database:
+    """Access to the tables. Safe for threads; not across a fork."""
+
+    def __init__(self, url: str, *, pool_size: int = 20) -> None:
+        self.url = url
+        self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
+        if self.is_sqlite:
+            folder = Path(make_url(url).database or "").parent
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BadOption(
+                    f"The folder {folder} cannot be made ({error.strerror}); set ORDNANCE_STORE."
+                ) from error
+            self.engine = create_engine(url, pool_size=pool_size, max_overflow=20)
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_immediately)
+            self._reading = create_engine(url, pool_size=pool_size, max_overflow=20)
+            event.listen(self._reading, "connect", _prepare_sqlite)
+            event.listen(self._reading, "begin", _begin_reading)
+        else:
+            self.engine = create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True)
+            self._reading = self.engine
+        self._write = sessionmaker(self.engine, expire_on_commit=False)
+        self._read = sessionmaker(self._reading, expire_on_commit=False)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A transaction that is committed at the end; in SQLite it holds the write lock from the beginning."""
+        with self._write.begin() as session:
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view; nothing written in it is kept."""
+        with self._read() as session:
+            yield session
+
+    def check(self) -> None:
+        """Raises SQLAlchemyError where the database does not answer."""
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        self.engine.dispose()
+        self._reading.dispose()
+
+
+def open_database(settings: Settings, *, pool_size: int = 20) -> Database:
+    """The database of the settings. Raises BadOption where the URL is none."""
+    try:
+        return Database(settings.sqlalchemy_url, pool_size=pool_size)
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise BadOption(
+            f"ORDNANCE_DATABASE_URL cannot be used ({error}); give sqlite:///path or postgresql://user@host/name, "
+            "the latter with: pip install 'ordnance[postgres]'."
+        ) from error
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the tables of the service and of the job engine up to date. Safe to run from several processes at once.
+
+    Raises BadOption where the database cannot be reached or is newer than this program.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    database = open_database(settings, pool_size=1)
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    try:
+        with database.engine.connect() as connection:
+            if not database.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+                connection.commit()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+            _migrate_jobs(settings)
+            if not database.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+                connection.commit()
+    except CommandError as error:
+        raise BadOption(f"The database is of another version of Ordnance ({error}); update the program.") from error
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        raise BadOption(f"The database does not answer ({reason}); check ORDNANCE_DATABASE_URL.") from error
+    finally:
+        database.close()
+
+
+def _migrate_jobs(settings: Settings) -> None:
+    from service.jobs.engine import migrate_engine
+
+    migrate_engine(settings)
+
+
+def now() -> float:
+    """UTC as epoch seconds."""
+    return time.time()
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
+    # SQLAlchemy begins transactions below; the driver's own way begins none before a SELECT.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_immediately(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_reading(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN")

@@ -1,0 +1,129 @@
+"""What a scan brings: segments, appearances, and in the end the report. Every write may be repeated without harm."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from detector.report import AppearanceInfo, Report
+from service.store.database import now
+from service.store.scans import add_event, move_scan
+from service.store.tables import (
+    AppearanceRow,
+    CarryRow,
+    DetectionRow,
+    PictureRow,
+    ReportRow,
+    ScanRow,
+    ScanState,
+    SegmentRow,
+)
+
+
+def read_segment(session: Session, scan_id: str, number: int) -> bytes | None:
+    row = session.get(SegmentRow, (scan_id, number))
+    return None if row is None else row.content
+
+
+def read_carry(session: Session, scan_id: str) -> bytes | None:
+    row = session.get(CarryRow, scan_id)
+    return None if row is None else row.content
+
+
+def save_segment(
+    session: Session,
+    scan_id: str,
+    number: int,
+    content: bytes,
+    *,
+    carry: bytes,
+    detections: Sequence[Mapping[str, Any]],
+) -> bool:
+    """Keep a segment and its detections, unless it is there already or the scan no longer runs; tells whether it did.
+
+    `carry` is what the segments up to this one amount to; it takes the place of the one before.
+    """
+    scan = session.get(ScanRow, scan_id, with_for_update=True)
+    if scan is None or scan.state != ScanState.RUNNING or session.get(SegmentRow, (scan_id, number)) is not None:
+        return False
+    session.add(SegmentRow(scan_id=scan_id, number=number, content=content))
+    session.merge(CarryRow(scan_id=scan_id, number=number, content=carry))
+    session.flush()
+    if detections:
+        rows = [{"scan_id": scan_id, "segment": number, "position": at, **row} for at, row in enumerate(detections)]
+        session.execute(insert(DetectionRow), rows)
+    return True
+
+
+def save_progress(session: Session, scan_id: str, progress: Mapping[str, Any]) -> None:
+    """`position_s`, `duration_s`, `samples`, `finds` and `clip`, with an event; what is missing stays as it was."""
+    session.execute(update(ScanRow).where(ScanRow.id == scan_id).values(**progress))
+    shown = {name: value for name, value in progress.items() if name not in ("clip", "attempts")}
+    add_event(session, scan_id, "progress", shown)
+
+
+def save_appearances(session: Session, scan_id: str, appearances: Sequence[AppearanceInfo]) -> None:
+    """Let these be the scan's appearances, in this order; each that is new or has changed is an event."""
+    known = {row.number: row for row in session.scalars(select(AppearanceRow).where(AppearanceRow.scan_id == scan_id))}
+    for number, each in enumerate(appearances, start=1):
+        document = each.model_dump(mode="json", by_alias=True)
+        row = known.pop(number, None)
+        if row is not None and row.document == document:
+            continue
+        values = {
+            "class_name": each.class_name,
+            "confidence": each.confidence,
+            "first_seen_s": each.first_seen_s,
+            "last_seen_s": each.last_seen_s,
+            "document": document,
+        }
+        if row is None:
+            session.add(AppearanceRow(scan_id=scan_id, number=number, **values))
+        else:
+            for name, value in values.items():
+                setattr(row, name, value)
+        shown = {name: value for name, value in document.items() if name != "detections"}
+        add_event(session, scan_id, "appearance", {**shown, "detections": len(each.detections)})
+    if known:
+        session.execute(
+            delete(AppearanceRow).where(AppearanceRow.scan_id == scan_id, AppearanceRow.number.in_(list(known)))
+        )
+
+
+def save_report(session: Session, scan_id: str, report: Report, pictures: Mapping[tuple[int, str], str]) -> bool:
+    """End a running scan with its report; `pictures` are hashes by (number, kind). False where it no longer runs."""
+    scan = session.get(ScanRow, scan_id, with_for_update=True)
+    if scan is None or scan.state != ScanState.RUNNING:
+        return False
+    session.execute(delete(PictureRow).where(PictureRow.scan_id == scan_id))
+    for (number, kind), sha256 in pictures.items():
+        session.add(PictureRow(scan_id=scan_id, number=number, kind=kind, sha256=sha256))
+    save_appearances(session, scan_id, report.appearances)
+    session.execute(delete(ReportRow).where(ReportRow.scan_id == scan_id))
+    session.add(ReportRow(scan_id=scan_id, content=zlib.compress(report.to_json(indent=None).encode(), 6)))
+    for kind in (SegmentRow, CarryRow):
+        session.execute(delete(kind).where(kind.scan_id == scan_id))
+    session.flush()
+    return move_scan(
+        session,
+        scan_id,
+        ScanState.DONE,
+        come_from=(ScanState.RUNNING,),
+        finished_at=now(),
+        position_s=report.clip.duration_s,
+        duration_s=report.clip.duration_s,
+        samples=report.coverage.samples,
+        finds=len(report.appearances),
+        clip=report.clip.model_dump(mode="json", by_alias=True),
+        coverage=report.coverage.model_dump(mode="json", by_alias=True),
+    )
+
+
+def read_report(session: Session, scan_id: str) -> bytes | None:
+    """The report's JSON on one line."""
+    row = session.get(ReportRow, scan_id)
+    return None if row is None else zlib.decompress(row.content)
