@@ -42,7 +42,11 @@ class BuiltClip:
 
 
 def build_clip(spec: ClipSpec, pictures: PictureSet, seed: int, cache: Path, *, pictures_sha256: str) -> BuiltClip:
-    """The clip of `spec`, from `cache` if it was built before. Equal arguments give the same frames and times."""
+    """The clip of `spec`, from `cache` if it was built before.
+
+    Equal arguments give the same truth and the same pictures to the encoder; x264 itself does not always give the
+    same bytes for them.
+    """
     key = hashlib.sha256(
         json.dumps([BUILDER_VERSION, asdict(spec), seed, pictures_sha256, av.library_versions], default=str).encode()
     ).hexdigest()[:16]

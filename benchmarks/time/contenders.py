@@ -15,6 +15,8 @@ REFERENCE = "every-frame"
 INTERVALS_SECONDS = (0.5, 1.0, 2.0)
 ANY_CLASS = "*"
 """The class of a find by a tool that does not tell our classes apart; it counts for each of them."""
+TIMED_ONLY = "timed_only"
+"""The fact by which a runner says that what it finds means nothing, and why."""
 
 
 @dataclass(frozen=True, slots=True)

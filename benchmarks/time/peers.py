@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.time.contenders import ANY_CLASS, Contender, Found, Job, NotMeasured, Outcome
+from benchmarks.time.contenders import ANY_CLASS, TIMED_ONLY, Contender, Found, Job, NotMeasured, Outcome
 from benchmarks.time.pictures import Box
 from benchmarks.time.truth import Truth, read_truth
 from detector.models.backend import available_threads
@@ -96,7 +97,9 @@ class UltralyticsRunner:
         return grouped(runs, self._entry.thresholds)
 
 
-def grouped(boxes: Mapping[str, deque[tuple[float, Box, float]]], thresholds: Mapping[str, float]) -> tuple[Found, ...]:
+def grouped(
+    boxes: Mapping[str, Sequence[tuple[float, Box | None, float]]], thresholds: Mapping[str, float]
+) -> tuple[Found, ...]:
     """Each class's (PTS, box, score), ascending in time, cut at gaps; groups that never reach the threshold go."""
     found = []
     for name, rest in boxes.items():
@@ -135,6 +138,8 @@ class OpenmoderateRunner:
     """`openmoderate.Moderator.analyze_video` at its default of one frame a second.
 
     It judges whole frames ("weapons" or not) and knows neither boxes nor our classes; its times are what it says.
+    Nothing is fetched during a benchmark: where its CLIP weights are not on the machine, the same network without
+    training is run for the clock alone, and what it finds is not counted.
     """
 
     def __init__(self) -> None:
@@ -143,22 +148,32 @@ class OpenmoderateRunner:
             import cv2  # noqa: F401  # its video part needs it
             import open_clip  # noqa: F401
             from openmoderate import Moderator
+            from openmoderate.engine import ClipEngine
         except ImportError as error:
             raise NotMeasured(f"not installed ({error.name}); pip install 'openmoderate[video]'") from error
+        self._why_untrained = ""
         self._moderator = Moderator(categories=[OPENMODERATE_CATEGORY], device="cpu")
         try:
             self._moderator.score_images([_blank_picture()])
         except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise NotMeasured(
-                "installed, but its CLIP weights are not on this machine and nothing is fetched during a benchmark "
-                f"({reason})"
-            ) from error
+            self._why_untrained = str(error).partition("\n")[0] or type(error).__name__
+            network = ClipEngine(self._moderator.config.model_name, pretrained="", device="cpu")
+            self._moderator = Moderator(categories=[OPENMODERATE_CATEGORY], engine=network)
+            self._moderator.score_images([_blank_picture()])
 
     def facts(self) -> dict[str, object]:
-        from importlib.metadata import version
-
-        return {"openmoderate": version("openmoderate"), "category": OPENMODERATE_CATEGORY, "boxes": False}
+        facts: dict[str, object] = {
+            "openmoderate": version("openmoderate"),
+            "network": self._moderator.config.model_name,
+            "category": OPENMODERATE_CATEGORY,
+            "boxes": False,
+        }
+        if self._why_untrained:
+            facts[TIMED_ONLY] = (
+                "only timed, without trained weights: its own are not on this machine and are not fetched "
+                f"({self._why_untrained})"
+            )
+        return facts
 
     def run(self, job: Job) -> Outcome:
         if job.mode != "scan":
@@ -167,7 +182,7 @@ class OpenmoderateRunner:
         result = self._moderator.analyze_video(str(job.clip), keep_frame_scores=True)
         seconds = time.perf_counter() - started
         truth = read_truth(job.truth)
-        scores = result.frame_scores or []
+        scores = [] if self._why_untrained else result.frame_scores or []
         threshold = self._moderator.thresholds[OPENMODERATE_CATEGORY]
         own = _times_by_rate(job.clip, truth)
         flagged = deque()

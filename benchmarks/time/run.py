@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.machine import machine_facts
 from benchmarks.time.clips import BuiltClip, build_clip
-from benchmarks.time.contenders import REFERENCE, Contender, Job, Outcome, all_contenders
+from benchmarks.time.contenders import REFERENCE, TIMED_ONLY, Contender, Job, Outcome, all_contenders
 from benchmarks.time.goals import goals
 from benchmarks.time.pictures import PictureSet
 from benchmarks.time.scoring import (
@@ -94,7 +94,7 @@ def run_time_benchmark(settings: Settings, say: Callable[[str], None]) -> dict[s
         "accuracy": _accuracy(accuracy, accuracy_outcomes, turns),
         "sampling": _sampling(accuracy, oracle_outcomes, turns),
         "speed": {clip.spec.name: _speed(clip, speed_outcomes[clip.spec.name], turns) for clip in speed},
-        "not_measured": [{"name": name, "reason": reason} for name, reason in turns.dropped.items()],
+        "not_measured": turns.notes(),
     }
     result["goals"] = goals(result)
     return result
@@ -112,14 +112,17 @@ class _Turns:
             say(f"loading {contender.name}")
             worker = stack.enter_context(Worker(contender, settings.model, settings.device))
             failure = worker.ready()
-            if failure is None:
-                self._workers.append(worker)
-            else:
+            if failure is not None:
                 self._drop(contender, failure)
+                continue
+            self._workers.append(worker)
+            if TIMED_ONLY in worker.facts:
+                say(f"{contender.name}: {worker.facts[TIMED_ONLY]}")
 
     def on_accuracy_clip(self, clip: BuiltClip) -> dict[str, Outcome]:
         """What everybody says of one clip, by name."""
-        return dict(self._one_round(clip, "scan", [each for each in self._workers if each.contender.every_clip]))
+        judged = [each for each in self._workers if each.contender.every_clip and self.is_judged(each.contender.name)]
+        return dict(self._one_round(clip, "scan", judged))
 
     def with_oracle(self, clip: BuiltClip) -> dict[str, Outcome]:
         """What our plans say of it with a perfect detector."""
@@ -146,6 +149,15 @@ class _Turns:
 
     def is_plan(self, name: str) -> bool:
         return any(each.contender.name == name for each in self._plans())
+
+    def is_judged(self, name: str) -> bool:
+        """Whether what it finds means anything."""
+        return not any(each.contender.name == name and TIMED_ONLY in each.facts for each in self._workers)
+
+    def notes(self) -> list[dict[str, object]]:
+        """Who was not measured, or only in part, and why."""
+        partly = {each.contender.name: each.facts[TIMED_ONLY] for each in self._workers if TIMED_ONLY in each.facts}
+        return [{"name": name, "reason": reason} for name, reason in (partly | self.dropped).items()]
 
     def _plans(self) -> list[Worker]:
         return [each for each in self._workers if each.contender.kind == "plan"]
@@ -311,8 +323,8 @@ def _speed(clip: BuiltClip, outcomes: Mapping[str, list[Outcome]], turns: _Turns
             "inferred_again_in_replay": replay.inferred if replay else None,
             "inferred": timed[0].inferred,
             "frames_decoded": timed[0].frames_decoded,
-            "true_appearances_found": len(seen),
-            "found_of_reference": len(seen.keys() & reference.keys()),
+            "true_appearances_found": len(seen) if turns.is_judged(name) else None,
+            "found_of_reference": len(seen.keys() & reference.keys()) if turns.is_judged(name) else None,
             "reference_found": len(reference),
         }
     for row in rows.values():

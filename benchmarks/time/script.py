@@ -19,7 +19,6 @@ VARIABLE_MS = (33, 34, 33, 66, 33, 100, 34, 50)
 PAUSE_MS = 200
 """…with, now and then, a pause of this length, as a recorder makes that cannot keep up."""
 PAUSE_SHARE = 0.01
-GAP_SECONDS = (2.5, 7.0)
 NEGATIVE_SHOT_SECONDS = (0.7, 6.0)
 SHORT_SHOT_SECONDS = 1.0
 """Two appearances at most this long are never cut away from and back."""
@@ -33,8 +32,9 @@ class ClipSpec:
     """One clip to build. `rate` is frames a second as a fraction, or `variable`.
 
     `appearances` are the seconds that weapons are in view for, in no order. `weapon_share` sets how much footage
-    without weapons is put between them; by default it is a few seconds each. `start_seconds` is the first frame's
-    time stamp in the container. `letterbox` shows a 4:3 picture between black bars.
+    without weapons is put between them; where it is None, that lasts between the two `gap_seconds` each time.
+    `start_seconds` is the first frame's time stamp in the container. `letterbox` shows a 4:3 picture between black
+    bars. `grain` is the standard deviation of the noise put on every frame, in grey levels.
     """
 
     name: str
@@ -48,6 +48,7 @@ class ClipSpec:
     start_seconds: float = 0.0
     letterbox: bool = False
     weapon_share: float | None = None
+    gap_seconds: tuple[float, float] = (2.5, 7.0)
     grain: float = 2.0
 
     @property
@@ -118,7 +119,7 @@ class _Writer:
         """Seconds without a weapon before the first appearance, between them, and after the last."""
         count = len(durations) + 1
         if self._spec.weapon_share is None:
-            return [float(self._rng.uniform(*GAP_SECONDS)) for _ in range(count)]
+            return [float(self._rng.uniform(*self._spec.gap_seconds)) for _ in range(count)]
         total = sum(durations) * (1 / self._spec.weapon_share - 1)
         shares = self._rng.uniform(0.6, 1.4, count)
         return [float(total * share) for share in shares / shares.sum()]

@@ -17,7 +17,7 @@ def result_table(result: Mapping[str, Any]) -> str:
     parts.append(_goals(result))
     if result["not_measured"]:
         lines = [f"  {each['name']}: {each['reason']}" for each in result["not_measured"]]
-        parts.append("\n".join(["Not measured", *lines]))
+        parts.append("\n".join(["Not measured, or only in part", *lines]))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -107,7 +107,7 @@ def _speed(name: str, rows: Mapping[str, Any], result: Mapping[str, Any]) -> str
             _number(row["without_inference_s"]),
             f"{row['inferred']}",
             DASH if row["frames_decoded"] is None else f"{row['frames_decoded']}",
-            f"{row['found_of_reference']}/{row['reference_found']}",
+            DASH if row["found_of_reference"] is None else f"{row['found_of_reference']}/{row['reference_found']}",
             *(f"{row['times_faster_than'].get(peer, float('nan')):.2f}" for peer in peers),
         )
         for each, row in rows.items()
