@@ -24,12 +24,13 @@ NEAR_DISTANCE = 0.6
 NEAR_SECONDS = 0.5
 FARTHEST = 3.0
 """Samples further apart let an object move further, up to so many times NEAR_DISTANCE."""
-DUPLICATE_IOU = 0.7
-"""Overlap from which two boxes of a class on one sample are one object; the better one stays."""
-OTHER_LABEL_IOU = 0.5
-"""…and two boxes of different classes: two opinions on one object."""
+DUPLICATE_IOU = 0.5
+"""Overlap from which two boxes on one sample are one object: the better one of a class stays, two classes are two
+opinions. Objects that pass so close behind each other are told apart again when they part (see Track.expected)."""
 OTHER_LABEL = 0.9
 """What the match with a box of another class than the track's is worth, compared with one of its own."""
+UNCERTAIN = 0.8
+"""What the match with a track that has not reached its threshold is worth, compared with one that has."""
 UNEXPECTED = 0.5
 """What the match with the last place is worth where the object should have moved on."""
 CONTINUE_FACTOR = 0.5
@@ -153,9 +154,7 @@ class Linker:
             if found.score < CONTINUE_FACTOR * self._thresholds[found.class_name]:
                 continue
             for opinions in objects:
-                first = opinions[0]
-                least = DUPLICATE_IOU if first.class_name == found.class_name else OTHER_LABEL_IOU
-                if iou(first.box, found.box) >= least:
+                if iou(opinions[0].box, found.box) >= DUPLICATE_IOU:
                     if all(found.class_name != other.class_name for other in opinions):
                         opinions.append(found)
                     break
@@ -176,7 +175,8 @@ class Linker:
                     worth = max(UNEXPECTED * worth, affinity(place, found.box, reach))
                 if worth > 0:
                     known = any(each.class_name == track.label for each in opinions)
-                    pairs.append((worth if known else OTHER_LABEL * worth, position, track))
+                    worth *= (1.0 if known else OTHER_LABEL) * (1.0 if track.certain else UNCERTAIN)
+                    pairs.append((worth, position, track))
         pairs.sort(key=lambda pair: -pair[0])
         taken: dict[int, Track] = {}
         used: set[int] = set()

@@ -204,3 +204,12 @@ def test_of_equal_scores_the_sharp_and_large_one_is_best():
             linker.add(each.pts_seconds, [each], new_shot=False)
         found[len(found)] = linker.finish()[0].best
     assert [found[n].pts_seconds for n in range(3)] == [0.5, 1.0, 0.5]
+
+
+def test_a_second_weak_box_on_an_object_does_not_take_it_over():
+    """As seen on the demo clip: a box within the box on one sample, then a cut to another view of the same object."""
+    before = [(n / 4, [tank(0.75, 100.0)]) for n in range(8)]
+    double = (2.0, [("tank", 0.75, box_at(100.0)), ("tank", 0.21, box_at(118.0, width=50.0))])
+    after = [(2.25 + n / 4, [("tank", 0.85, box_at(112.0, width=56.0))]) for n in range(8)]
+    (appearance,) = link([*before, double, *after])
+    assert len(appearance.detections) == 17
