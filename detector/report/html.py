@@ -163,15 +163,16 @@ def _timeline(report: Report) -> _Timeline:
         )
         for each in coverage.undecoded
     )
+    narrowest = end * NARROWEST_BAR_PERCENT / 100
     unseen = (
         _Bar(*span(*each), 0, f"Not looked at, {short(each[0])} to {short(each[1])}")
-        for each in _joined([(gap.from_s, gap.to_s) for gap in coverage.unseen], end)
+        for each in _joined([(gap.from_s, gap.to_s) for gap in coverage.unseen], narrowest)
     )
     closest = CLOSE_LOOK * (coverage.promise_s or 0.0)
     close = [(each.from_s, each.to_s) for each in coverage.sampled if 0 < each.longest_step_s <= closest]
     closer = (
         _Bar(*span(*each), 0, f"Looked at more closely, {short(each[0])} to {short(each[1])}")
-        for each in _joined(close, end)
+        for each in _joined(close, max(narrowest, closest))
     )
     return _Timeline(
         lanes=tuple(lanes),
@@ -186,12 +187,11 @@ def _timeline(report: Report) -> _Timeline:
     )
 
 
-def _joined(stretches: Sequence[tuple[float, float]], end: float) -> list[tuple[float, float]]:
-    """Ascending stretches; those that no strip of `end` seconds could show apart are one."""
-    nearest = end * NARROWEST_BAR_PERCENT / 100
+def _joined(stretches: Sequence[tuple[float, float]], nearest: float) -> list[tuple[float, float]]:
+    """Ascending stretches, those no more than `nearest` seconds apart as one."""
     joined: list[tuple[float, float]] = []
     for from_s, to_s in stretches:
-        if joined and from_s - joined[-1][1] < nearest:
+        if joined and from_s - joined[-1][1] <= nearest:
             joined[-1] = (joined[-1][0], max(joined[-1][1], to_s))
         else:
             joined.append((from_s, to_s))

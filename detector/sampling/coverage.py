@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -131,21 +132,21 @@ def measure_coverage(
     told = [gap for gap, seconds in zip(gaps, unseen, strict=True) if seconds > most]
     listed = sorted(sorted(told, key=lambda gap: -gap.seconds)[:MOST_RANGES], key=lambda gap: gap.from_seconds)
     effort = effort or Effort()
-    seconds = longest.seconds if longest else 0.0
+    guarantee = max(unseen, default=0.0)
     shot_coverage = None if shots is None else _shot_coverage(looked_at, shots)
     return Coverage(
         samples=len(looked_at),
-        longest_gap_seconds=seconds,
+        longest_gap_seconds=longest.seconds if longest else 0.0,
         longest_gap_at_seconds=longest.from_seconds if longest else None,
-        guarantee_seconds=max(unseen, default=0.0),
+        guarantee_seconds=guarantee,
         undecoded=tuple(undecoded),
         sampled=sampled_ranges(looked_at),
         unseen=tuple(listed),
         unseen_count=len(told),
         shots=shot_coverage,
         effort=effort,
-        statement=_statement(len(looked_at), seconds, undecoded),
-        not_found_means=_not_found_means(len(looked_at), seconds, shot_coverage, effort, bool(undecoded)),
+        statement=_statement(len(looked_at), guarantee, undecoded),
+        not_found_means=_not_found_means(len(looked_at), guarantee, shot_coverage, effort, bool(undecoded)),
     )
 
 
@@ -248,29 +249,29 @@ def _shot_coverage(looked_at: Sequence[float], shots: Sequence[tuple[float, floa
     return ShotCoverage(len(shots), len(missed), max(missed, key=lambda gap: gap.seconds, default=None))
 
 
-def _statement(samples: int, gap: float, undecoded: Sequence[UndecodedRange]) -> str:
+def _statement(samples: int, guarantee: float, undecoded: Sequence[UndecodedRange]) -> str:
     if not samples:
         return "Nothing was looked at: no picture could be decoded."
     looked = f"{samples} picture{'s' if samples != 1 else ''} looked at"
-    if gap == 0:
+    if guarantee == 0:
         promise = f"Every picture of the clip was sampled ({looked})"
     else:
-        promise = f"Anything visible for at least {gap:.2f} s was sampled at least once ({looked})"
+        promise = f"Anything visible for longer than {_rounded_up(guarantee)} s was sampled at least once ({looked})"
     lost = sum(to - start for start, to in zip(*_joined(undecoded), strict=True))
     damage = f" {lost:.2f} s could not be decoded and were not looked at." if undecoded else ""
     return f"{promise}.{damage}"
 
 
-def _not_found_means(samples: int, gap: float, shots: ShotCoverage | None, effort: Effort, lost: bool) -> str:
+def _not_found_means(samples: int, guarantee: float, shots: ShotCoverage | None, effort: Effort, lost: bool) -> str:
     """One sentence, which claims no more than that pictures were given to the model."""
     if not samples:
         return "Not found means nothing here: no picture could be looked at."
-    shown = (
-        "every picture was looked at" if gap == 0 else f"what was in view for {gap:.2f} s or longer was on one of them"
-    )
+    shown = f"what was in view for longer than {_rounded_up(guarantee)} s was on one of them"
+    if guarantee == 0:
+        shown = "every picture was looked at"
     small = f"smaller than about {effort.smallest_object_px:.0f} px across, " if effort.smallest_object_px else ""
     unseen = []
-    if gap:
+    if guarantee:
         unseen.append("what was in view for less")
     if shots and shots.unsampled:
         unseen.append("what is only in shots without a sample")
@@ -282,6 +283,11 @@ def _not_found_means(samples: int, gap: float, shots: ShotCoverage | None, effor
         f"Not found means that the model recognised nothing on the pictures looked at: {shown}, but a model overlooks "
         f"some of what it is shown, above all what is {small}hidden or blurred{never}{closer}."
     )
+
+
+def _rounded_up(seconds: float) -> str:
+    """To hundredths, so that what is promised is never more than what was measured."""
+    return f"{math.ceil(seconds * 100 - 1e-6) / 100:.2f}"
 
 
 def _either(parts: Sequence[str]) -> str:

@@ -9,7 +9,8 @@ def test_one_sample_a_second_leaves_gaps_of_a_second():
     coverage = measure_coverage([float(n) for n in range(10)], PTS_25_FPS, 10.0)
     assert coverage.samples == 10
     assert coverage.longest_gap_seconds == pytest.approx(1.0)
-    assert "at least 1.00 s" in coverage.statement
+    assert coverage.guarantee_seconds == pytest.approx(0.96)
+    assert "longer than 0.96 s" in coverage.statement
 
 
 def test_every_frame_leaves_no_gap():

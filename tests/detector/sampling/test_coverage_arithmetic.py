@@ -164,7 +164,7 @@ def test_what_not_found_means_is_one_sentence_that_names_the_limits():
         frames[0:100:10], frames, 20.0, lost, shots=[(0.0, 10.0), (10.0, 20.0)], effort=effort
     ).not_found_means
     for words in (
-        "11.00 s or longer",
+        "longer than 11.00 s",
         "about 443 px",
         "hidden or blurred",
         "shots without a sample",
