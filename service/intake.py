@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from detector import __version__
 from detector.errors import BadOption, UnknownClass, WeightsNotFound
 from detector.models import WEIGHTS_FOLDER, read_manifest
-from detector.sampling.plan import make_plan
+from detector.sampling.plans import ModelFacts, PlanChoice, make_plan
 from detector.scan import ScanOptions
 from detector.taxonomy import weapon_class
 from service.access import audit
@@ -77,7 +77,7 @@ def check_wish(settings: Settings, wish: Wish) -> Order:
         known = ", ".join(each.name for each in manifest.models)
         raise WeightsNotFound(f"There is no model '{asked[:64]}'; use one of: {known}.")
     plan = wish.plan or ScanOptions().plan
-    made = make_plan(plan) if wish.every_s is None else make_plan(plan, wish.every_s)
+    made = make_plan(PlanChoice(plan, wish.every_s), ModelFacts(entry.thresholds, entry.input_size))
     if wish.threshold is not None and not 0 <= wish.threshold <= 1:
         raise BadOption(f"A threshold of {wish.threshold} cannot be used; give a number from 0 to 1.")
     classes = None if wish.classes is None else tuple(sorted({weapon_class(word).id for word in wish.classes}))
@@ -96,11 +96,11 @@ def check_wish(settings: Settings, wish: Wish) -> Order:
     options = {
         "model": entry.name,
         "plan": plan,
-        "every_s": wish.every_s if wish.every_s is not None else made.cadence_seconds,
+        "every_s": made.cadence_seconds,
         "classes": None if classes is None else list(classes),
         "threshold": wish.threshold,
     }
-    facts = {**options, "weights": entry.sha256, "tool": __version__}
+    facts = {**options, "plan_options": dict(made.options), "weights": entry.sha256, "tool": __version__}
     return Order(options, fingerprint(facts), wish.webhook, wish.priority)
 
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,10 @@ from detector.video import guard_wire as wire
 from detector.video.guard_child import EXIT_MEMORY
 from detector.video.limits import MAX_PICTURE_PIXELS
 from detector.video.probing import Probe
-from detector.video.problems import DecodeProblem
+from detector.video.problems import DecodeProblem, ProblemLog
+
+if TYPE_CHECKING:
+    from detector.sampling.cuts import CutWatch
 
 CODECS = (
     *("h264", "hevc", "vvc", "av1", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "h263", "h261", "flv1"),
@@ -64,8 +67,9 @@ class GuardLimits:
 class GuardedVideo:
     """An open clip whose bytes are read by another process. Made by `open_guarded`; use it in a `with` statement.
 
-    As Video, but every reading starts afresh: the same targets always give the same frames, whatever was read
-    before. `errors`, `decode_errors` and `frames_decoded` are those of the last reading that was read to its end.
+    As Video; `errors`, `decode_errors` and `frames_decoded` count what was read to its end. The process is started
+    again after it ended: `begin_afresh` has the next reading begin as such a process would, with a decoder that has
+    seen nothing, so that what comes does not depend on whether there was such an end.
     """
 
     def __init__(self, path: Path, limits: GuardLimits) -> None:
@@ -75,8 +79,9 @@ class GuardedVideo:
         self._connection: socket.socket | None = None
         self._cpu_seconds = 0.0
         self._reading: object = None
+        self._afresh = False
+        self._problems = ProblemLog()
         self.isolation: tuple[str, ...] = ()
-        self.errors: list[DecodeProblem] = []
         self.decode_errors = 0
         self.frames_decoded = 0
         self.probe: Probe = self._ask_for_probe()
@@ -94,26 +99,42 @@ class GuardedVideo:
         self._reading = None
         self._stop()
 
+    @property
+    def errors(self) -> list[DecodeProblem]:
+        """What could not be decoded as recorded, by time."""
+        return list(self._problems)
+
+    def begin_afresh(self) -> None:
+        """Let nothing that was read before have an influence on what is read from now on."""
+        self._afresh = True
+
     def frames(self, *, keyframes_only: bool = False) -> Iterator[Frame]:
         """As Video.frames, without `wanted`. Raises DecoderEnded as well."""
-        for _, frame in self._read({"do": "frames", "keyframes_only": keyframes_only}):
+        for _, frame in self._read({"do": "frames", "keyframes_only": keyframes_only}, None):
             yield frame
 
-    def frames_at(self, targets: Iterable[float]) -> Iterator[tuple[float, Frame]]:
-        """As Video.frames_at, with all targets known beforehand. Raises DecoderEnded as well."""
-        for target, frame in self._read({"do": "frames_at", "targets": [float(each) for each in targets]}):
+    def frames_at(self, targets: Iterable[float], watch: CutWatch | None = None) -> Iterator[tuple[float, Frame]]:
+        """As Video.frames_at, with all targets known beforehand. Raises DecoderEnded as well.
+
+        What the process's copy of `watch` saw is in `watch` once the frames were read to their end.
+        """
+        request: dict[str, Any] = {"do": "frames_at", "targets": [float(each) for each in targets]}
+        if watch is not None:
+            request["cuts"] = wire.pack_cuts(watch)
+        for target, frame in self._read(request, watch):
             yield frame.pts_seconds if target is None else target, frame
 
-    def _read(self, request: dict[str, Any]) -> Iterator[tuple[float | None, Frame]]:
+    def _read(self, request: dict[str, Any], watch: CutWatch | None) -> Iterator[tuple[float | None, Frame]]:
         reading = self._reading = object()
         connection = self._ready()
         done = False
         try:
-            self._send(connection, request)
+            self._send(connection, {**request, "afresh": self._afresh})
+            self._afresh = False
             while True:
                 header, body = self._receive(self._limits.stall_seconds)
                 if header.get("end"):
-                    self._note_end(header)
+                    self._note_end(header, watch)
                     done = True
                     if header.get("error"):
                         raise _error_of(header)
@@ -230,12 +251,15 @@ class GuardedVideo:
             self._stop()
             raise self._ended("it sent something that is no picture of this clip", fault_of_clip=True) from None
 
-    def _note_end(self, header: dict[str, Any]) -> None:
+    def _note_end(self, header: dict[str, Any], watch: CutWatch | None) -> None:
         try:
-            self.errors = [wire.unpack_problem(each) for each in header["problems"]]
-            self.decode_errors = int(header["decode_errors"])
-            self.frames_decoded = int(header["frames_decoded"])
+            for each in header["problems"]:
+                self._problems.add(wire.unpack_problem(each))
+            self.decode_errors += int(header["decode_errors"])
+            self.frames_decoded += int(header["frames_decoded"])
             self._cpu_seconds = float(header["cpu_seconds"])
+            if watch is not None:
+                wire.unpack_cuts(header["cuts"], watch)
         except (KeyError, TypeError, ValueError, wire.WireBroken):
             self._stop()
             raise self._ended("it sent an account that makes no sense", fault_of_clip=True) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from detector.errors import NoDecodableFrame, OrdnanceError, TooManyStreams, UnsupportedCodec
+from detector.frame import Frame
 from detector.video import guard_wire as wire
 from detector.video.decode import Video
 from detector.video.guard_kernel import refuse_calls, refuse_files, refuse_new_privileges
@@ -41,6 +41,7 @@ def main() -> None:
 
 def _serve(connection: socket.socket, path: Path, limits: dict[str, Any]) -> None:
     facts: Probe | None = None
+    video: Video | None = None
     while True:
         request, body = wire.receive(connection, wire.MAX_HEADER_BYTES * 1024)
         try:
@@ -52,42 +53,48 @@ def _serve(connection: socket.socket, path: Path, limits: dict[str, Any]) -> Non
             elif request["do"] == "known":
                 facts = wire.unpack_probe(request["probe"], body, path)
             elif facts is not None:
-                _read(connection, facts, request, int(limits["threads"]))
+                if video is None or request["afresh"]:
+                    video = Video(facts, threads=int(limits["threads"]))
+                _read(connection, video, request)
         except OrdnanceError as error:
             wire.send(connection, {"error": error.code, "message": str(error)})
 
 
-def _read(connection: socket.socket, facts: Probe, request: dict[str, Any], threads: int) -> None:
-    """Frames of one request, from a decoder that has read nothing before: the same request gives the same answer."""
-    with Video(facts, threads=threads) as video:
-        try:
-            if request["do"] == "frames_at":
-                frames = ((target, frame) for target, frame in video.frames_at(request["targets"]))
-            else:
-                frames = ((math.nan, frame) for frame in video.frames(keyframes_only=request["keyframes_only"]))
-            for target, frame in frames:
-                header = {
-                    "target": None if math.isnan(target) else target,
-                    "pts": frame.pts_seconds,
-                    "key": frame.is_keyframe,
-                    "shape": frame.image.shape,
-                }
-                wire.send(connection, header, [np.ascontiguousarray(frame.image).data.cast("B")])
-            failure = None
-        except NoDecodableFrame as error:
-            failure = error
-        wire.send(
-            connection,
-            {
-                "end": True,
-                "problems": [wire.pack_problem(each) for each in video.errors],
-                "decode_errors": video.decode_errors,
-                "frames_decoded": video.frames_decoded,
-                "error": failure.code if failure else None,
-                "message": str(failure) if failure else "",
-                "cpu_seconds": time.process_time(),
-            },
-        )
+def _read(connection: socket.socket, video: Video, request: dict[str, Any]) -> None:
+    """The frames of one request, and at its end what reading them brought besides."""
+    errors_before, frames_before = video.decode_errors, video.frames_decoded
+    watch = wire.unpack_cuts(request["cuts"]) if request.get("cuts") else None
+    failure = None
+    try:
+        if request["do"] == "frames_at":
+            for target, frame in video.frames_at(request["targets"], watch):
+                _send_frame(connection, target, frame)
+        else:
+            for frame in video.frames(keyframes_only=request["keyframes_only"]):
+                _send_frame(connection, None, frame)
+    except NoDecodableFrame as error:
+        failure = error
+    account = {
+        "end": True,
+        "problems": [wire.pack_problem(each) for each in video.errors],
+        "decode_errors": video.decode_errors - errors_before,
+        "frames_decoded": video.frames_decoded - frames_before,
+        "cuts": wire.pack_cuts(watch) if watch else None,
+        "error": failure.code if failure else None,
+        "message": str(failure) if failure else "",
+        "cpu_seconds": time.process_time(),
+    }
+    wire.send(connection, account)
+
+
+def _send_frame(connection: socket.socket, target: float | None, frame: Frame) -> None:
+    header = {
+        "target": target,
+        "pts": frame.pts_seconds,
+        "key": frame.is_keyframe,
+        "shape": frame.image.shape,
+    }
+    wire.send(connection, header, [np.ascontiguousarray(frame.image).data.cast("B")])
 
 
 def _check_streams(path: Path, limits: dict[str, Any]) -> None:

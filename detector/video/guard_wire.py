@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,12 +20,16 @@ from detector.video.display import Orientation
 from detector.video.probing import OtherStream, Probe
 from detector.video.problems import DecodeProblem
 
+if TYPE_CHECKING:
+    from detector.sampling.cuts import CutWatch
+
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 _LENGTHS = struct.Struct("<IQ")
 _PLAIN = (
     *("bytes", "container", "codec", "stream_index", "timeline_origin_seconds", "width", "height", "coded_width"),
     *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds"),
 )
+_CUTS_PLAIN = ("_shortest", "_seen_seconds", "_begins_after", "_is_sampled")
 _FRACTIONS = ("time_base", "frame_rate_from_header", "pixel_aspect")
 
 
@@ -121,6 +125,39 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise WireBroken("no probe") from error
+
+
+def pack_cuts(watch: CutWatch) -> dict[str, Any]:
+    """What a CutWatch has seen, at a point where it holds no picture back: after a sample."""
+    state = vars(watch)
+    before = state["_before"]
+    return {
+        "plain": {name: state[name] for name in _CUTS_PLAIN},
+        "starts": state["_starts"],
+        "before": None if before is None else [before.levels.tolist(), before.layout.tolist()],
+    }
+
+
+def unpack_cuts(header: Any, into: CutWatch | None = None) -> CutWatch:
+    """The watch of `pack_cuts`. Raises WireBroken."""
+    from detector.sampling.cuts import CutWatch, _Grey
+
+    try:
+        watch = into or CutWatch(float(header["plain"]["_shortest"]))
+        starts = [float(each) for each in header["starts"]]
+        plain = {name: header["plain"][name] for name in _CUTS_PLAIN}
+        numbers = [plain["_shortest"], plain["_seen_seconds"], plain["_begins_after"], *starts]
+        if not all(map(math.isfinite, numbers)) or not isinstance(plain["_is_sampled"], bool):
+            raise WireBroken("cuts at no time")
+        before = header["before"]
+        grey = None
+        if before is not None:
+            levels, layout = (np.asarray(column, np.float32) for column in before)
+            grey = _Grey(levels, layout)
+        vars(watch).update(plain, _starts=starts, _before=grey, _held=None, _is_held_well=False)
+        return watch
+    except (KeyError, TypeError, ValueError) as error:
+        raise WireBroken("no cuts") from error
 
 
 def pack_problem(problem: DecodeProblem) -> list[Any]:

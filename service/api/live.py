@@ -54,7 +54,7 @@ class Hub:
                 rows, is_open = await asyncio.to_thread(self._read, owner, scan_id, after)
                 for row in rows:
                     after = row.seq
-                    yield {"id": row.seq, "event": row.kind, "data": {"at": row.at, **row.data}}
+                    yield {"id": str(row.seq), "event": row.kind, "data": {"at": row.at, **row.data}}
                 if not rows and is_open is None:
                     yield {"event": "gone", "data": {}}
                     return

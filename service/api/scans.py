@@ -172,7 +172,7 @@ def scans(
         )
     page = rows[:limit]
     following = cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None
-    return ScanPage(items=[ScanOut.of(row) for row in page], next=following)
+    return ScanPage(items=[ScanOut.of(row, in_list=True) for row in page], next=following)
 
 
 @router.get("/{scan_id}", responses=responses("not_found"), summary="A scan")

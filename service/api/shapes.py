@@ -75,7 +75,7 @@ class ScanOut(_Shape):
     clip: ClipOut
     options: OptionsOut
     progress: ProgressOut
-    coverage: CoverageInfo | None = Field(description="What was looked at; null before the end.")
+    coverage: CoverageInfo | None = Field(description="What was looked at; null before the end, and in lists.")
     error: ErrorOut | None = Field(description="Why it failed; null where it did not.")
     created_at: AwareDatetime
     started_at: AwareDatetime | None
@@ -83,7 +83,7 @@ class ScanOut(_Shape):
     links: dict[str, str] = Field(description="Addresses of what belongs to the scan.")
 
     @classmethod
-    def of(cls, row: ScanRow) -> ScanOut:
+    def of(cls, row: ScanRow, *, in_list: bool = False) -> ScanOut:
         base = f"/v1/scans/{row.id}"
         known = row.clip or {}
         facts = {name: known.get(name) for name in ("container", "codec", "width", "height")}
@@ -99,7 +99,7 @@ class ScanOut(_Shape):
             progress=ProgressOut(
                 position_s=row.position_s, duration_s=row.duration_s, samples=row.samples, appearances=row.finds
             ),
-            coverage=row.coverage,  # type: ignore[arg-type]
+            coverage=None if in_list else row.coverage,  # type: ignore[arg-type]
             error=None
             if row.error_code is None
             else ErrorOut(code=row.error_code, message=row.error_message or row.error_code),

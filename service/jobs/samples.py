@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from detector import scan
 from detector.appearances import Look
 from detector.frame import Detection
+from detector.sampling.plan import Sample
 
-_KINDS: dict[str, type] = {"sample": scan._Sample, "look": Look, "detection": Detection}
+_KINDS: dict[str, type] = {"sample": Sample, "look": Look, "detection": Detection}
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 

@@ -6,7 +6,7 @@ import logging
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,13 @@ from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scan import Progress, ScanOptions, ScanResult
 from detector.video.guard import GuardLimits
 from service.jobs.samples import pack, unpack
-from service.jobs.segments import Carry, ScanStopped, Segment, SegmentedScanner
+from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.clips import keep_picture
 from service.store.database import Database, now
-from service.store.results import read_carry, read_segment, save_appearances, save_progress, save_report, save_segment
+from service.store.results import read_carry, read_segments, save_appearances, save_progress, save_report, save_segment
 from service.store.scans import move_scan
 from service.store.tables import OPEN_STATES, ScanRow, ScanState
 
@@ -117,14 +117,16 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
     try:
         path = _named_clip(desk, scan, folder)
         journal = _Kept(desk, scan, step, control)
+        model = desk.model_of(scan.options["model"]).as_model()
         scanner = journal.scanner = SegmentedScanner(
-            desk.model_of(scan.options["model"]).as_model(),
+            model,
             _options(scan.options),
             limits=desk.limits,
             segment_samples=desk.settings.segment_samples,
             journal=journal,
         )
         result = scanner.scan(path)
+        scanner.keep_rest()
         control.check()
         step(lambda: _finish(desk, scan, result))
     except FileNotFoundError as error:
@@ -165,35 +167,34 @@ class _Kept:
         self._control = control
         self._shown_at = 0.0
         self._show_cost = 0.0
-        self._is_fresh = False
         self.scanner: SegmentedScanner
 
     def on_batch(self, progress: Progress) -> None:
         self._control.on_batch(progress)
 
-    def segment(self, number: int, make: Callable[[], tuple[Segment, Carry]]) -> tuple[Segment, bool]:
-        if self._is_fresh:
-            self._show()
-        self._is_fresh = False
-        self._step(lambda: self._make(number, make))
+    def kept(self) -> list[list[Part]]:
         with self._desk.database.read() as session:
-            content = read_segment(session, self._scan.id, number)
-        if content is None:
-            raise ScanStopped
-        return Segment(**unpack(content)), self._is_fresh
+            segments = read_segments(session, self._scan.id)
+        return [[Part(**part) for part in unpack(content)] for content in segments]
 
     def carry(self) -> Carry | None:
         with self._desk.database.read() as session:
             content = read_carry(session, self._scan.id)
         return None if content is None else unpack(content)
 
-    def _make(self, number: int, make: Callable[[], tuple[Segment, Carry]]) -> None:
+    def keep(self, number: int, parts: Sequence[Part] | None, carry: Carry | None) -> None:
+        self._step(lambda: self._save(number, parts or (), carry))
+        if parts is not None:
+            self._show()
+
+    def _save(self, number: int, parts: Sequence[Part], carry: Carry | None) -> None:
+        """Done again for a segment that is kept, it does nothing."""
         desk, scan_id = self._desk, self._scan.id
         self._control.check()
-        with desk.database.read() as session:
-            if read_segment(session, scan_id, number) is not None:
-                return
-        made, carry = make()
+        if carry is None:
+            return
+        by_time = {sample.pts_seconds: sample for part in parts for sample in part.samples}
+        samples = list(by_time.values())
         model = self.scanner.model
         rows = [
             {
@@ -203,22 +204,23 @@ class _Kept:
                 "confidence": model.calibrate(found.class_name, found.score),
                 **dict(zip(("x1", "y1", "x2", "y2"), found.box, strict=True)),
             }
-            for sample in made.samples
+            for sample in samples
             for found in sample.detections
         ]
-        progress: dict[str, Any] = {"samples": len(self.scanner.samples) + len(made.samples), "attempts": 0}
-        if made.samples:
-            progress["position_s"] = made.samples[-1].pts_seconds
-            progress["duration_s"] = self.scanner.duration_seconds
-        content = pack(made.as_dict())
+        duration = self.scanner.duration_seconds
+        progress: dict[str, Any] = {"samples": len(self.scanner.samples), "duration_s": duration, "attempts": 0}
+        if self.scanner.samples:
+            progress["position_s"] = max(self.scanner.samples)
+        content = pack([part.as_dict() for part in parts])
+        again = [sample.pts_seconds for sample in samples if sample.tiled]
         with desk.database.write() as session:
-            if not save_segment(session, scan_id, number, content, carry=pack(carry), detections=rows):
+            kept = save_segment(session, scan_id, number, content, carry=pack(carry), detections=rows, again=again)
+            if not kept:
                 raise ScanStopped
             save_progress(session, scan_id, progress)
-        self._is_fresh = True
-        desk.samples += len(made.samples)
-        desk.decoded += made.frames_decoded
-        desk.decode_errors += made.decode_errors
+        desk.samples += len(samples)
+        desk.decoded += sum(part.frames_decoded for part in parts)
+        desk.decode_errors += sum(part.decode_errors for part in parts)
 
     def _show(self) -> None:
         """Let the appearances so far be seen, as long as that takes a small share of the time."""

@@ -1,33 +1,38 @@
-"""A scan cut into segments that are made one after another, by whichever process is alive.
+"""A scan cut into segments that are kept one after another, so that whichever process is alive can go on.
 
-The pipeline is `detector.scan.Scanner`'s; only two things differ. Its clip is open in a decoder process, and what
-it asks to look at is cut into segments, each of which starts from a decoder that has read nothing. So a segment
-depends on the clip and its times alone, and a scan that was interrupted ends in the report of one that was not.
+The pipeline is `detector.scan.Scanner`'s; two things differ. Its clip is open in a decoder process, and what it looks
+at is cut into parts, some of which make a segment. Plans are deterministic: given the samples of the parts that are
+kept, the scan asks for the same again, and goes on with the first part that is not kept. At the start of each segment
+the decoder begins afresh, so that a scan that was interrupted sees what one that was not sees.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import deepcopy
-from dataclasses import dataclass
+from copy import copy, deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from detector.appearances import StaticPicture
 from detector.errors import DecoderEnded, OrdnanceError, VideoError
 from detector.frame import Appearance, Frame
+from detector.looking import ScanState
 from detector.models import Model
-from detector.sampling.plan import Request
-from detector.scan import Progress, Scanner, ScanOptions, _Sample
+from detector.sampling.cuts import CutWatch
+from detector.sampling.plan import Request, Sample
+from detector.scan import Progress, Scanner, ScanOptions
 from detector.video import DecodeProblem, Probe
 from detector.video.guard import GuardedVideo, GuardLimits, open_guarded
+from detector.video.guard_wire import pack_cuts, unpack_cuts
 from detector.video.problems import ProblemLog
 
 MAX_ENDED_DECODERS = 5
-"""So many segments in a row may end with their decoder before the clip is given up."""
+"""So many parts in a row may end with their decoder before the clip is given up."""
 MAX_RETRIES = 3
-"""How often a segment is tried again whose decoder was killed by somebody else."""
+"""How often a part is tried again whose decoder was killed by somebody else."""
+CLOSER_LOOKS = 16
+"""Closer looks in one part; each is several pictures for the model."""
 
 
 class ScanStopped(Exception):
@@ -35,10 +40,10 @@ class ScanStopped(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
-    """What one segment brought. `problems` and the counts are the segment's own; `error` ends the scan."""
+class Part:
+    """What one part brought. `problems` and the counts are the part's own; `error` ends the scan."""
 
-    samples: tuple[_Sample, ...]
+    samples: tuple[Sample, ...]
     problems: tuple[tuple[float, float, str, bool], ...]
     decode_errors: int
     frames_decoded: int
@@ -46,26 +51,30 @@ class Segment:
     error: tuple[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in Segment.__slots__}
+        return {name: getattr(self, name) for name in Part.__slots__}
 
 
 Carry = dict[str, Any]
-"""What the pipeline gathers over all samples: the state of a StaticPicture."""
+"""What the pipeline gathers over all samples: the state of its StaticPicture and its CutWatch."""
 
 
 class Journal(Protocol):
-    """Where segments are kept, so that no one is made twice."""
+    """Where segments are kept, so that no part is made twice."""
 
-    def segment(self, number: int, make: Callable[[], tuple[Segment, Carry]]) -> tuple[Segment, bool]:
-        """A segment, and whether it was made just now."""
+    def kept(self) -> list[list[Part]]:
+        """The segments that are kept, in order."""
         ...
 
     def carry(self) -> Carry | None:
         """What the last segment that is kept left to carry on with."""
         ...
 
+    def keep(self, number: int, parts: Sequence[Part] | None, carry: Carry | None) -> None:
+        """Keep segment `number`; None tells that the scan came past one that is kept. Raises ScanStopped."""
+        ...
+
     def on_batch(self, progress: Progress) -> None:
-        """Called often while a segment is made. Raises ScanStopped."""
+        """Called often while a part is made. Raises ScanStopped."""
         ...
 
 
@@ -79,11 +88,15 @@ class SegmentedScanner(Scanner):
         self._limits = limits
         self._segment_samples = segment_samples
         self._journal = journal
-        self._number = 0
+        segments = journal.kept()
+        self._kept = [(part, place == len(parts) - 1) for parts in segments for place, part in enumerate(parts)]
+        self._came_to = 0
+        self._segment = 0
+        self._open_parts: list[Part] = []
         self._ended_in_a_row = 0
-        self._static: StaticPicture | None = None
+        self._scan_state: ScanState | None = None
         self._probe: Probe | None = None
-        self.samples: list[_Sample] = []
+        self.samples: dict[float, Sample] = {}
         """All so far, by time."""
 
     @property
@@ -94,60 +107,85 @@ class SegmentedScanner(Scanner):
     def duration_seconds(self) -> float:
         return self._probe.duration_seconds if self._probe else 0.0
 
+    def appearances(self) -> list[Appearance]:
+        """What the samples so far amount to."""
+        assert self._scan_state is not None and self._probe is not None
+        in_order = [self.samples[pts] for pts in sorted(self.samples)]
+        return self._link(in_order, self._scan_state.static, self._probe)
+
+    def keep_rest(self) -> None:
+        """Have the parts that are in no segment yet kept as one."""
+        if self._open_parts:
+            assert self._scan_state is not None
+            parts, self._open_parts = self._open_parts, []
+            self._journal.keep(self._segment, parts, _carry_of(self._scan_state))
+            self._segment += 1
+
+    def _note(self, part: Part) -> None:
+        self.samples.update((sample.pts_seconds, sample) for sample in part.samples)
+
     @contextmanager
     def _open(self, path: Path) -> Iterator[Any]:
         with open_guarded(path, self._limits) as video:
             self._probe = video.probe
-            yield _SegmentedVideo(video)
+            yield _PartedVideo(video)
 
     def _look(
         self,
         video: Any,
         request: Request,
-        static: StaticPicture,
+        state: ScanState,
         seen_before: int,
         started: float,
         on_progress: Callable[[Progress], None] | None,
-    ) -> Iterator[_Sample]:
-        self._static = static
-        last, stale = float("-inf"), False
-        for times in self._cut(video.probe, request):
+    ) -> Iterator[Sample]:
+        self._scan_state = state
+        last = float("-inf")
+        for piece in self._cut(video.probe, request):
+            part = self._next_part(video, piece, state)
+            self._check(part)
+            # A frame that stands for the last time of one part and the first of the next is one sample.
+            for sample in part.samples:
+                if sample.pts_seconds > last:
+                    last = sample.pts_seconds
+                    yield sample
 
-            def make(times: tuple[float, ...] = times, stale: bool = stale) -> tuple[Segment, Carry]:
-                if stale:
-                    self._restore(static)
-                return self._make(video, times, static)
+    def _next_part(self, video: Any, piece: _Piece, state: ScanState) -> Part:
+        if self._came_to < len(self._kept):
+            part, ends_segment = self._kept[self._came_to]
+            self._came_to += 1
+            video.add(part)
+            self._note(part)
+            if ends_segment:
+                self._journal.keep(self._segment, None, None)
+                self._segment += 1
+            if self._came_to == len(self._kept):
+                self._restore(state)
+            return part
+        if not self._open_parts:
+            video.guarded.begin_afresh()
+            state.kept.clear()
+        part = self._make(video, piece, state)
+        video.add(part)
+        self._note(part)
+        self._open_parts.append(part)
+        if sum(len(each.samples) for each in self._open_parts) >= self._segment_samples or part.decoder_ended:
+            self.keep_rest()
+        return part
 
-            segment, is_fresh = self._journal.segment(self._number, make)
-            stale = not is_fresh
-            self._number += 1
-            video.add(segment)
-            self._check(segment)
-            # A frame that stands for the last time of one segment and the first of the next is one sample.
-            fresh = [sample for sample in segment.samples if sample.pts_seconds > last]
-            if fresh:
-                last = fresh[-1].pts_seconds
-            self.samples = sorted([*self.samples, *fresh], key=lambda sample: sample.pts_seconds)
-            yield from fresh
-        if stale:
-            self._restore(static)
-
-    def appearances(self) -> list[Appearance]:
-        """What the samples so far amount to."""
-        assert self._static is not None and self._probe is not None
-        return self._link(self.samples, self._static, self._probe)
-
-    def _restore(self, static: StaticPicture) -> None:
+    def _restore(self, state: ScanState) -> None:
         carry = self._journal.carry()
         if carry is not None:
-            vars(static).update(carry)
+            vars(state.static).update(carry["static"])
+            if state.cuts is not None and carry["cuts"] is not None:
+                unpack_cuts(carry["cuts"], state.cuts)
 
-    def _check(self, segment: Segment) -> None:
-        self._ended_in_a_row = self._ended_in_a_row + 1 if segment.decoder_ended else 0
-        if segment.error is not None:
-            raise _error(*segment.error)
+    def _check(self, part: Part) -> None:
+        self._ended_in_a_row = self._ended_in_a_row + 1 if part.decoder_ended else 0
+        if part.error is not None:
+            raise _error(*part.error)
         if self._ended_in_a_row >= MAX_ENDED_DECODERS:
-            reason = segment.problems[-1][2]
+            reason = part.problems[-1][2]
             raise DecoderEnded(
                 f"The decoder ended {MAX_ENDED_DECODERS} times in a row ({reason}); the clip is damaged or made to "
                 "harm.",
@@ -155,73 +193,110 @@ class SegmentedScanner(Scanner):
                 fault_of_clip=True,
             )
 
-    def _cut(self, probe: Probe, request: Request) -> Iterator[tuple[float, ...]]:
-        if request.times is not None:
-            times: Sequence[float] = request.times
-        elif request.keyframes_only and probe.is_keyframe.any():
-            times = probe.keyframe_seconds.tolist()
-        else:
-            times = probe.pts_seconds.tolist()
-        if not times:
-            # No packet is listed: one segment finds out whether anything can be decoded.
-            times = (0.0,)
+    def _cut(self, probe: Probe, request: Request) -> Iterator[_Piece]:
         size = self._segment_samples
-        for start in range(0, len(times), size):
-            yield tuple(times[start : start + size])
+        if request.closer:
+            for start in range(0, len(request.closer), CLOSER_LOOKS):
+                looks = request.closer[start : start + CLOSER_LOOKS]
+                times = tuple(look.sample.pts_seconds for look in looks)
+                yield _Piece(replace(request, times=times, closer=looks), times)
+            return
+        if request.times is not None and not request.keyframes_only:
+            for start in range(0, len(request.times), size):
+                times = request.times[start : start + size]
+                yield _Piece(replace(request, times=times), times)
+            return
+        listed = probe.keyframe_seconds if request.keyframes_only else probe.pts_seconds
+        if not len(listed):
+            yield _Piece(request, None)
+        for start in range(0, len(listed), size):
+            yield _Piece(request, tuple(listed[start : start + size].tolist()))
 
-    def _make(self, video: Any, times: tuple[float, ...], static: StaticPicture) -> tuple[Segment, Carry]:
+    def _make(self, video: Any, piece: _Piece, state: ScanState) -> Part:
         guarded: GuardedVideo = video.guarded
         for attempt in range(MAX_RETRIES + 1):
-            samples: list[_Sample] = []
-            gathered = deepcopy(static)
+            samples: list[Sample] = []
+            before = _Account(guarded)
+            tried = copy(state)
+            tried.static, tried.cuts = deepcopy(state.static), _copy_of(state.cuts)
+            video.window = piece.window
             try:
-                for sample in super()._look(guarded, Request(times), gathered, 0, 0.0, self._journal.on_batch):
+                for sample in super()._look(video, piece.request, tried, 0, 0.0, self._journal.on_batch):
                     samples.append(sample)
-                segment = Segment(
-                    tuple(samples),
-                    tuple((p.from_seconds, p.to_seconds, p.reason, p.decoded) for p in guarded.errors),
-                    guarded.decode_errors,
-                    guarded.frames_decoded,
-                    False,
-                )
             except DecoderEnded as ended:
+                state.kept.clear()
                 if not ended.fault_of_clip and attempt < MAX_RETRIES:
                     continue
+                times = piece.window or (0.0, self.duration_seconds)
                 start = samples[-1].pts_seconds if samples else times[0]
-                reason = f"the decoder process ended: {ended.reason}"
-                segment = Segment(tuple(samples), ((start, times[-1], reason, False),), 0, len(samples), True)
+                lost = (start, max(start, times[-1]), f"the decoder process ended: {ended.reason}", False)
+                part = Part(tuple(samples), (*before.problems(), lost), *before.counts(), True)
             except VideoError as error:
-                segment = Segment((), (), 0, 0, False, (error.code, str(error)))
+                part = Part((), before.problems(), *before.counts(), False, (error.code, str(error)))
+            else:
+                part = Part(tuple(samples), before.problems(), *before.counts(), False)
+            finally:
+                video.window = None
             break
-        vars(static).update(vars(gathered))
-        return segment, dict(vars(static))
+        state.static, state.cuts, state.kept, state.finds = tried.static, tried.cuts, tried.kept, tried.finds
+        return part
 
 
-class _SegmentedVideo:
-    """The clip as the pipeline sees it: the accounts of all segments, and pictures decoded again."""
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A request that is one part's; `window` are the times of what it asks for, None for all."""
+
+    request: Request
+    window: tuple[float, ...] | None
+
+
+class _Account:
+    """What the decoder reports from here on."""
+
+    def __init__(self, guarded: GuardedVideo) -> None:
+        self._guarded = guarded
+        self._errors, self._frames = guarded.decode_errors, guarded.frames_decoded
+
+    def counts(self) -> tuple[int, int]:
+        return self._guarded.decode_errors - self._errors, self._guarded.frames_decoded - self._frames
+
+    def problems(self) -> tuple[tuple[float, float, str, bool], ...]:
+        return tuple((p.from_seconds, p.to_seconds, p.reason, p.decoded) for p in self._guarded.errors)
+
+
+class _PartedVideo:
+    """The clip as the pipeline sees it: the accounts of all parts, and frames within the part that is made."""
 
     def __init__(self, guarded: GuardedVideo) -> None:
         self.guarded = guarded
         self.probe = guarded.probe
+        self.window: tuple[float, ...] | None = None
         self.decode_errors = 0
         self.frames_decoded = 0
         self._problems = ProblemLog()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.guarded, name)
 
     @property
     def errors(self) -> list[DecodeProblem]:
         return list(self._problems)
 
-    def add(self, segment: Segment) -> None:
-        self.decode_errors += segment.decode_errors
-        self.frames_decoded += segment.frames_decoded
-        for start, end, reason, decoded in segment.problems:
+    def add(self, part: Part) -> None:
+        self.decode_errors += part.decode_errors
+        self.frames_decoded += part.frames_decoded
+        for start, end, reason, decoded in part.problems:
             self._problems.add(DecodeProblem(start, end, reason, decoded))
 
-    def frames_at(self, targets: Sequence[float]) -> Iterator[tuple[float, Frame]]:
-        """As Video.frames_at; a target at which the decoder ends is left out."""
+    def frames(self, *, keyframes_only: bool = False) -> Iterator[Frame]:
+        if self.window is None:
+            yield from self.guarded.frames(keyframes_only=keyframes_only)
+        else:
+            for _, frame in self.guarded.frames_at(self.window):
+                yield frame
+
+    def frames_at(self, targets: Sequence[float], watch: CutWatch | None = None) -> Iterator[tuple[float, Frame]]:
+        """As Video.frames_at. For the report's pictures, a target at which the decoder ends is left out."""
+        if self.window is not None:
+            yield from self.guarded.frames_at(targets, watch)
+            return
         waiting = list(targets)
         for _ in range(MAX_ENDED_DECODERS):
             try:
@@ -233,6 +308,14 @@ class _SegmentedVideo:
                 waiting = waiting[1:]
             except VideoError:
                 return
+
+
+def _carry_of(state: ScanState) -> Carry:
+    return {"static": dict(vars(state.static)), "cuts": pack_cuts(state.cuts) if state.cuts else None}
+
+
+def _copy_of(cuts: CutWatch | None) -> CutWatch | None:
+    return None if cuts is None else unpack_cuts(pack_cuts(cuts))
 
 
 def _error(code: str, message: str) -> OrdnanceError:

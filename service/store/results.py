@@ -24,9 +24,10 @@ from service.store.tables import (
 )
 
 
-def read_segment(session: Session, scan_id: str, number: int) -> bytes | None:
-    row = session.get(SegmentRow, (scan_id, number))
-    return None if row is None else row.content
+def read_segments(session: Session, scan_id: str) -> list[bytes]:
+    """All segments that are kept, in order."""
+    query = select(SegmentRow.content).where(SegmentRow.scan_id == scan_id).order_by(SegmentRow.number)
+    return list(session.scalars(query))
 
 
 def read_carry(session: Session, scan_id: str) -> bytes | None:
@@ -42,17 +43,24 @@ def save_segment(
     *,
     carry: bytes,
     detections: Sequence[Mapping[str, Any]],
+    again: Sequence[float],
 ) -> bool:
-    """Keep a segment and its detections, unless it is there already or the scan no longer runs; tells whether it did.
+    """Keep a segment and its detections; false where the scan no longer runs. What is kept already stays as it is.
 
-    `carry` is what the segments up to this one amount to; it takes the place of the one before.
+    `carry` is what the segments up to this one amount to; it takes the place of the one before. `again` are the times
+    of pictures looked at before, of which `detections` says all there is to say.
     """
     scan = session.get(ScanRow, scan_id, with_for_update=True)
-    if scan is None or scan.state != ScanState.RUNNING or session.get(SegmentRow, (scan_id, number)) is not None:
+    if scan is None or scan.state != ScanState.RUNNING:
         return False
+    if session.get(SegmentRow, (scan_id, number)) is not None:
+        return True
     session.add(SegmentRow(scan_id=scan_id, number=number, content=content))
     session.merge(CarryRow(scan_id=scan_id, number=number, content=carry))
     session.flush()
+    for start in range(0, len(again), 500):
+        times = again[start : start + 500]
+        session.execute(delete(DetectionRow).where(DetectionRow.scan_id == scan_id, DetectionRow.pts_s.in_(times)))
     if detections:
         rows = [{"scan_id": scan_id, "segment": number, "position": at, **row} for at, row in enumerate(detections)]
         session.execute(insert(DetectionRow), rows)
