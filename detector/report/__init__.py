@@ -1,5 +1,6 @@
 """The report and what is made from it: JSON, HTML, CSV and pictures."""
 
+from detector.report.coverage_info import CoverageInfo, GapInfo, LeftOutInfo, SampledInfo, UndecodedInfo
 from detector.report.detections_csv import detections_csv
 from detector.report.html import class_colour, class_label, render_html, summary
 from detector.report.schema import (
@@ -7,17 +8,12 @@ from detector.report.schema import (
     AppearanceInfo,
     BestInfo,
     ClipInfo,
-    CoverageInfo,
     DetectionInfo,
     ErrorInfo,
-    GapInfo,
-    LeftOutInfo,
     ModelInfo,
     PlanInfo,
     Report,
-    SampledInfo,
     ScanInfo,
-    UndecodedInfo,
     crop_name,
     report_json_schema,
     thumbnail_name,

@@ -8,106 +8,39 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections import Counter
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    FiniteFloat,
     ValidationError,
     model_validator,
 )
 
 from detector.errors import DataError
 from detector.frame import SUSPECTED_OVERLAY, Appearance, Detection
-from detector.report.timecode import hms
-from detector.sampling.coverage import Coverage, Gap
+from detector.report.coverage_info import CoverageInfo
+from detector.report.fields import (
+    Box,
+    BoxNorm,
+    Entry,
+    PlanOption,
+    Score,
+    Seconds,
+    Sha256,
+    Sharpness,
+    Text,
+    Timecode,
+    sorted_keys,
+    text_of,
+)
 
 SCHEMA_VERSION = "1.0"
 
-_SURROGATES = re.compile("[\ud800-\udfff]")
 
-
-def _rounded(digits: int) -> AfterValidator:
-    # Adding 0.0 turns a negative zero into zero.
-    return AfterValidator(lambda value: round(value, digits) + 0.0)
-
-
-def _without_surrogates(value: object) -> object:
-    """A file name that is not UTF-8 reaches Python with lone surrogates, which no JSON file can hold."""
-    return _SURROGATES.sub("\ufffd", value) if isinstance(value, str) else value
-
-
-def _upright(box: tuple[float, ...]) -> tuple[float, ...]:
-    x1, y1, x2, y2 = box
-    if x1 > x2 or y1 > y2:
-        raise ValueError("a box is left, top, right, bottom: left must not exceed right, nor top bottom")
-    return box
-
-
-Text = Annotated[str, BeforeValidator(_without_surrogates)]
-Seconds = Annotated[FiniteFloat, _rounded(6)]
-Score = Annotated[FiniteFloat, Field(ge=0, le=1), _rounded(4)]
-Pixels = Annotated[FiniteFloat, _rounded(2)]
-Sharpness = Annotated[FiniteFloat, _rounded(1)]
-Fraction = Annotated[FiniteFloat, Field(ge=0, le=1), _rounded(6)]
-Timecode = Annotated[str, Field(pattern=r"^-?\d{2,}:[0-5]\d:[0-5]\d\.\d{3}$")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Box = Annotated[tuple[Pixels, Pixels, Pixels, Pixels], AfterValidator(_upright)]
-BoxNorm = Annotated[tuple[Fraction, Fraction, Fraction, Fraction], AfterValidator(_upright)]
-PlanOption = bool | int | FiniteFloat | Text | None
-
-
-def _sorted_keys(value: dict[str, Any]) -> dict[str, Any]:
-    return dict(sorted(value.items()))
-
-
-def _as_timecode(seconds: float | None) -> str | None:
-    return None if seconds is None else hms(seconds)
-
-
-def _text_of(seconds_field: str, alias: str | None = None) -> Any:
-    """A field that says another one, a time in seconds, as text; it is filled in where it is not given."""
-    return Field(
-        default_factory=lambda data: _as_timecode(data[seconds_field]),
-        validation_alias=alias,
-        serialization_alias=alias,
-        description=f"`{seconds_field}` as HH:MM:SS.mmm.",
-    )
-
-
-class _Entry(BaseModel):
-    """A part of the report: unchangeable, without fields that the schema does not name."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-        json_schema_serialization_defaults_required=True,
-    )
-
-    @model_validator(mode="after")
-    def _texts_agree(self) -> Self:
-        """A report changed by hand in one of the two forms of a time must not pass."""
-        for name in type(self).model_fields:
-            seconds_field = f"{name.rstrip('_')}_s"
-            if seconds_field in type(self).model_fields:
-                text, seconds = getattr(self, name), getattr(self, seconds_field)
-                if text != _as_timecode(seconds):
-                    raise ValueError(f"the text {text!r} is not the time {seconds}")
-        return self
-
-
-class ClipInfo(_Entry):
+class ClipInfo(Entry):
     """Facts of the clip."""
 
     name: Text = Field(description="The file's name, without its folder.")
@@ -118,28 +51,28 @@ class ClipInfo(_Entry):
     width: int = Field(gt=0, description="Width in display pixels, after rotation and pixel aspect.")
     height: int = Field(gt=0, description="Height in display pixels, after rotation and pixel aspect.")
     duration_s: Seconds = Field(ge=0, description="Length of the clip's timeline in seconds.")
-    duration: Timecode = _text_of("duration_s")
+    duration: Timecode = text_of("duration_s")
     first_pts_s: Seconds = Field(description="Time of the first picture in seconds; 0 is a player's 0:00.")
-    first_pts: Timecode = _text_of("first_pts_s")
+    first_pts: Timecode = text_of("first_pts_s")
 
 
-class ModelInfo(_Entry):
+class ModelInfo(Entry):
     """The weights that looked at the samples."""
 
     name: Text = Field(description="The model's name in the weights manifest, or its file's name.")
     sha256: Sha256 = Field(description="SHA-256 of the weights file, lower-case hexadecimal.")
 
 
-class PlanInfo(_Entry):
+class PlanInfo(Entry):
     """Which pictures were chosen to be looked at."""
 
     name: Text = Field(description="The plan's name, such as `interval`.")
-    options: Annotated[dict[Text, PlanOption], AfterValidator(_sorted_keys)] = Field(
+    options: Annotated[dict[Text, PlanOption], AfterValidator(sorted_keys)] = Field(
         default_factory=dict, description="The plan's options by name."
     )
 
 
-class ScanInfo(_Entry):
+class ScanInfo(Entry):
     """How the clip was scanned."""
 
     tool_version: Text = Field(description="Version of Ordnance.")
@@ -151,7 +84,7 @@ class ScanInfo(_Entry):
     threshold: Score | None = Field(
         default=None, description="The threshold set for every class in this scan; null where none was set."
     )
-    thresholds: Annotated[dict[Text, Score], AfterValidator(_sorted_keys)] = Field(
+    thresholds: Annotated[dict[Text, Score], AfterValidator(sorted_keys)] = Field(
         description="The threshold in force for each class: a score below it starts no appearance."
     )
     score_floor: Score = Field(description="Detections with a lower score were not kept.")
@@ -159,11 +92,11 @@ class ScanInfo(_Entry):
     elapsed_s: Seconds = Field(ge=0, description="How long the scan took, in seconds of wall clock.")
 
 
-class DetectionInfo(_Entry):
+class DetectionInfo(Entry):
     """One box on one sample."""
 
     pts_s: Seconds = Field(description="Time of the picture in seconds on the clip's timeline.")
-    pts: Timecode = _text_of("pts_s")
+    pts: Timecode = text_of("pts_s")
     box: Box = Field(description="Left, top, right, bottom in display pixels, origin top left.")
     box_norm: BoxNorm = Field(description="The box in 0..1 of the picture's width and height.")
     score: Score = Field(description="The model's score, 0..1.")
@@ -194,7 +127,7 @@ class BestInfo(DetectionInfo):
     )
 
 
-class AppearanceInfo(_Entry):
+class AppearanceInfo(Entry):
     """A tracked interval of one object."""
 
     id: str = Field(
@@ -205,11 +138,11 @@ class AppearanceInfo(_Entry):
     )
     confidence: Score = Field(description="How sure the scan is of the appearance as a whole, 0..1.")
     first_seen_s: Seconds = Field(description="Time of the first sample on which it was seen, in seconds.")
-    first_seen: Timecode = _text_of("first_seen_s")
+    first_seen: Timecode = text_of("first_seen_s")
     last_seen_s: Seconds = Field(description="Time of the last sample on which it was seen, in seconds.")
-    last_seen: Timecode = _text_of("last_seen_s")
+    last_seen: Timecode = text_of("last_seen_s")
     peak_s: Seconds = Field(description="Time of the detection with the highest score, in seconds.")
-    peak: Timecode = _text_of("peak_s")
+    peak: Timecode = text_of("peak_s")
     flags: tuple[Text, ...] = Field(
         default=(),
         description="Remarks on the appearance, as short words; `suspected_overlay`: it sits still on something burnt "
@@ -256,168 +189,14 @@ class AppearanceInfo(_Entry):
         )
 
 
-class _Stretch(_Entry):
-    from_s: Seconds = Field(description="Start of the stretch in seconds.")
-    from_: Timecode = _text_of("from_s", alias="from")
-    to_s: Seconds = Field(description="End of the stretch in seconds.")
-    to: Timecode = _text_of("to_s")
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.from_s > self.to_s:
-            raise ValueError("a stretch starts before it ends")
-        return self
-
-
-class UndecodedInfo(_Stretch):
-    """A stretch of the clip that could not be looked at."""
-
-    reason: Text = Field(description="Why it could not be decoded.")
-
-
-class GapInfo(_Stretch):
-    """A stretch of the clip that holds pictures of which none was looked at."""
-
-
-class SampledInfo(_Stretch):
-    """A stretch in which pictures were looked at in nearly even steps, from its first sample to its last."""
-
-    samples: int = Field(gt=0, description="Pictures looked at, both ends included.")
-    longest_step_s: Seconds = Field(ge=0, description="No two successive samples lie further apart, in seconds.")
-
-
-class LeftOutInfo(_Stretch):
-    """Something that the plan would have looked at and did not."""
-
-    what: Text = Field(description="What was left out there, and why.")
-
-
-class CoverageInfo(_Entry):
-    """What was looked at, and what "not found" therefore means."""
-
-    samples: int = Field(
-        ge=0, description="Pictures looked at: given to the model, or as good as identical with one that was."
-    )
-    near_identical: int = Field(
-        default=0,
-        ge=0,
-        description="Of the samples, those so like the one before that its result was taken over.",
-    )
-    tiled: int = Field(default=0, ge=0, description="Of the samples, those that were looked at again in tiles.")
-    sampled: tuple[SampledInfo, ...] = Field(
-        default=(), description="The times of the samples as stretches of nearly even steps, in time order."
-    )
-    first_sample_s: Seconds | None = Field(default=None, description="Time of the first sample in seconds.")
-    last_sample_s: Seconds | None = Field(default=None, description="Time of the last sample in seconds.")
-    frames_decoded: int = Field(ge=0, description="Pictures decoded, whether the model was given them or not.")
-    decode_errors: int = Field(ge=0, description="Packets or pictures that the decoder refused.")
-    promise_s: Seconds | None = Field(
-        default=None,
-        ge=0,
-        description="What the plan set out to guarantee, in seconds; null for a plan that sets out nothing.",
-    )
-    guarantee_s: Seconds = Field(
-        ge=0,
-        description="Anything visible for longer than so many seconds was sampled at least once; measured from "
-        "what was decoded.",
-    )
-    longest_gap_s: Seconds = Field(
-        ge=0, description="The longest time, in seconds, that holds pictures which were not sampled."
-    )
-    longest_gap_at_s: Seconds | None = Field(
-        description="Where that gap starts, in seconds; null where every picture was sampled."
-    )
-    longest_gap_at: Timecode | None = _text_of("longest_gap_at_s")
-    unseen: tuple[GapInfo, ...] = Field(
-        default=(),
-        description="Gaps between samples in which more than `promise_s` passed unseen, once the first sample was no "
-        "longer on the screen; all gaps where that is null. In time order, the longest thousand at most.",
-    )
-    unseen_count: int = Field(default=0, ge=0, description="How many such gaps there are.")
-    undecoded: tuple[UndecodedInfo, ...] = Field(default=(), description="Stretches not looked at, and why.")
-    left_out: tuple[LeftOutInfo, ...] = Field(
-        default=(), description="What the plan would have looked at and did not, such as for want of budget."
-    )
-    shots: int | None = Field(default=None, ge=0, description="Shots of the clip; null where they are not known.")
-    shots_unsampled: int | None = Field(
-        default=None, ge=0, description="Shots in which no picture was looked at; null where shots are not known."
-    )
-    longest_unsampled_shot: GapInfo | None = Field(
-        default=None, description="The longest shot in which no picture was looked at; null where there is none."
-    )
-    smallest_object_px: Pixels | None = Field(
-        default=None,
-        ge=0,
-        description="Side, in display pixels, from which the model can be expected to see an object on a whole "
-        "picture; null where nobody knows.",
-    )
-    statement: Text = Field(description="The guarantee in words.")
-    not_found_means: Text = Field(default="", description='What "not found" means for this scan, in one sentence.')
-
-    @classmethod
-    def of(
-        cls,
-        coverage: Coverage,
-        *,
-        sampled: Sequence[float],
-        frames_decoded: int,
-        decode_errors: int,
-        promise_s: float | None,
-    ) -> Self:
-        """`coverage` of the samples at the ascending times `sampled`, and what decoding them took."""
-        shots = coverage.shots
-        return cls(
-            samples=coverage.samples,
-            near_identical=coverage.effort.near_identical,
-            tiled=coverage.effort.tiled,
-            sampled=tuple(
-                SampledInfo(
-                    from_s=each.from_seconds,
-                    to_s=each.to_seconds,
-                    samples=each.samples,
-                    longest_step_s=each.longest_step_seconds,
-                )
-                for each in coverage.sampled
-            ),
-            first_sample_s=sampled[0] if sampled else None,
-            last_sample_s=sampled[-1] if sampled else None,
-            frames_decoded=frames_decoded,
-            decode_errors=decode_errors,
-            promise_s=promise_s,
-            guarantee_s=coverage.guarantee_seconds,
-            longest_gap_s=coverage.longest_gap_seconds,
-            longest_gap_at_s=coverage.longest_gap_at_seconds,
-            unseen=tuple(_gap(each) for each in coverage.unseen),
-            unseen_count=coverage.unseen_count,
-            undecoded=tuple(
-                UndecodedInfo(from_s=each.from_seconds, to_s=each.to_seconds, reason=each.reason)
-                for each in coverage.undecoded
-            ),
-            left_out=tuple(
-                LeftOutInfo(from_s=each.from_seconds, to_s=each.to_seconds, what=each.what)
-                for each in coverage.effort.left_out
-            ),
-            shots=None if shots is None else shots.shots,
-            shots_unsampled=None if shots is None else shots.unsampled,
-            longest_unsampled_shot=_gap(shots.longest_unsampled) if shots and shots.longest_unsampled else None,
-            smallest_object_px=coverage.effort.smallest_object_px,
-            statement=coverage.statement,
-            not_found_means=coverage.not_found_means,
-        )
-
-
-def _gap(gap: Gap) -> GapInfo:
-    return GapInfo(from_s=gap.from_seconds, to_s=gap.to_seconds)
-
-
-class ErrorInfo(_Entry):
+class ErrorInfo(Entry):
     """Something that went wrong without ending the scan."""
 
     code: Text = Field(description="A stable word, the same in the command line and over HTTP.")
     message: Text = Field(description="One sentence.")
 
 
-class Report(_Entry):
+class Report(Entry):
     """What one scan of one clip found, and what it looked at."""
 
     schema_version: Literal["1.0"] = Field(default="1.0", description="Version of this document's form.")

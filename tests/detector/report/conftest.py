@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from detector.frame import Appearance, Detection
-from detector.report.schema import (
+from detector.report import (
     AppearanceInfo,
     ClipInfo,
     CoverageInfo,
