@@ -76,12 +76,12 @@ def pictures(video: Video, request: Request, input_px: int, state: ScanState) ->
     compares = request.times is not None or request.keyframes_only
     before: NDArray[np.uint8] | None = None
     for frame in _frames(video, request, state):
-        repeats = False
-        if compares:
-            (square,), _ = letterbox([frame.image], input_px)
-            repeats = before is not None and is_near_identical(before, square)
-            before = before if repeats else square
-        yield Picture(frame, look_of(frame.image), repeats)
+        (square,), (placement,) = letterbox([frame.image], input_px)
+        repeats = compares and before is not None and is_near_identical(before, square)
+        before = before if repeats else square
+        width, height = placement.scaled_size
+        small = square[placement.top : placement.top + height, placement.left : placement.left + width]
+        yield Picture(frame, look_of(small), repeats)
 
 
 def _frames(video: Video, request: Request, state: ScanState) -> Iterator[Frame]:

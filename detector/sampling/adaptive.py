@@ -41,9 +41,9 @@ from detector.sampling.plan import CloserLook, Request, Sample, Timeline
 from detector.taxonomy import weapon_class
 
 GRID_PER_SECOND = 4.0
-NEAR_SHARE = 0.5
+NEAR_SHARE = 0.25
 """Grid samples for near-hits alone, as a share of the coarse samples…"""
-NEAR_LEAST = 16
+NEAR_LEAST = 8
 """…but so many in any case."""
 MOST_EDGE_SAMPLES = 16
 """In each coarse step: enough for two objects that come and go in it at 60 frames a second."""

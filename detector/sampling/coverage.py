@@ -145,7 +145,7 @@ def measure_coverage(
         unseen_count=len(told),
         shots=shot_coverage,
         effort=effort,
-        statement=_statement(len(looked_at), guarantee, undecoded),
+        statement=_statement(len(looked_at), guarantee, undecoded, effort),
         not_found_means=_not_found_means(len(looked_at), guarantee, shot_coverage, effort, bool(undecoded)),
     )
 
@@ -249,9 +249,10 @@ def _shot_coverage(looked_at: Sequence[float], shots: Sequence[tuple[float, floa
     return ShotCoverage(len(shots), len(missed), max(missed, key=lambda gap: gap.seconds, default=None))
 
 
-def _statement(samples: int, guarantee: float, undecoded: Sequence[UndecodedRange]) -> str:
+def _statement(samples: int, guarantee: float, undecoded: Sequence[UndecodedRange], effort: Effort) -> str:
     if not samples:
-        return "Nothing was looked at: no picture could be decoded."
+        reason = "the plan left everything out" if effort.left_out else "no picture could be decoded"
+        return f"Nothing was looked at: {reason}."
     looked = f"{samples} picture{'s' if samples != 1 else ''} looked at"
     if guarantee == 0:
         promise = f"Every picture of the clip was sampled ({looked})"

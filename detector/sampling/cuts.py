@@ -81,7 +81,7 @@ class CutWatch:
     def shots(self, end_seconds: float) -> list[tuple[float, float]]:
         """The shots that were seen, the last one ending at `end_seconds`."""
         ends = [*self._starts[1:], max([end_seconds, *self._starts[-1:]])]
-        return list(zip(self._starts, ends, strict=True))
+        return list(zip(self._starts, ends, strict=False))
 
     def _grey(self, picture: Picture) -> _Grey:
         small = self._reformatter.reformat(

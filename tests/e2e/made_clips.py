@@ -9,12 +9,14 @@ import numpy as np
 DEMO = Path(__file__).parents[2] / "datasets" / "demo" / "demo.mp4"
 
 
-def write_clip(path, seconds=2.0, rate=10, size=(320, 240), faststart=True):
-    """A clip of moving noise-free bands, H.264 with B-frames."""
+def write_clip(path, seconds=2.0, rate=10, size=(320, 240), faststart=True, keyframe_every=None):
+    """A clip of moving noise-free bands, H.264 with B-frames and a keyframe a second, or every so many frames."""
     width, height = size
     options = {"movflags": "faststart"} if faststart else {}
     with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream("libx264", rate=rate, options={"g": str(rate), "bf": "2"})
+        stream = container.add_stream(
+            "libx264", rate=rate, options={"g": str(keyframe_every or rate), "bf": "2", "sc_threshold": "0"}
+        )
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.time_base = Fraction(1, 1000)
         for number in range(round(seconds * rate)):

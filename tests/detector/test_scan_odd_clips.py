@@ -1,0 +1,178 @@
+"""Odd clips through the whole pipeline, with a model that sees red things: times and effort are known exactly."""
+
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from detector.frame import Boxes
+from detector.scan import Scanner, ScanOptions
+
+INPUT_PX = 416
+RED = (230, 20, 20)
+
+
+class RedModel:
+    """Sees red pixels as a tank: surely if they are 40 px wide in its input, else weakly."""
+
+    name, sha256, backend_name, device = "red", "0" * 64, "none", "cpu"
+    classes, thresholds, score_floor = ("tank",), {"tank": 0.5}, 0.05
+    input_size, smallest_side_px = INPUT_PX, 12.0
+
+    def __init__(self):
+        self.inferred = 0
+
+    def detect(self, images):
+        self.inferred += len(images)
+        return [self._boxes(image) for image in images]
+
+    def calibrate(self, class_name, score):
+        return score
+
+    def _boxes(self, image):
+        rows, columns = np.nonzero((image[..., 0] > 170) & (image[..., 1] < 90) & (image[..., 2] < 90))
+        if len(rows) < 9:
+            return Boxes(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int64))
+        box = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+        wide = (box[2] - box[0]) * min(1.0, INPUT_PX / max(image.shape[:2])) >= 40
+        return Boxes(np.array([box], np.float32), np.array([0.9 if wide else 0.3], np.float32), np.array([0]))
+
+
+def grey(number, size):
+    """A picture of soft stripes that move a little from frame to frame."""
+    width, height = size
+    stripes = 110 + 30 * np.sin((np.arange(width) + 2 * number) / 17)
+    return np.repeat(np.broadcast_to(stripes, (height, width))[..., None], 3, axis=2).astype(np.uint8)
+
+
+def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240)):
+    with av.open(str(path), "w") as container:
+        options = {"x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0", "preset": "veryfast", "crf": "12"}
+        stream = container.add_stream("libx264", rate=rate, options=options)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, rate)
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def scan(path, **options):
+    model = RedModel()
+    report = Scanner(model, ScanOptions(**options)).scan(path).report
+    return report, model.inferred
+
+
+def with_red(first, last, *, size=(320, 240), side=80):
+    def picture(number):
+        image = grey(number, size)
+        if first <= number <= last:
+            image[100 : 100 + side, 120 : 120 + side] = RED
+        return image
+
+    return picture
+
+
+@pytest.mark.parametrize("gop", [10, 20, 10_000])
+@pytest.mark.parametrize(("first", "last"), [(0, 599), (301, 333), (5, 14), (590, 599)])
+def test_the_exact_first_and_last_frame_with_keyframes_near_or_one_alone(tmp_path, gop, first, last):
+    path = write(tmp_path / "long.mp4", 600, with_red(first, last), gop=gop)
+    report, inferred = scan(path)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((first / 10, last / 10))
+    assert report.coverage.guarantee_s <= 1.0
+    assert inferred <= 60 + 1.5 * 4 * (last - first + 20) / 10 + 10
+
+
+def test_two_scans_agree(tmp_path):
+    path = write(tmp_path / "clip.mp4", 300, with_red(101, 203), gop=20)
+    one, other = (scan(path)[0].model_dump(exclude={"scan"}) for _ in range(2))
+    assert one == other
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_clips_shorter_than_the_cadence(tmp_path, frames):
+    report, _ = scan(write(tmp_path / "short.mp4", frames, with_red(0, 9)))
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((0.0, (frames - 1) / 10))
+
+
+def test_a_frozen_picture_is_looked_at_throughout_and_inferred_once(tmp_path):
+    still = with_red(0, 9)(0)
+    report, inferred = scan(write(tmp_path / "frozen.mp4", 300, lambda _: still))
+    coverage = report.coverage
+    assert coverage.guarantee_s <= 1.0
+    assert coverage.near_identical == coverage.samples - inferred
+    assert inferred <= 4
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((0.0, 29.9))
+
+
+def test_a_small_thing_on_a_frozen_picture_is_no_repetition(tmp_path):
+    still = grey(0, (320, 240))
+    changed = still.copy()
+    changed[100:110, 120:130] = RED
+    path = write(tmp_path / "frozen.mp4", 300, lambda number: changed if number >= 151 else still)
+    report, _ = scan(path, threshold=0.2)
+    assert [each.first_seen_s for each in report.appearances] == [pytest.approx(15.1)]
+
+
+def test_black_video_is_looked_at_and_nothing_is_found(tmp_path):
+    report, inferred = scan(write(tmp_path / "black.mp4", 100, lambda _: np.zeros((240, 320, 3), np.uint8)))
+    assert (report.appearances, inferred) == ((), 1)
+    assert report.coverage.guarantee_s <= 1.0
+
+
+def shots(lengths, red_shot=None):
+    """Shots of so many frames, each with a look of its own; one of them shows something red."""
+    bounds = np.cumsum(lengths)
+    noise = np.random.default_rng(7)
+    looks = [np.kron(noise.integers(0, 150, (6, 8, 3)), np.ones((40, 40, 1))).astype(np.uint8) for _ in lengths]
+
+    def picture(number):
+        shot = int(np.searchsorted(bounds, number, side="right"))
+        image = looks[shot].copy()
+        if shot == red_shot:
+            image[100:180, 120:200] = RED
+        return image
+
+    return picture
+
+
+def test_a_shot_between_two_samples_gets_one_of_its_own(tmp_path):
+    lengths = [52, 9, 20, 4, 115]
+    path = write(tmp_path / "cuts.mp4", sum(lengths), shots(lengths, red_shot=1), rate=25)
+    report, _ = scan(path, cadence_seconds=4.0)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((52 / 25, 60 / 25))
+    assert (report.coverage.shots, report.coverage.shots_unsampled) == (5, 1)
+    assert report.coverage.longest_unsampled_shot.from_s == pytest.approx(81 / 25, abs=0.1)
+
+
+def test_thousands_of_cuts_a_minute_stay_within_the_bound(tmp_path):
+    path = write(tmp_path / "flicker.mp4", 500, shots([1] * 500), rate=25)
+    report, inferred = scan(path)
+    assert inferred <= 20 + 20 / 0.25
+    assert report.coverage.guarantee_s <= 1.0
+    assert report.coverage.shots_unsampled > 200
+
+
+def test_something_small_in_a_large_picture_is_found_by_a_closer_look(tmp_path):
+    size = (1920, 1080)
+    path = write(tmp_path / "large.mp4", 30, with_red(0, 29, size=size, side=60), size=size)
+    report, _ = scan(path)
+    (found,) = report.appearances
+    assert report.coverage.tiled >= 2
+    assert found.class_name == "tank"
+    assert found.best.box == pytest.approx((120, 100, 180, 160), abs=3)
+
+
+def test_a_budget_is_kept_to_and_spent_on_the_whole_clip(tmp_path):
+    path = write(tmp_path / "clip.mp4", 600, with_red(301, 333), gop=20)
+    report, _ = scan(path, budget="1000s")
+    assert report.coverage.guarantee_s <= 1.0
+    assert [each.first_seen_s for each in report.appearances] == [pytest.approx(30.1)]
+    assert report.coverage.left_out == ()
