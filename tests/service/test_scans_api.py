@@ -1,0 +1,330 @@
+import hashlib
+import io
+import json
+import subprocess
+import sys
+
+import httpx
+import pytest
+from conftest import comparable, upload, wait_for
+
+from detector.report import Report
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    server.wait_ready()
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def done(client, humvee):
+    return wait_for(client, upload(client, humvee)["id"])
+
+
+def test_a_clip_is_uploaded_scanned_and_reported_as_on_the_command_line(client, done, humvee, tmp_path):
+    assert done["state"] == "done", done
+    report = client.get(done["links"]["report.json"]).json()
+    Report.from_json(json.dumps(report))
+    alone = subprocess.run(
+        [sys.executable, "-m", "service", "scan", str(humvee), "--json", "--quiet"],
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    assert comparable(report) == comparable(json.loads(alone.stdout))
+    assert "humvee" in {each["class"] for each in report["appearances"]}
+
+
+def test_the_answer_to_an_upload_points_to_the_scan(client, bands):
+    with bands.open("rb") as file:
+        answer = client.post("/v1/scans", content=file.read(), params={"name": "raw.mp4", "plan": "interval"})
+    assert answer.status_code == 202
+    scan = client.get(answer.headers["Location"]).json()
+    assert scan["clip"]["name"] == "raw.mp4"
+    assert scan["clip"]["sha256"] == hashlib.sha256(bands.read_bytes()).hexdigest()
+    assert scan["options"] == {
+        "model": "ordnance-n",
+        "plan": "interval",
+        "every_s": 0.5,
+        "classes": None,
+        "threshold": None,
+    }
+    assert wait_for(client, scan["id"])["progress"]["appearances"] == 0
+
+
+def test_a_clip_that_was_scanned_the_same_way_gives_that_scan_at_once(client, done, humvee):
+    with humvee.open("rb") as file:
+        answer = client.post("/v1/scans", files={"file": ("other name.mp4", file)})
+    assert answer.status_code == 200
+    assert answer.json()["id"] == done["id"]
+    other = upload(client, humvee, plan="interval", every_s="1")
+    assert other["id"] != done["id"]
+    wait_for(client, other["id"])
+
+
+def test_an_idempotency_key_makes_one_scan_and_refuses_another_clip(client, bands, humvee):
+    headers = {"Idempotency-Key": "k-1"}
+
+    def send(clip):
+        body = clip.read_bytes()
+        return client.post("/v1/scans", content=body, params={"name": "a.mp4", "classes": "tank"}, headers=headers)
+
+    first, second, third = send(bands), send(bands), send(humvee)
+    assert first.json()["id"] == second.json()["id"]
+    assert third.status_code == 409
+    assert third.json()["code"] == "conflict"
+    wait_for(client, first.json()["id"])
+
+
+def test_appearances_come_in_pages_and_by_confidence(client, done):
+    url = done["links"]["appearances"]
+    everything = client.get(url).json()["items"]
+    walked, cursor = [], None
+    while True:
+        page = client.get(url, params={"limit": 1, **({"cursor": cursor} if cursor else {})}).json()
+        walked += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert walked == everything
+    assert [each["number"] for each in walked] == list(range(1, len(walked) + 1))
+    surest = max(each["confidence"] for each in everything)
+    assert client.get(url, params={"min_confidence": min(1, surest + 0.001)}).json() == {"items": [], "next": None}
+    assert {each["class"] for each in client.get(url, params={"class": "humvee"}).json()["items"]} == {"humvee"}
+
+
+def test_detections_are_walked_in_pages_without_gap_or_double(client, done):
+    url = done["links"]["detections"]
+    everything = client.get(url, params={"limit": 2000}).json()["items"]
+    walked, cursor = [], None
+    while True:
+        page = client.get(url, params={"limit": 7, **({"cursor": cursor} if cursor else {})}).json()
+        walked += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert walked == everything
+    assert [each["pts_s"] for each in walked] == sorted(each["pts_s"] for each in walked)
+    in_report = {
+        (box["pts_s"], tuple(box["box"]))
+        for each in client.get(done["links"]["report.json"]).json()["appearances"]
+        for box in each["detections"]
+    }
+    assert in_report <= {(each["pts_s"], tuple(each["box"])) for each in walked}
+
+
+def test_pictures_are_cached_for_ever_and_come_as_webp_where_wanted(client, done):
+    found = client.get(done["links"]["appearances"]).json()["items"][0]
+    jpeg = client.get(found["links"]["thumbnail"])
+    assert jpeg.content.startswith(b"\xff\xd8\xff")
+    assert "immutable" in jpeg.headers["Cache-Control"]
+    again = client.get(found["links"]["thumbnail"], headers={"If-None-Match": jpeg.headers["ETag"]})
+    assert again.status_code == 304
+    webp = client.get(found["links"]["crop"], headers={"Accept": "image/webp,*/*"})
+    assert webp.content[8:12] == b"WEBP"
+    assert client.get(f"/v1/scans/{done['id']}/frames/99/crop").status_code == 404
+
+
+def test_the_clip_is_served_in_ranges(client, done, humvee):
+    whole = humvee.read_bytes()
+    assert client.get(done["links"]["clip"]).content == whole
+    part = client.get(done["links"]["clip"], headers={"Range": "bytes=100-199"})
+    assert part.status_code == 206
+    assert part.content == whole[100:200]
+    beyond = client.get(done["links"]["clip"], headers={"Range": f"bytes={len(whole)}-"})
+    assert beyond.status_code == 416
+
+
+def test_every_form_of_the_report(client, done):
+    assert client.get(done["links"]["report.csv"]).text.count("humvee") > 3
+    page = client.get(done["links"]["report.html"])
+    assert "data:image/jpeg" in page.text
+    assert "script-src" not in page.headers["Content-Security-Policy"]
+    vtt = client.get(done["links"]["report.vtt"]).text
+    assert vtt.startswith("WEBVTT\n\na0001\n00:00:0")
+    assert "Humvee 0." in vtt
+
+
+def events_of(client, url, **headers):
+    with client.stream("GET", url, headers=headers) as answer:
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        events, current = [], {}
+        for line in answer.iter_lines():
+            if line.startswith(":"):
+                continue
+            if not line and current:
+                events.append((int(current["id"]), current["event"], json.loads(current["data"])))
+                current = {}
+            elif line:
+                name, _, value = line.partition(": ")
+                current[name] = value
+    return events
+
+
+def test_events_tell_the_whole_story_and_resume_where_they_broke_off(client, humvee):
+    scan = upload(client, humvee, plan="interval", every_s="0.25")
+    live = events_of(client, scan["links"]["events"])
+    assert [number for number, _, _ in live] == list(range(1, len(live) + 1))
+    assert [data["state"] for _, kind, data in live if kind == "state"] == ["queued", "running", "done"]
+    assert {"progress", "appearance"} <= {kind for _, kind, _ in live}
+    assert events_of(client, scan["links"]["events"], **{"Last-Event-ID": "3"}) == live[3:]
+
+
+def test_a_rescan_needs_no_upload(client, done):
+    answer = client.post(f"/v1/scans/{done['id']}/rescan", json={"plan": "interval", "classes": ["hmmwv"]})
+    assert answer.status_code == 202
+    again = wait_for(client, answer.json()["id"])
+    assert again["options"]["classes"] == ["humvee"]
+    assert again["clip"]["sha256"] == done["clip"]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "not_a_video"),
+        (b"this is no film\n" * 50, "not_a_video"),
+        (b"\x89PNG\r\n\x1a\n" + b"0" * 64, "not_a_video"),
+    ],
+)
+def test_a_file_that_is_no_video_ends_as_failed_with_its_reason(client, content, code):
+    scan = client.post("/v1/scans", content=content, params={"name": "holiday.mp4"}).json()
+    ended = wait_for(client, scan["id"])
+    assert ended["state"] == "failed"
+    assert ended["error"]["code"] == code
+    assert ended["error"]["message"].startswith("holiday.mp4: ")
+    assert client.get(f"/v1/scans/{scan['id']}/report.json").status_code == 409
+
+
+def test_a_truncated_clip_is_scanned_as_far_as_it_goes(client, humvee):
+    whole = humvee.read_bytes()
+    cut = io.BytesIO(whole[: len(whole) * 6 // 10])
+    scan = client.post("/v1/scans", files={"file": ("cut.mp4", cut)}).json()
+    ended = wait_for(client, scan["id"])
+    assert ended["state"] in ("done", "failed")
+    if ended["state"] == "failed":
+        assert "index" in ended["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "word"),
+    [
+        ({"plan": "hourly"}, "unknown_plan", "interval"),
+        ({"classes": "spoon"}, "unknown_class", "tow_launcher"),
+        ({"model": "nope"}, "weights_not_found", "ordnance-n"),
+        ({"model": "../../etc/passwd"}, "weights_not_found", "ordnance-n"),
+        ({"threshold": "7"}, "invalid_request", "threshold"),
+        ({"every_s": "0"}, "invalid_request", "every_s"),
+        ({"webhook": "http://127.0.0.1/"}, "bad_option", "not allowed"),
+    ],
+)
+def test_options_that_cannot_be_used_are_named_before_the_body_is_read(client, params, code, word):
+    answer = client.post("/v1/scans", content=b"x", params=params)
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["code"] == code
+    assert word in problem["detail"]
+    assert problem["status"] == 422
+
+
+def test_an_upload_announced_too_large_is_refused_before_its_body(server):
+    import socket
+
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(
+            b"POST /v1/scans?name=a.mp4 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_running_scan_stops_at_once_and_keeps_what_it_found(client, tmp_path):
+    from made_clips import write_clip
+
+    long = write_clip(tmp_path / "long.mp4", seconds=120.0, rate=10, size=(640, 480))
+    scan = upload(client, long, plan="every-frame")
+    wait_for(client, scan["id"], "running")
+    answer = client.post(f"/v1/scans/{scan['id']}/cancel")
+    assert answer.json()["state"] == "cancelled"
+    assert client.post(f"/v1/scans/{scan['id']}/cancel").status_code == 409
+    events = events_of(client, scan["links"]["events"])
+    assert events[-1][2]["state"] == "cancelled"
+    assert client.get(scan["links"]["clip"]).status_code == 200
+
+
+def test_delete_removes_rows_and_bytes(client, server, tmp_path):
+    from made_clips import write_clip
+
+    clip = write_clip(tmp_path / "gone.mp4", seconds=1.3)
+    scan = wait_for(client, upload(client, clip)["id"])
+    blob = server.store / "blobs" / scan["clip"]["sha256"][:2] / scan["clip"]["sha256"] / "data"
+    assert blob.exists()
+    assert client.delete(f"/v1/scans/{scan['id']}").status_code == 204
+    assert not blob.exists()
+    for link in ("self", "clip", "events", "appearances", "detections", "report.json"):
+        assert client.get(scan["links"][link]).status_code == 404
+    assert client.delete(f"/v1/scans/{scan['id']}").status_code == 404
+
+
+def test_a_clip_that_two_scans_share_stays_until_the_last_goes(client, tmp_path):
+    from made_clips import write_clip
+
+    clip = write_clip(tmp_path / "shared.mp4", seconds=1.1)
+    one = wait_for(client, upload(client, clip)["id"])
+    two = wait_for(client, upload(client, clip, plan="interval")["id"])
+    client.delete(f"/v1/scans/{one['id']}").raise_for_status()
+    assert client.get(two["links"]["clip"]).content == clip.read_bytes()
+
+
+def test_scans_are_listed_the_newest_first_in_pages(client, done):
+    first = client.get("/v1/scans", params={"limit": 2}).json()
+    second = client.get("/v1/scans", params={"limit": 2, "cursor": first["next"]}).json()
+    times = [each["created_at"] for each in first["items"] + second["items"]]
+    assert times == sorted(times, reverse=True)
+    found = client.get("/v1/scans", params={"name": "HUMVEE", "state": "done"}).json()["items"]
+    assert done["id"] in {each["id"] for each in found}
+    assert client.get("/v1/scans", params={"cursor": "rubbish"}).status_code == 422
+
+
+def test_models_taxonomy_health_and_metrics(client):
+    assert client.get("/v1/models").json()[0]["classes"]
+    assert "tow_launcher" in {each["id"] for each in client.get("/v1/taxonomy").json()}
+    assert client.get("/healthz").json() == {"status": "ok"}
+    assert client.get("/readyz").json()["ready"] is True
+    metrics = client.get("/metrics").text
+    assert 'ordnance_scans{state="done"}' in metrics
+    assert "ordnance_samples_total" in metrics
+
+
+def test_every_answer_carries_the_security_headers(client):
+    for path in ("/healthz", "/v1/scans", "/nowhere"):
+        headers = client.get(path).headers
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+        assert "server" not in headers
+
+
+def test_a_form_without_a_file_is_refused(client):
+    answer = client.post("/v1/scans", files={"other": ("a.mp4", b"x")})
+    assert answer.status_code == 400
+    assert "'file'" in answer.json()["detail"]
+
+
+def test_an_upload_that_is_cut_off_leaves_nothing(server):
+    import socket
+
+    before = set((server.store / "uploads").iterdir())
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(
+            b"POST /v1/scans HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 400000
+        )
+    with httpx.Client(base_url=server.url) as client:
+        client.get("/healthz")
+        for _ in range(100):
+            if set((server.store / "uploads").iterdir()) == before:
+                return
+            client.get("/healthz")
+    raise AssertionError("the part of an upload stayed behind")
