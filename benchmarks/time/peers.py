@@ -156,7 +156,7 @@ class OpenmoderateRunner:
         try:
             self._moderator.score_images([_blank_picture()])
         except Exception as error:
-            self._why_untrained = str(error).partition("\n")[0] or type(error).__name__
+            self._why_untrained = str(error).partition(". ")[0] or type(error).__name__
             network = ClipEngine(self._moderator.config.model_name, pretrained="", device="cpu")
             self._moderator = Moderator(categories=[OPENMODERATE_CATEGORY], engine=network)
             self._moderator.score_images([_blank_picture()])

@@ -258,7 +258,7 @@ def _sampling(
 ) -> dict[str, Any]:
     """Our plans with a perfect detector, against the truth."""
     rows = {}
-    for name in turns.names():
+    for name in turns.names() if clips else ():
         if not turns.is_plan(name):
             continue
         runs = [(clip.truth, outcomes[clip.spec.name][name]) for clip in clips]
