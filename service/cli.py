@@ -7,9 +7,11 @@ import sys
 from detector.cli import app, run
 from service.commands.keys import keys_app
 from service.commands.serve import WithSettings, config_app, serve_command, worker_command
+from service.commands.submit import submit_command
 
 app.command("serve", cls=WithSettings)(serve_command)
 app.command("worker", cls=WithSettings)(worker_command)
+app.command("submit")(submit_command)
 app.add_typer(keys_app, name="keys")
 app.add_typer(config_app, name="config")
 

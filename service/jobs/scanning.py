@@ -31,7 +31,7 @@ log = logging.getLogger("ordnance.scan")
 
 CONTROL_SECONDS = 0.5
 """How often a running scan looks whether it was cancelled."""
-MAX_ATTEMPTS_WITHOUT_PROGRESS = 5
+MAX_ATTEMPTS_WITHOUT_PROGRESS = 30
 """A scan whose worker died so often without finishing one more segment is failed: the clip may be what kills it."""
 RELINK_SHARE = 0.05
 """So much of a scan's time may go into showing its appearances before it ends."""

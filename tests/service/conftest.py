@@ -1,145 +1,16 @@
-"""Real server processes on loopback, and clips small enough for many of them."""
+"""Servers and clips for the tests of the service."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
-from made_clips import DEMO, write_clip
-
-START_SECONDS = 120
-SCAN_SECONDS = 240
-ENDED = ("done", "failed", "cancelled")
-
-
-class Server:
-    """`ordnance serve` in a folder of its own. `settings` are ORDNANCE_ variables without their prefix."""
-
-    def __init__(self, store: Path, **settings: object) -> None:
-        self.store = store
-        self.settings = {"THREADS": 1, "PORT": 0, **settings}
-        self.log = store.parent / f"{store.name}.log"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.port = 0
-
-    def start(self) -> Server:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("ORDNANCE_")}
-        env |= {f"ORDNANCE_{name}": str(value) for name, value in self.settings.items()}
-        env |= {"ORDNANCE_STORE": str(self.store), "XDG_CACHE_HOME": str(CACHE)}
-        with self.log.open("ab") as log:
-            begin = log.tell()
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"], stderr=log, stdin=subprocess.DEVNULL, env=env
-            )
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            assert self.process.poll() is None, self.log.read_text()
-            found = re.search(rb"serves http://[^\n]*:(\d+)\n", self.log.read_bytes()[begin:])
-            if found:
-                self.port = int(found[1])
-                self.settings["PORT"] = self.port
-                return self
-            time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def client(self, key: str | None = None) -> httpx.Client:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=60, transport=httpx.HTTPTransport(retries=5))
-
-    def key(self, owner: str, *options: str) -> str:
-        """A fresh key, made by the command that an operator uses."""
-        return self.command("keys", "create", owner, *options).stdout.strip()
-
-    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "ORDNANCE_STORE": str(self.store)}
-        env |= {f"ORDNANCE_{name}": str(value) for name, value in self.settings.items()}
-        done = subprocess.run(
-            [sys.executable, "-m", "service", *arguments], capture_output=True, text=True, env=env, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done
-
-    def worker_pids(self) -> list[int]:
-        """Worker processes of this server, as the operating system knows them."""
-        assert self.process is not None
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,ppid=,args=", "-A"], capture_output=True, text=True, check=True
-        ).stdout
-        rows = [line.split(None, 2) for line in listed.splitlines()]
-        return [int(pid) for pid, parent, words in rows if int(parent) == self.process.pid and " worker " in words]
-
-    def kill(self) -> None:
-        """kill -9 of the API; its workers see that it is gone and end."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(30)
-            except subprocess.TimeoutExpired:
-                self.kill()
-
-    def wait_ready(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        with self.client() as client:
-            while client.get("/readyz").status_code != 200:
-                assert time.monotonic() < deadline, self.log.read_text()
-                time.sleep(0.2)
-
-
-def wait_for(client: httpx.Client, scan_id: str, *states: str) -> dict:
-    """The scan once it is in one of `states`; any end by default."""
-    deadline = time.monotonic() + SCAN_SECONDS
-    while True:
-        scan = client.get(f"/v1/scans/{scan_id}").raise_for_status().json()
-        if scan["state"] in (states or ENDED):
-            return scan
-        assert scan["state"] not in ENDED, scan
-        assert time.monotonic() < deadline, scan
-        time.sleep(0.2)
-
-
-def upload(client: httpx.Client, clip: Path, **options: object) -> dict:
-    with clip.open("rb") as file:
-        answer = client.post("/v1/scans", files={"file": (clip.name, file)}, data=options)
-    assert answer.status_code in (200, 202), answer.text
-    return answer.json()
-
-
-def comparable(report: dict) -> dict:
-    """A report without what may differ between two scans of the same clip: clocks, and how much was decoded."""
-    report = json.loads(json.dumps(report))
-    for name in ("started_at", "elapsed_s"):
-        report["scan"].pop(name)
-    report["coverage"].pop("frames_decoded")
-    return report
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _cache(tmp_path_factory):
-    global CACHE
-    CACHE = tmp_path_factory.mktemp("cache")
-
-
-CACHE = Path()
+from made_clips import write_clip
+from service_server import Server, cut_demo
 
 
 @pytest.fixture(scope="session")
@@ -152,25 +23,6 @@ def humvee(tmp_path_factory):
 def bands(tmp_path_factory):
     """Two seconds in which nothing is to be found."""
     return write_clip(tmp_path_factory.mktemp("clips") / "bands.mp4")
-
-
-def cut_demo(path: Path, start: float, end: float) -> Path:
-    """A part of the demo clip, its packets copied, from the keyframe before `start`."""
-    import av
-
-    with av.open(str(DEMO)) as source, av.open(str(path), "w") as target:
-        stream = source.streams.video[0]
-        copy = target.add_stream_from_template(stream)
-        source.seek(int(start / stream.time_base), stream=stream)
-        first = None
-        for packet in source.demux(stream):
-            if packet.dts is None or packet.pts * stream.time_base > end:
-                continue
-            first = packet.dts if first is None else first
-            packet.dts, packet.pts = packet.dts - first, packet.pts - first
-            packet.stream = copy
-            target.mux(packet)
-    return path
 
 
 @pytest.fixture(scope="session")

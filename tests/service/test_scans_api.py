@@ -6,7 +6,7 @@ import sys
 
 import httpx
 import pytest
-from conftest import comparable, upload, wait_for
+from service_server import comparable, upload, wait_for
 
 from detector.report import Report
 

@@ -1,0 +1,398 @@
+"""A typed client of the service, for Python: `Client` waits, `AsyncClient` is awaited; both can do the same."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import ValidationError
+
+from detector.errors import OrdnanceError
+from detector.report import Report
+from service.api.problem import Problem
+from service.api.shapes import AppearanceOut, AppearancePage, ScanOut, ScanPage
+
+CHUNK_BYTES = 8 * 1024 * 1024
+ATTEMPTS = 8
+"""How often a request is tried whose connection failed; the pauses grow from half a second to half a minute."""
+ENDED = ("done", "failed", "cancelled")
+_TUS = {"Tus-Resumable": "1.0.0"}
+_AGAIN = (409, 429, 460, 502, 503, 504)
+
+T = TypeVar("T")
+OnProgress = Callable[[int, int], None]
+
+
+class ServerError(OrdnanceError):
+    """The server refused a request or does not answer; `code` is its stable word, `status` 0 without an answer."""
+
+    def __init__(self, code: str, message: str, status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened to a scan: kind `state`, `progress` or `appearance`."""
+
+    number: int
+    kind: str
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    method: str
+    path: str
+    headers: dict[str, str] | None = None
+    content: bytes | None = None
+    params: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    seconds: float
+
+
+Steps = Generator[_Call | _Pause, Any, T]
+"""What is to be asked, written once: a generator yields calls and is sent the answers."""
+
+
+class Client:
+    """A connection to a server: `Client("http://127.0.0.1:8008", key="ord_…")`. Methods raise ServerError."""
+
+    def __init__(self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+        self._http = httpx.Client(base_url=server, headers=_headers(key), timeout=timeout_seconds)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def submit(self, clip: Path, on_progress: OnProgress | None = None, **options: Any) -> ScanOut:
+        """Upload a clip, resuming where the connection breaks, and have it scanned. Options as in the API."""
+        return self._run(_submit(clip, options, on_progress))
+
+    def scan(self, scan_id: str) -> ScanOut:
+        return self._run(_scan(scan_id))
+
+    def scans(self, **filters: Any) -> list[ScanOut]:
+        return self._run(_scans(filters))
+
+    def appearances(self, scan_id: str, min_confidence: float = 0.0) -> list[AppearanceOut]:
+        return self._run(_appearances(scan_id, min_confidence))
+
+    def report(self, scan_id: str) -> Report:
+        return self._run(_report(scan_id))
+
+    def fetch(self, path: str) -> bytes:
+        """What lies at one of a scan's links."""
+        return self._run(_fetch(path))
+
+    def cancel(self, scan_id: str) -> ScanOut:
+        return self._run(_cancel(scan_id))
+
+    def delete(self, scan_id: str) -> None:
+        self._run(_delete(scan_id))
+
+    def wait(self, scan_id: str) -> ScanOut:
+        """The scan once it has ended."""
+        for _ in self.events(scan_id):
+            pass
+        return self.scan(scan_id)
+
+    def events(self, scan_id: str, after: int = 0) -> Iterator[Event]:
+        """What happens to a scan until it has ended; a connection that breaks is taken up again."""
+        failures = 0
+        while failures < ATTEMPTS:
+            reader = _EventReader()
+            try:
+                with self._http.stream("GET", f"/v1/scans/{scan_id}/events", headers=_after(after)) as answer:
+                    if answer.status_code != 200:
+                        answer.read()
+                        raise _error_of(answer)
+                    for line in answer.iter_lines():
+                        if (event := reader.take(line)) is not None:
+                            after, failures = event.number, 0
+                            yield event
+            except httpx.TransportError:
+                failures += 1
+                time.sleep(_pause(failures))
+                continue
+            if self.scan(scan_id).state in ENDED:
+                return
+
+    def _run(self, steps: Steps[T]) -> T:
+        answer: Any = None
+        try:
+            while True:
+                asked = steps.send(answer)
+                if isinstance(asked, _Pause):
+                    time.sleep(asked.seconds)
+                    answer = None
+                    continue
+                try:
+                    answer = self._http.request(**_arguments(asked))
+                except httpx.TransportError as error:
+                    answer = error
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+class AsyncClient:
+    """As Client, for asyncio."""
+
+    def __init__(self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+        self._http = httpx.AsyncClient(base_url=server, headers=_headers(key), timeout=timeout_seconds)
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def submit(self, clip: Path, on_progress: OnProgress | None = None, **options: Any) -> ScanOut:
+        return await self._run(_submit(clip, options, on_progress))
+
+    async def scan(self, scan_id: str) -> ScanOut:
+        return await self._run(_scan(scan_id))
+
+    async def scans(self, **filters: Any) -> list[ScanOut]:
+        return await self._run(_scans(filters))
+
+    async def appearances(self, scan_id: str, min_confidence: float = 0.0) -> list[AppearanceOut]:
+        return await self._run(_appearances(scan_id, min_confidence))
+
+    async def report(self, scan_id: str) -> Report:
+        return await self._run(_report(scan_id))
+
+    async def fetch(self, path: str) -> bytes:
+        return await self._run(_fetch(path))
+
+    async def cancel(self, scan_id: str) -> ScanOut:
+        return await self._run(_cancel(scan_id))
+
+    async def delete(self, scan_id: str) -> None:
+        await self._run(_delete(scan_id))
+
+    async def wait(self, scan_id: str) -> ScanOut:
+        async for _ in self.events(scan_id):
+            pass
+        return await self.scan(scan_id)
+
+    async def events(self, scan_id: str, after: int = 0) -> AsyncIterator[Event]:
+        failures = 0
+        while failures < ATTEMPTS:
+            reader = _EventReader()
+            try:
+                async with self._http.stream("GET", f"/v1/scans/{scan_id}/events", headers=_after(after)) as answer:
+                    if answer.status_code != 200:
+                        await answer.aread()
+                        raise _error_of(answer)
+                    async for line in answer.aiter_lines():
+                        if (event := reader.take(line)) is not None:
+                            after, failures = event.number, 0
+                            yield event
+            except httpx.TransportError:
+                failures += 1
+                await asyncio.sleep(_pause(failures))
+                continue
+            if (await self.scan(scan_id)).state in ENDED:
+                return
+
+    async def _run(self, steps: Steps[T]) -> T:
+        answer: Any = None
+        try:
+            while True:
+                asked = steps.send(answer)
+                if isinstance(asked, _Pause):
+                    await asyncio.sleep(asked.seconds)
+                    answer = None
+                    continue
+                try:
+                    answer = await self._http.request(**_arguments(asked))
+                except httpx.TransportError as error:
+                    answer = error
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None) -> Steps[ScanOut]:
+    size = clip.stat().st_size
+    given = {"filename": clip.name, **{name: _as_text(value) for name, value in options.items() if value is not None}}
+    metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in given.items())
+    headers = {**_TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
+    made = yield from _ask(_Call("POST", "/v1/uploads", headers))
+    address = httpx.URL(made.headers["Location"]).raw_path.decode()
+    offset, failures = 0, 0
+    with clip.open("rb") as file:
+        while True:
+            file.seek(offset)
+            chunk = file.read(CHUNK_BYTES)
+            checksum = base64.b64encode(hashlib.sha256(chunk).digest()).decode()
+            headers = {
+                **_TUS,
+                "Content-Type": "application/offset+octet-stream",
+                "Upload-Offset": str(offset),
+                "Upload-Checksum": f"sha256 {checksum}",
+            }
+            answer = yield _Call("PATCH", address, headers, chunk)
+            if isinstance(answer, httpx.Response) and answer.is_success:
+                offset, failures = int(answer.headers["Upload-Offset"]), 0
+            else:
+                failures += 1
+                if isinstance(answer, httpx.Response) and answer.status_code not in _AGAIN:
+                    raise _error_of(answer)
+                if failures >= ATTEMPTS:
+                    raise _error_of(answer)
+                yield _Pause(_pause(failures))
+                answer = yield from _ask(_Call("HEAD", address, _TUS))
+                offset = int(answer.headers["Upload-Offset"])
+            if on_progress:
+                on_progress(offset, size)
+            scan = answer.headers.get("Ordnance-Scan")
+            if scan is not None:
+                return (yield from _scan(scan.rsplit("/", 1)[-1]))
+
+
+def _scan(scan_id: str) -> Steps[ScanOut]:
+    answer = yield from _ask(_Call("GET", f"/v1/scans/{scan_id}"))
+    return ScanOut.model_validate_json(answer.content)
+
+
+def _scans(filters: dict[str, Any]) -> Steps[list[ScanOut]]:
+    found: list[ScanOut] = []
+    cursor = None
+    while True:
+        params = {**filters, "limit": 200, **({"cursor": cursor} if cursor else {})}
+        answer = yield from _ask(_Call("GET", "/v1/scans", params=params))
+        page = ScanPage.model_validate_json(answer.content)
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def _appearances(scan_id: str, min_confidence: float) -> Steps[list[AppearanceOut]]:
+    found: list[AppearanceOut] = []
+    cursor = None
+    while True:
+        params = {"min_confidence": min_confidence, "limit": 500, **({"cursor": cursor} if cursor else {})}
+        answer = yield from _ask(_Call("GET", f"/v1/scans/{scan_id}/appearances", params=params))
+        page = AppearancePage.model_validate_json(answer.content)
+        found += page.items
+        cursor = page.next
+        if cursor is None:
+            return found
+
+
+def _report(scan_id: str) -> Steps[Report]:
+    answer = yield from _ask(_Call("GET", f"/v1/scans/{scan_id}/report.json"))
+    return Report.from_json(answer.content)
+
+
+def _fetch(path: str) -> Steps[bytes]:
+    answer = yield from _ask(_Call("GET", path))
+    return bytes(answer.content)
+
+
+def _cancel(scan_id: str) -> Steps[ScanOut]:
+    answer = yield from _ask(_Call("POST", f"/v1/scans/{scan_id}/cancel"))
+    return ScanOut.model_validate_json(answer.content)
+
+
+def _delete(scan_id: str) -> Steps[None]:
+    yield from _ask(_Call("DELETE", f"/v1/scans/{scan_id}"))
+
+
+def _ask(call: _Call) -> Steps[httpx.Response]:
+    """The answer; tried again while the server cannot be reached or is not ready."""
+    failures = 0
+    while True:
+        answer = yield call
+        if isinstance(answer, httpx.Response) and answer.is_success:
+            return answer
+        failures += 1
+        is_final = isinstance(answer, httpx.Response) and answer.status_code not in (429, 502, 503, 504)
+        if is_final or failures >= ATTEMPTS:
+            raise _error_of(answer)
+        yield _Pause(_pause(failures))
+
+
+def _error_of(answer: httpx.Response | Exception) -> ServerError:
+    if isinstance(answer, Exception):
+        return ServerError("no_answer", f"The server does not answer ({answer}); check its address.", 0)
+    try:
+        problem = Problem.model_validate_json(answer.content)
+        return ServerError(problem.code, problem.detail, answer.status_code)
+    except ValidationError:
+        words = f"The server answered {answer.status_code}; is it Ordnance that listens there?"
+        return ServerError("error", words, answer.status_code)
+
+
+class _EventReader:
+    """Puts the lines of a stream together (HTML standard, server-sent events)."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, str] = {}
+
+    def take(self, line: str) -> Event | None:
+        if line.startswith(":"):
+            return None
+        if line:
+            name, _, value = line.partition(":")
+            self._fields[name] = value.removeprefix(" ")
+            return None
+        fields, self._fields = self._fields, {}
+        if "id" not in fields or "data" not in fields:
+            return None
+        return Event(int(fields["id"]), fields.get("event", "message"), json.loads(fields["data"]))
+
+
+def _arguments(call: _Call) -> dict[str, Any]:
+    return {
+        "method": call.method,
+        "url": call.path,
+        "headers": call.headers,
+        "content": call.content,
+        "params": call.params,
+    }
+
+
+def _headers(key: str | None) -> dict[str, str]:
+    return {"User-Agent": "ordnance", **({"Authorization": f"Bearer {key}"} if key else {})}
+
+
+def _after(number: int) -> dict[str, str]:
+    return {"Last-Event-ID": str(number)} if number else {}
+
+
+def _pause(failures: int) -> float:
+    return float(min(0.5 * 2.0 ** (failures - 1), 30.0))
+
+
+def _as_text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,99 @@
+"""`ordnance submit`: have clips scanned by a server."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from detector.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from service.client import Client
+
+
+def submit_command(
+    clips: Annotated[list[Path], typer.Argument(help="Clips to upload.", metavar="CLIP...")],
+    server: Annotated[
+        str, typer.Option(envvar="ORDNANCE_SERVER", help="The service's address.")
+    ] = "http://127.0.0.1:8008",
+    key: Annotated[
+        str | None, typer.Option(envvar="ORDNANCE_KEY", help="API key; better given by the variable than here.")
+    ] = None,
+    plan: Annotated[str | None, typer.Option(help="Sampling plan; the server's default.")] = None,
+    every: Annotated[float | None, typer.Option(help="The plan's cadence in seconds.")] = None,
+    model: Annotated[str | None, typer.Option(help="A model of the server.")] = None,
+    classes: Annotated[str | None, typer.Option(help="Weapon classes with commas between; all by default.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Score from which to report, 0..1.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("ordnance-report"),
+    formats: Annotated[
+        str, typer.Option("--format", help="Of json, html, csv, vtt; commas between.")
+    ] = "json,html,csv",
+    wait: Annotated[bool, typer.Option(help="Wait for the report.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on stderr.")] = False,
+) -> int:
+    """Upload clips to a server (resuming where the connection breaks), follow their scans, fetch their reports."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from detector.errors import BadOption, OrdnanceError
+    from service.client import Client
+
+    wanted = [word.strip() for word in formats.split(",") if word.strip()]
+    unknown = sorted(set(wanted) - {"json", "html", "csv", "vtt"})
+    if unknown:
+        raise BadOption(f"'{unknown[0]}' is not an output format; use: json, html, csv, vtt.")
+    options = {"plan": plan, "every_s": every, "model": model, "classes": classes, "threshold": threshold}
+    failed = False
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    console = Console(file=sys.stderr)
+    with Client(server, key) as client, Progress(*columns, console=console, disable=quiet) as progress:
+        for clip in clips:
+            try:
+                if not clip.is_file():
+                    raise BadOption(f"There is no file {clip}; check the path.")
+                said = _one(client, clip, progress, options, out=out, formats=wanted, wait=wait)
+                typer.echo(said)
+            except OrdnanceError as error:
+                failed = True
+                typer.echo(f"{clip}: {error}", err=True)
+    return ExitCode.CLIPS_FAILED if failed else ExitCode.DONE
+
+
+def _one(
+    client: Client,
+    clip: Path,
+    progress: Progress,
+    options: dict[str, object],
+    *,
+    out: Path,
+    formats: list[str],
+    wait: bool,
+) -> str:
+    from detector.errors import OrdnanceError
+
+    bar = progress.add_task(f"{clip.name}: upload", total=max(1, clip.stat().st_size))
+    scan = client.submit(clip, lambda sent, _: progress.update(bar, completed=sent), **options)
+    if not wait:
+        return f"{clip}: scan {scan.id}"
+    progress.update(bar, description=f"{clip.name}: scan", completed=0, total=None)
+    for event in client.events(scan.id):
+        if event.kind == "progress":
+            data = event.data
+            progress.update(bar, completed=data.get("position_s"), total=data.get("duration_s"))
+    scan = client.scan(scan.id)
+    progress.remove_task(bar)
+    if scan.state != "done":
+        raise OrdnanceError(scan.error.message if scan.error else f"The scan is {scan.state}.")
+    folder = out / clip.stem
+    if folder.exists():
+        folder = out / f"{clip.stem}-{scan.id[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for form in formats:
+        (folder / f"report.{form}").write_bytes(client.fetch(scan.links[f"report.{form}"]))
+    found = scan.progress.appearances
+    return f"{clip}: {found} appearance{'' if found == 1 else 's'}, report in {folder}"
