@@ -4,8 +4,9 @@
 2. Closer looks: where something small scored near its threshold in a clip of far more pixels than the model takes,
    the place is looked at again in the clip's own pixels.
 3. Grid: GRID_PER_SECOND samples between every two coarse samples of which one has a detection, that is a hit (at or
-   above its class's threshold) or a near-hit (below it; the model keeps no others). Near-hits alone are followed from
-   the best one down, as long as that costs at most NEAR_SHARE of the coarse pass.
+   above its class's threshold) or a near-hit (below it; the model keeps no others). Near-hits that do not belong to
+   the object of a hit are followed from the best one down, as long as that costs at most NEAR_SHARE of the coarse
+   pass.
 4. Edges: between two neighbouring samples that differ in what they show, the frame in the middle, until the samples
    are neighbouring frames. That ends on the exact first and last frame of an object that is seen without a break,
    after at most log2 of the frames of a grid step; where the model sees it on and off, on one of the edges.
@@ -200,8 +201,10 @@ class Adaptive:
             _Step(left, right, max(worth[place], worth[place + 1] if place + 1 < len(worth) else 0.0))
             for place, (left, right) in enumerate(zip(times, ends, strict=True))
         ]
-        hits = [step for step in steps if step.worth >= 1]
-        near = sorted((step for step in steps if 0 < step.worth < 1), key=lambda step: (-step.worth, step.left))
+        of_hits = {time for time in times if self._belongs_to_a_hit(self._samples[time])}
+        hits = [step for step in steps if step.left in of_hits or step.right in of_hits]
+        others = (step for step in steps if step.worth > 0 and step.left not in of_hits and step.right not in of_hits)
+        near = sorted(others, key=lambda step: (-step.worth, step.left))
         allowance = max(NEAR_LEAST, NEAR_SHARE * len(times))
         kept = []
         for position, step in enumerate(near):
@@ -295,6 +298,13 @@ class Adaptive:
     def _seen(self, sample: Sample) -> list[Detection]:
         """What counts as seen: from the score on with which an appearance goes on."""
         return [found for found in sample.detections if self._share(found) >= CONTINUE_FACTOR]
+
+    def _belongs_to_a_hit(self, sample: Sample) -> bool:
+        return any(
+            self._is_vouched_for(found, sample.pts_seconds, direction)
+            for found in self._seen(sample)
+            for direction in (-1, 1)
+        )
 
     def _is_vouched_for(self, found: Detection, time: float, direction: int) -> bool:
         """Whether this is a hit, or the same object is one on a sample nearby in that direction."""

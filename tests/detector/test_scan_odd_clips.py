@@ -143,7 +143,7 @@ def shots(lengths, red_shot=None):
 
 
 def test_a_shot_between_two_samples_gets_one_of_its_own(tmp_path):
-    lengths = [52, 9, 20, 4, 115]
+    lengths = [52, 9, 20, 5, 114]
     path = write(tmp_path / "cuts.mp4", sum(lengths), shots(lengths, red_shot=1), rate=25)
     report, _ = scan(path, cadence_seconds=4.0)
     (found,) = report.appearances
