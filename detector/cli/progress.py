@@ -118,7 +118,8 @@ def progress_display(*, quiet: bool) -> Iterator[Quiet]:
 
 def _describe(progress: Progress) -> str:
     rate = progress.samples / progress.elapsed_seconds if progress.elapsed_seconds > 0 else 0.0
+    again = "looking again: " if progress.again else ""
     return (
-        f"{short(progress.pts_seconds)} of {short(progress.duration_seconds)}, "
+        f"{again}{short(progress.pts_seconds)} of {short(progress.duration_seconds)}, "
         f"{rate:.1f} samples/s, {progress.finds} found"
     )
