@@ -1,0 +1,201 @@
+import re
+import subprocess
+import sys
+
+import pytest
+from service_server import upload, wait_for
+
+
+@pytest.fixture(scope="module")
+def keys(server):
+    return {owner: server.key(owner) for owner in ("alice", "bob")}
+
+
+@pytest.fixture(scope="module")
+def alice(server, keys):
+    server.wait_ready()
+    with server.client(keys["alice"]) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def bob(server, keys):
+    with server.client(keys["bob"]) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def scan(alice, humvee):
+    return wait_for(alice, upload(alice, humvee, plan="interval")["id"])
+
+
+@pytest.fixture(scope="module")
+def half_upload(alice):
+    answer = alice.post("/v1/uploads", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "100"})
+    return answer.headers["Location"].rsplit("/", 1)[-1]
+
+
+def test_one_key_never_learns_of_anothers_scans_on_any_route(server, alice, bob, scan, half_upload):
+    routes = [
+        (method.upper(), path)
+        for path, methods in alice.get("/openapi.json").json()["paths"].items()
+        for method in methods
+        if "{" in path
+    ]
+    assert len(routes) >= 15
+    for method, path in routes:
+        theirs = half_upload if "uploads" in path else scan["id"]
+        url = path.format(scan_id=theirs, upload_id=theirs, number=1, kind="crop")
+        unknown = url.replace(theirs, "0" * 32)
+        headers = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+        body = {} if "uploads" in path else {"json": {}}
+        if body:
+            headers.pop("Content-Type")
+        refused = bob.request(method, url, headers=headers, **body)
+        missing = bob.request(method, unknown, headers=headers, **body)
+        assert refused.status_code == missing.status_code == 404, (method, path, refused.text)
+        if method != "HEAD":
+            assert refused.json()["detail"].replace(theirs, "0" * 32) == missing.json()["detail"]
+    assert bob.get("/v1/scans").json()["items"] == []
+    assert bob.get("/v1/scans", params={"sha256": scan["clip"]["sha256"]}).json()["items"] == []
+    assert alice.get(scan["links"]["clip"]).status_code == 200
+    assert alice.head(f"/v1/uploads/{half_upload}", headers={"Tus-Resumable": "1.0.0"}).status_code == 200
+
+
+def test_the_same_clip_of_two_owners_is_two_scans_and_survives_one_of_them(alice, bob, scan, humvee):
+    other = wait_for(bob, upload(bob, humvee, plan="interval")["id"])
+    assert other["id"] != scan["id"]
+    assert bob.delete(f"/v1/scans/{other['id']}").status_code == 204
+    assert alice.get(scan["links"]["clip"]).content == humvee.read_bytes()
+
+
+def test_two_keys_of_one_owner_see_the_same(server, scan):
+    with server.client(server.key("alice", "--scopes", "read")) as second:
+        assert second.get(scan["links"]["self"]).json()["id"] == scan["id"]
+        refused = second.delete(scan["links"]["self"])
+        assert refused.status_code == 403
+        assert "'write'" in refused.json()["detail"]
+
+
+def test_every_route_but_health_needs_a_valid_key(server, alice):
+    for path, methods in alice.get("/openapi.json").json()["paths"].items():
+        for method in methods:
+            if path in ("/healthz", "/readyz") or method == "options":
+                continue
+            url = re.sub(r"{[a-z_]+}", "0" * 32, path)
+            with server.client("ord_000000000000_" + "A" * 43) as stranger:
+                assert stranger.request(method, url).status_code == 401, (method, path)
+
+
+def test_metrics_need_an_admin(alice, server):
+    assert alice.get("/metrics").status_code == 403
+    with server.client(server.key("root", "--scopes", "admin")) as root:
+        assert root.get("/metrics").status_code == 200
+
+
+def test_keys_expire_rotate_and_are_revoked(server):
+    old = server.key("carol")
+    key_id = old.split("_")[1]
+    fresh = server.command("keys", "rotate", key_id, "--overlap-hours", "0").stdout.strip()
+    with server.client(old) as client:
+        assert client.get("/v1/scans").status_code == 401
+    with server.client(fresh) as client:
+        assert client.get("/v1/scans").status_code == 200
+        server.command("keys", "revoke", fresh.split("_")[1])
+        assert client.get("/v1/scans").status_code == 401
+    listed = server.command("keys", "list").stdout
+    assert key_id in listed
+    assert "revoked" in listed
+    assert old.split("_")[2] not in listed
+
+
+def test_secrets_are_in_no_file_of_the_store(server, keys):
+    secret = keys["alice"].split("_", 2)[2].encode()
+    for path in server.store.rglob("*"):
+        if path.is_file():
+            assert secret not in path.read_bytes()
+    assert secret not in server.log.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "evil.example"}, 401),
+        ({"X-Forwarded-For": "203.0.113.9"}, 401),
+        ({"Origin": "https://evil.example"}, 401),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Authorization": "Basic eDp5"}, 401),
+    ],
+)
+def test_without_a_key_only_a_program_on_this_machine_is_let_in(server, headers, status):
+    with server.client() as client:
+        assert client.get("/v1/scans", headers=headers).status_code == status
+
+
+def test_a_rate_limit_says_when_to_come_back(server):
+    with server.client(server.key("dave", "--requests-per-minute", "3")) as client:
+        answers = [client.get("/v1/models") for _ in range(5)]
+    assert [answer.status_code for answer in answers[:3]] == [200, 200, 200]
+    assert answers[-1].status_code == 429
+    assert answers[-1].json()["code"] == "rate_limited"
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+def test_quotas_of_bytes_and_of_waiting_scans(server, bands):
+    size = bands.stat().st_size
+    with server.client(server.key("erin", "--bytes-per-day", str(size + 10))) as client:
+        wait_for(client, upload(client, bands)["id"])
+        refused = client.post("/v1/scans", content=bands.read_bytes(), params={"plan": "interval"})
+        assert refused.status_code == 429
+        assert refused.json()["code"] == "quota_exceeded"
+
+
+def test_every_look_at_a_clip_is_in_the_audit_log(server, alice, scan):
+    import sqlite3
+
+    alice.get(scan["links"]["clip"])
+    alice.get(scan["links"]["report.json"])
+    with sqlite3.connect(server.store / "ordnance.sqlite") as database:
+        rows = database.execute(
+            "SELECT owner, action, clip_sha256, remote FROM ord_audit WHERE scan_id = ?", (scan["id"],)
+        ).fetchall()
+    assert ("alice", "upload", scan["clip"]["sha256"], "127.0.0.1") in rows
+    assert ("alice", "clip", scan["clip"]["sha256"], "127.0.0.1") in rows
+    assert ("alice", "report", scan["clip"]["sha256"], "127.0.0.1") in rows
+
+
+def run(*arguments, **environment):
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-m", "service", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "word"),
+    [
+        ({"ORDNANCE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}, "DATABASE_URL"),
+        ({"ORDNANCE_STORE": "/proc/nowhere"}, "/proc/nowhere"),
+        ({"ORDNANCE_PORT": "many"}, "ORDNANCE_PORT"),
+        ({"ORDNANCE_STOER": "x"}, "ORDNANCE_STOER"),
+        ({"ORDNANCE_MODEL": "nope"}, "nope"),
+        ({"ORDNANCE_WEBHOOK_HOSTS": "a.example"}, "WEBHOOK_SECRET"),
+    ],
+)
+def test_config_check_explains_what_is_wrong(tmp_path, environment, word):
+    done = run("config", "check", **{"ORDNANCE_STORE": str(tmp_path / "store"), **environment})
+    assert done.returncode in (1, 2)
+    assert word in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_config_check_is_content_with_the_defaults(tmp_path):
+    done = run("config", "check", ORDNANCE_STORE=str(tmp_path / "store"))
+    assert done.returncode == 0, done.stdout
+    assert "can be used" in done.stdout

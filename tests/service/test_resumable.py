@@ -1,0 +1,130 @@
+import base64
+import hashlib
+import socket
+import time
+
+import pytest
+from service_server import upload, wait_for
+from tusclient.client import TusClient
+
+TUS = {"Tus-Resumable": "1.0.0"}
+PATCH = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    server.wait_ready()
+    with server.client() as client:
+        yield client
+
+
+def begin(client, length, **metadata):
+    pairs = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in metadata.items())
+    answer = client.post("/v1/uploads", headers={**TUS, "Upload-Length": str(length), "Upload-Metadata": pairs})
+    assert answer.status_code == 201, answer.text
+    return answer.headers["Location"]
+
+
+def test_tuspy_uploads_in_chunks_and_the_scan_begins(server, client, bands):
+    uploader = TusClient(f"{server.url}/v1/uploads").uploader(
+        str(bands), chunk_size=3000, metadata={"filename": "bands.mp4", "plan": "interval"}, upload_checksum=True
+    )
+    uploader.upload()
+    state = client.head(uploader.url, headers=TUS)
+    scan = wait_for(client, state.headers["Ordnance-Scan"].rsplit("/", 1)[-1])
+    assert scan["state"] == "done"
+    assert scan["options"]["plan"] == "interval"
+    assert scan["clip"]["sha256"] == hashlib.sha256(bands.read_bytes()).hexdigest()
+
+
+def test_what_the_server_can(client):
+    answer = client.options("/v1/uploads")
+    assert answer.status_code == 204
+    assert answer.headers["Tus-Version"] == "1.0.0"
+    assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "checksum", "expiration", "termination"}
+
+
+def test_bytes_with_a_wrong_checksum_are_thrown_away(client):
+    url = begin(client, 10)
+    wrong = {"Upload-Checksum": "sha1 " + base64.b64encode(hashlib.sha1(b"other").digest()).decode()}
+    answer = client.patch(url, content=b"hello", headers={**PATCH, "Upload-Offset": "0", **wrong})
+    assert answer.status_code == 460
+    assert answer.json()["code"] == "upload_checksum_wrong"
+    assert client.head(url, headers=TUS).headers["Upload-Offset"] == "0"
+    right = {"Upload-Checksum": "sha1 " + base64.b64encode(hashlib.sha1(b"hello").digest()).decode()}
+    assert client.patch(url, content=b"hello", headers={**PATCH, "Upload-Offset": "0", **right}).status_code == 204
+    assert client.head(url, headers=TUS).headers["Upload-Offset"] == "5"
+
+
+def test_bytes_at_the_wrong_place_or_beyond_the_end_are_refused(client):
+    url = begin(client, 10)
+    assert client.patch(url, content=b"hello", headers={**PATCH, "Upload-Offset": "3"}).status_code == 409
+    assert client.patch(url, content=b"x" * 11, headers={**PATCH, "Upload-Offset": "0"}).status_code == 413
+    assert client.head(url, headers=TUS).headers["Upload-Offset"] == "0"
+
+
+def test_an_upload_that_was_given_up_is_gone(client):
+    url = begin(client, 10)
+    client.patch(url, content=b"hello", headers={**PATCH, "Upload-Offset": "0"})
+    assert client.delete(url, headers=TUS).status_code == 204
+    assert client.head(url, headers=TUS).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Tus-Resumable": "0.2.2", "Upload-Length": "5"}, 412),
+        ({**TUS}, 400),
+        ({**TUS, "Upload-Length": "-1"}, 400),
+        ({**TUS, "Upload-Length": "999999999999999"}, 413),
+        ({**TUS, "Upload-Length": "5", "Upload-Metadata": "filename ???"}, 400),
+        ({**TUS, "Upload-Length": "5", "Upload-Metadata": "plan aG91cmx5"}, 422),
+    ],
+)
+def test_an_upload_that_cannot_be_is_refused_at_its_beginning(client, headers, status):
+    assert client.post("/v1/uploads", headers=headers).status_code == status
+
+
+def test_a_request_cut_in_the_middle_and_a_killed_server_lose_no_byte(start, bands):
+    server = start(WORKERS=1)
+    whole = bands.read_bytes()
+    half = len(whole) // 2
+    with server.client() as client:
+        url = begin(client, len(whole), filename="cut.mp4")
+        path = url.removeprefix(server.url)
+        with socket.create_connection(("127.0.0.1", server.port)) as connection:
+            head = f"PATCH {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(whole)}\r\nUpload-Offset: 0\r\n"
+            head += "".join(f"{name}: {value}\r\n" for name, value in PATCH.items())
+            connection.sendall(head.encode() + b"\r\n" + whole[:half])
+            time.sleep(0.5)
+        offset = wait_for_offset(client, path, half)
+        assert offset == half
+        rest = whole[half : half + 1000]
+        client.patch(path, content=rest, headers={**PATCH, "Upload-Offset": str(offset)}).raise_for_status()
+    server.kill()
+    server.start()
+    with server.client() as client:
+        offset = int(client.head(path, headers=TUS).headers["Upload-Offset"])
+        assert offset == half + 1000
+        answer = client.patch(path, content=whole[offset:], headers={**PATCH, "Upload-Offset": str(offset)})
+        scan = client.get(answer.headers["Ordnance-Scan"]).json()
+        assert scan["clip"]["sha256"] == hashlib.sha256(whole).hexdigest()
+        again = client.head(path, headers=TUS)
+        assert again.headers["Ordnance-Scan"] == answer.headers["Ordnance-Scan"]
+        assert wait_for(client, scan["id"])["state"] == "done"
+
+
+def wait_for_offset(client, path, wanted):
+    for _ in range(50):
+        offset = int(client.head(path, headers=TUS).headers["Upload-Offset"])
+        if offset >= wanted:
+            return offset
+        time.sleep(0.1)
+    return offset
+
+
+def test_uploads_beside_a_plain_one_make_the_same_scan(client, bands):
+    plain = upload(client, bands, every_s="0.4", plan="interval")
+    url = begin(client, bands.stat().st_size, filename="x.mp4", every_s="0.4", plan="interval")
+    answer = client.patch(url, content=bands.read_bytes(), headers={**PATCH, "Upload-Offset": "0"})
+    assert answer.headers["Ordnance-Scan"] == plain["links"]["self"]
