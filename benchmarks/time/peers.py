@@ -24,6 +24,7 @@ KEPT_SHARE = 0.5
 GROUP_GAP_SECONDS = 2.0
 """Peers report boxes, not appearances: those of a class that lie no further apart make one."""
 OPENMODERATE_CATEGORY = "weapons"
+WARM_RUNS = 3
 
 
 class UltralyticsRunner:
@@ -34,7 +35,7 @@ class UltralyticsRunner:
     """
 
     def __init__(self, contender: Contender, model: str, device: str) -> None:
-        # ultralytics sets this to 1 at import unless it is set; the peer gets all processors, as we do.
+        # ultralytics sets this to 1 at import unless it is set; the peer may have all processors, as we have.
         os.environ["OMP_NUM_THREADS"] = str(available_threads())
         try:
             ultralytics = import_ultralytics()
@@ -42,6 +43,7 @@ class UltralyticsRunner:
         except ImportError as error:
             raise NotMeasured(f"not installed ({error.name}); pip install 'ordnance[bench]'") from error
         self._entry, path = find_weights(model)
+        self._runtime = contender.runtime
         self._device = "cpu" if device == "auto" and not torch.cuda.is_available() else device
         if contender.runtime == "onnxruntime":
             self._yolo = ultralytics.YOLO(str(path), task="detect")
@@ -49,11 +51,10 @@ class UltralyticsRunner:
             self._yolo = _torch_yolo(ultralytics, self._entry, read_weights(self._entry, path))
         self._version = ultralytics.__version__
         self._confidence = KEPT_SHARE * min(self._entry.thresholds.values())
-        for _ in self._predict(np.zeros((360, 640, 3), np.uint8)):
-            torch.set_num_threads(available_threads())
+        self._threads = self._fastest_threads(torch)
 
     def facts(self) -> dict[str, object]:
-        return {"ultralytics": self._version, "threads": available_threads(), "confidence": self._confidence}
+        return {"ultralytics": self._version, "threads": self._threads, "confidence": self._confidence}
 
     def run(self, job: Job) -> Outcome:
         if job.mode != "scan":
@@ -74,6 +75,24 @@ class UltralyticsRunner:
             frames_decoded=len(frames),
             own_times=_times_by_rate(job.clip, truth),
         )
+
+    def _fastest_threads(self, torch: Any) -> int:
+        """How many threads to give torch: all processors or one, whichever is faster here, once it is warm."""
+        picture = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
+        list(self._predict(picture))
+        fastest = {}
+        for threads in sorted({1, available_threads()}):
+            torch.set_num_threads(threads)
+            list(self._predict(picture))
+            fastest[threads] = min(self._seconds(picture) for _ in range(WARM_RUNS))
+        chosen = min(fastest, key=lambda threads: fastest[threads])
+        torch.set_num_threads(chosen)
+        return chosen if self._runtime == "torch" else available_threads()
+
+    def _seconds(self, picture: np.ndarray) -> float:
+        started = time.perf_counter()
+        list(self._predict(picture))
+        return time.perf_counter() - started
 
     def _predict(self, source: object) -> Any:
         return self._yolo.predict(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
@@ -34,6 +33,7 @@ from benchmarks.time.script import ClipSpec
 from benchmarks.time.truth import IN_VIEW, Truth
 from benchmarks.time.worker import Failed, Worker
 from detector.errors import OrdnanceError
+from detector.models.backend import available_threads
 
 SCHEMA_VERSION = "1.0"
 
@@ -186,7 +186,7 @@ class _Turns:
 def _built(settings: Settings) -> tuple[list[BuiltClip], list[BuiltClip]]:
     specs = (*settings.accuracy, *settings.speed)
     digest = settings.pictures.sha256()
-    workers = min(len(specs), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
+    workers = min(max(1, len(specs)), available_threads())
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         jobs = [
             pool.submit(build_clip, spec, settings.pictures, settings.seed, settings.cache, pictures_sha256=digest)
