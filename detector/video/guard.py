@@ -44,6 +44,8 @@ CODECS = (
 have written in the last thirty years. FFmpeg has some 200 more, for games and for formats nobody sends any more, whose
 decoders are looked after least."""
 
+START_SECONDS = 60.0
+"""In this time a decoder process must have started: half a second where nothing else runs."""
 PROBE_STALL_FACTOR = 5
 """Reading all packets of a long clip delivers nothing on the way; it may take this many times the usual stall."""
 _KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
@@ -103,6 +105,11 @@ class GuardedVideo:
     def errors(self) -> list[DecodeProblem]:
         """What could not be decoded as recorded, by time."""
         return list(self._problems)
+
+    @property
+    def pid(self) -> int | None:
+        """The decoder process, None while there is none."""
+        return self._child.pid if self._child else None
 
     def begin_afresh(self) -> None:
         """Let nothing that was read before have an influence on what is read from now on."""
@@ -204,7 +211,7 @@ class GuardedVideo:
         self._connection = ours
         self._cpu_seconds = 0.0
         self._send(ours, {"path": str(self._path.absolute()), **asdict(self._limits)})
-        header, _ = self._receive(self._limits.stall_seconds)
+        header, _ = self._receive(START_SECONDS)
         self.isolation = tuple(str(each) for each in header.get("isolation", ()))
         return ours
 

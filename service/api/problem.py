@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -95,15 +96,27 @@ def install(app: FastAPI) -> None:
         return problem("invalid_request", f"{where}: {first['msg']}.")
 
     @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(sorted(_methods_of(app, request.url.path)))
         code = _CODE_OF_STATUS.get(error.status_code, "error")
         detail = {
             404: "There is nothing at this address; /openapi.json lists what there is.",
             405: "This address does not take this method; the Allow header names those that it takes.",
         }.get(error.status_code, str(error.detail))
-        return problem(code, detail, dict(error.headers or {}), error.status_code)
+        return problem(code, detail, headers, error.status_code)
 
     @app.exception_handler(Exception)
     async def _unknown(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
         return problem("internal_error", "This is a fault of the service; try again, and report it if it stays.")
+
+
+def _methods_of(app: FastAPI, path: str) -> set[str]:
+    """What the documented routes of this path take; one route's own answer names its methods alone."""
+    found: set[str] = set()
+    for template, methods in app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"{[a-z_]+}", "[^/]+", template), path):
+            found |= {name.upper() for name in methods}
+    return found

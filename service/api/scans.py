@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import and_, or_, select
 
 from detector.errors import BadOption
+from detector.sampling.names import PLAN_NAMES
 from service.access import audit
 from service.access.limits import check_upload
 from service.api.context import Ctx, Reader, Remote, Writer
@@ -43,14 +44,30 @@ Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the 
 MinConfidence = Annotated[float, Query(ge=0, le=1, description="Leave out what is less sure.")]
 ClassName = Annotated[str | None, Query(alias="class", max_length=64, description="Only this weapon class.")]
 
+PLANS: dict[str, Any] = {"examples": list(PLAN_NAMES)}
 _FIELDS = {
     "model": {"type": "string", "description": "A model of /v1/models; the server's default."},
-    "plan": {"type": "string", "description": "A sampling plan; the program's default."},
-    "every_s": {"type": "number", "description": "The plan's cadence in seconds."},
+    "plan": {"type": "string", "enum": list(PLAN_NAMES), "description": "A sampling plan; the program's default."},
+    "every_s": {
+        "type": "number",
+        "minimum": 0.001,
+        "maximum": 86400,
+        "description": "The plan's cadence in seconds, for a plan that has one.",
+    },
     "classes": {"type": "string", "description": "Weapon classes with commas between; all by default."},
-    "threshold": {"type": "number", "description": "Score from which to report; the model's own by default."},
+    "threshold": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "description": "Score from which to report; the model's own by default.",
+    },
     "webhook": {"type": "string", "description": "Address that is told when the scan has ended."},
-    "priority": {"type": "integer", "description": "1 (first) to 9 (last); no better than the key's."},
+    "priority": {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 9,
+        "description": "1 (first) to 9 (last); no better than the key's.",
+    },
 }
 _BODY = {
     "required": True,
@@ -106,8 +123,8 @@ async def create_scan(
     ] = None,
     name: Annotated[str | None, Query(max_length=255, description="File name, for a raw body.")] = None,
     model: Annotated[str | None, Query(max_length=200)] = None,
-    plan: Annotated[str | None, Query(max_length=64)] = None,
-    every_s: Annotated[float | None, Query(gt=0, le=86400, allow_inf_nan=False)] = None,
+    plan: Annotated[str | None, Query(max_length=64, json_schema_extra=PLANS)] = None,
+    every_s: Annotated[float | None, Query(ge=0.001, le=86400, allow_inf_nan=False)] = None,
     classes: Annotated[str | None, Query(max_length=2000, description="Separated by commas.")] = None,
     threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
     webhook: Annotated[str | None, Query(max_length=2000)] = None,
@@ -145,7 +162,7 @@ async def create_scan(
     return _made(row, is_new)
 
 
-@router.get("", responses=responses(), summary="Your scans, the newest first")
+@router.get("", responses=responses("not_found"), summary="Your scans, the newest first")
 def scans(
     ctx: Ctx,
     who: Reader,

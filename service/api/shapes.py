@@ -19,9 +19,9 @@ EXAMPLE_ID = "5f0c6f2d1b8e4a5c9d7e3f2a1b0c9d8e"
 
 
 class BadCursor(ServiceError):
-    """A cursor that no page gave out."""
+    """There is no such page: the cursor was not given out here."""
 
-    code = "invalid_request"
+    code = "not_found"
 
 
 class _Shape(BaseModel):
@@ -172,12 +172,12 @@ class RescanIn(_Shape):
         extra="forbid", json_schema_extra={"examples": [{"plan": "interval", "every_s": 0.2, "classes": ["tank"]}]}
     )
 
-    model: str | None = Field(default=None, max_length=200)
-    plan: str | None = Field(default=None, max_length=64)
-    every_s: float | None = Field(default=None, gt=0, le=86400, allow_inf_nan=False)
+    model: str | None = Field(default=None, min_length=1, max_length=200)
+    plan: str | None = Field(default=None, min_length=1, max_length=64)
+    every_s: float | None = Field(default=None, ge=0.001, le=86400, allow_inf_nan=False)
     classes: list[str] | None = Field(default=None, min_length=1, max_length=100)
     threshold: float | None = Field(default=None, ge=0, le=1)
-    webhook: str | None = Field(default=None, max_length=2000)
+    webhook: str | None = Field(default=None, min_length=1, max_length=2000)
     priority: int | None = Field(default=None, ge=1, le=9)
 
 

@@ -144,7 +144,7 @@ def test_a_rate_limit_says_when_to_come_back(server):
 
 def test_quotas_of_bytes_and_of_waiting_scans(server, bands):
     size = bands.stat().st_size
-    with server.client(server.key("erin", "--bytes-per-day", str(size + 10))) as client:
+    with server.client(server.key("erin", "--bytes-per-day", str(size + 1000))) as client:
         wait_for(client, upload(client, bands)["id"])
         refused = client.post("/v1/scans", content=bands.read_bytes(), params={"plan": "interval"})
         assert refused.status_code == 429

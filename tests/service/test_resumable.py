@@ -26,10 +26,14 @@ def begin(client, length, **metadata):
 
 
 def test_tuspy_uploads_in_chunks_and_the_scan_begins(server, client, bands):
-    uploader = TusClient(f"{server.url}/v1/uploads").uploader(
-        str(bands), chunk_size=3000, metadata={"filename": "bands.mp4", "plan": "interval"}, upload_checksum=True
-    )
-    uploader.upload()
+    with bands.open("rb") as file:
+        uploader = TusClient(f"{server.url}/v1/uploads").uploader(
+            file_stream=file,
+            chunk_size=1500,
+            metadata={"filename": "bands.mp4", "plan": "interval"},
+            upload_checksum=True,
+        )
+        uploader.upload()
     state = client.head(uploader.url, headers=TUS)
     scan = wait_for(client, state.headers["Ordnance-Scan"].rsplit("/", 1)[-1])
     assert scan["state"] == "done"

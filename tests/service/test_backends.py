@@ -1,0 +1,174 @@
+"""The same service on PostgreSQL and S3: a real PostgreSQL from this machine's binaries, S3 by moto on loopback."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from service_server import comparable, upload, wait_for
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
+
+
+def postgres_bin() -> Path | None:
+    """The folder of PostgreSQL's programs; Debian keeps them apart by version."""
+    named = shutil.which("pg_ctl") or shutil.which("initdb")
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    if named:
+        folders.append(Path(named).resolve().parent)
+    wanted = ("initdb", "postgres", "pg_isready", "createdb")
+    return next((each for each in folders if all((each / name).exists() for name in wanted)), None)
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    """The URL of an empty database."""
+    programs = postgres_bin()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed here")
+    folder = tmp_path_factory.mktemp("postgres")
+    as_user: list[str] = []
+    if os.geteuid() == 0:
+        # PostgreSQL refuses to run as root.
+        as_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        for each in (folder, *folder.parents):
+            if each == Path("/tmp"):
+                break
+            each.chmod(0o755)
+        os.chown(folder, 65534, 65534)
+    port = free_port()
+    subprocess.run(
+        [*as_user, programs / "initdb", "-D", folder / "data", "-U", "ordnance", "--auth=trust", "--no-sync"],
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+    options = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*as_user, programs / "postgres", "-D", folder / "data", "-p", str(port), *options],
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+        )
+    for _ in range(300):
+        ready = subprocess.run(
+            [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port)], capture_output=True, check=False
+        )
+        if ready.returncode == 0:
+            break
+        assert process.poll() is None, (folder / "log").read_text()
+        time.sleep(0.1)
+    created = [programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "ordnance", "ordnance"]
+    subprocess.run(created, check=True)
+    yield f"postgresql://ordnance@127.0.0.1:{port}/ordnance"
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """Settings of an empty bucket."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from moto.server import main; main(sys.argv[1:])", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    endpoint = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            httpx.put(f"{endpoint}/clips", headers={"Authorization": "AWS4-HMAC-SHA256 Credential=a/1/us-east-1/s3/x"})
+            break
+        except httpx.TransportError:
+            assert process.poll() is None
+            time.sleep(0.1)
+    yield {
+        "BLOB_URL": "s3://clips/kept",
+        "BLOB_OPTIONS": f'{{"key": "a", "secret": "b", "endpoint_url": "{endpoint}"}}',
+    }
+    process.terminate()
+    process.wait()
+
+
+def test_a_team_server_on_postgresql_and_s3(start, postgres, bucket, humvee):
+    server = start("team", DATABASE_URL=postgres, **bucket)
+    server.wait_ready()
+    with server.client() as client:
+        scan = wait_for(client, upload(client, humvee)["id"])
+        assert scan["state"] == "done", scan
+        report = comparable(client.get(scan["links"]["report.json"]).json())
+        assert client.get(scan["links"]["clip"]).content == humvee.read_bytes()
+        found = client.get(scan["links"]["appearances"]).json()["items"][0]
+        assert client.get(found["links"]["thumbnail"]).content.startswith(b"\xff\xd8\xff")
+
+        again = client.post(f"/v1/scans/{scan['id']}/rescan", json={"plan": "interval", "every_s": 0.1}).json()
+        wait_for(client, again["id"], "running", "done")
+        for pid in server.worker_pids():
+            os.kill(pid, 9)
+        assert wait_for(client, again["id"])["state"] == "done"
+
+        for each in (scan, again):
+            assert client.delete(f"/v1/scans/{each['id']}").status_code == 204
+        assert client.get(scan["links"]["clip"]).status_code == 404
+    assert not list((server.store / "cache").glob("*/data"))
+    assert not (server.store / "ordnance.sqlite").exists()
+
+    alone = start("alone")
+    with alone.client() as client:
+        other = wait_for(client, upload(client, humvee)["id"])
+        assert comparable(client.get(other["links"]["report.json"]).json()) == report
+
+
+def test_what_nobody_refers_to_is_removed_and_nothing_else(bucket, tmp_path):
+    import json
+
+    from service.settings import load_settings
+    from service.store.blobs import open_blobs
+    from service.store.clips import GRACE_SECONDS, keep_clip, sweep
+    from service.store.database import migrate, open_database
+    from service.store.tables import BlobRow, ClipRow, ScanRow
+
+    for number, options in enumerate(
+        ({}, {"blob_url": bucket["BLOB_URL"], "blob_options": json.loads(bucket["BLOB_OPTIONS"])})
+    ):
+        settings = load_settings(store=tmp_path / str(number), **options)
+        migrate(settings)
+        database, blobs = open_database(settings), open_blobs(settings)
+        kept, orphan, fresh = "a" * 64, "b" * 64, "c" * 64
+        for sha256 in (kept, orphan, fresh):
+            source = tmp_path / sha256
+            source.write_bytes(sha256.encode())
+            keep_clip(database, blobs, "alice", sha256, 64, source)
+        with database.write() as session:
+            session.add(
+                ScanRow(
+                    id="1" * 32,
+                    owner="alice",
+                    key_id="",
+                    clip_sha256=kept,
+                    name="x",
+                    bytes=1,
+                    state="done",
+                    options={},
+                    fingerprint="",
+                    created_at=0.0,
+                )
+            )
+            for sha256 in (kept, orphan):
+                session.get(BlobRow, sha256).touched_at -= GRACE_SECONDS + 1
+                session.get(ClipRow, ("alice", sha256)).created_at -= GRACE_SECONDS + 1
+        assert sweep(database, blobs) == 1
+        assert blobs.has(kept)
+        assert blobs.has(fresh)
+        assert not blobs.has(orphan)
+        database.close()

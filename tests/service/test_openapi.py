@@ -1,0 +1,52 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+from service_server import upload, wait_for
+
+CONFIG = Path(__file__).parent / "schemathesis.toml"
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    from service_server import Server
+
+    server = Server(tmp_path_factory.mktemp("openapi") / "store", ALLOW_ANONYMOUS="false", REQUESTS_PER_MINUTE=10**6)
+    server.start()
+    server.wait_ready()
+    yield server
+    server.stop()
+
+
+def test_schemathesis_finds_nothing(guarded, tmp_path):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG), "run"),
+            *(f"{guarded.url}/openapi.json", "-H", f"Authorization: Bearer {guarded.key('root', '--scopes', 'admin')}"),
+            *("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "10", "--no-color"),
+            *("--suppress-health-check", "all", "--seed", "6", "--request-timeout", "30"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-20000:]
+
+
+def test_documents_of_a_scan_follow_their_published_form(server, humvee):
+    server.wait_ready()
+    with server.client() as client:
+        scan = wait_for(client, upload(client, humvee)["id"])
+        schema = client.get("/openapi.json").json()
+        for path, name in (
+            (scan["links"]["self"], "ScanOut"),
+            (scan["links"]["appearances"], "AppearancePage"),
+            (scan["links"]["detections"], "DetectionPage"),
+            (scan["links"]["report.json"], "Report"),
+            ("/v1/scans", "ScanPage"),
+        ):
+            document = {"$ref": f"#/components/schemas/{name}", "components": schema["components"]}
+            jsonschema.validate(client.get(path).json(), document)
