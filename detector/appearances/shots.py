@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 COLOUR_BINS = 4
 """Levels of each of red, green and blue."""
+COUNTED_SIDE_PX = 64
+"""Side of the square picture whose pixels are counted by colour."""
 LAYOUT_SIZE_PX = 16
 SAME_COLOURS = 0.75
 """Histogram intersection (Swain and Ballard 1991) from which two pictures share their colours."""
@@ -27,30 +29,28 @@ two reach it in both (the nearest pairs: 0.93 and 0.80, 0.75 and 0.89); the two 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What a picture looks like: `colours` float32 (64,) summing to 1, `layout` float32 (256,) of norm 1 or 0.
+    """What a picture looks like. `counts` uint16 (64,): how many of its COUNTED_SIDE_PX² pixels have each colour.
+
+    `grey` uint8 (256,): the picture shrunk to a square, row by row.
 
     Small, because one is kept for every sample of the clip.
     """
 
-    colours: NDArray[np.float32]
-    layout: NDArray[np.float32]
+    counts: NDArray[np.uint16]
+    grey: NDArray[np.uint8]
 
 
 def look_of(image: NDArray[np.uint8]) -> Look:
     """The look of an RGB picture, uint8 (height, width, 3)."""
     import cv2
 
-    small = cv2.resize(image, (LAYOUT_SIZE_PX * 4, LAYOUT_SIZE_PX * 4), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, (COUNTED_SIDE_PX, COUNTED_SIDE_PX), interpolation=cv2.INTER_AREA)
     bins = (small.reshape(-1, 3) // (256 // COLOUR_BINS)).astype(np.int64)
     codes = (bins[:, 0] * COLOUR_BINS + bins[:, 1]) * COLOUR_BINS + bins[:, 2]
-    colours = (np.bincount(codes, minlength=COLOUR_BINS**3) / len(codes)).astype(np.float32)
     grey = cv2.cvtColor(
         cv2.resize(small, (LAYOUT_SIZE_PX, LAYOUT_SIZE_PX), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
     )
-    layout = grey.astype(np.float32).ravel()
-    layout -= layout.mean()
-    norm = float(np.linalg.norm(layout))
-    return Look(colours, layout / norm if norm > 0 else layout)
+    return Look(np.bincount(codes, minlength=COLOUR_BINS**3).astype(np.uint16), grey.astype(np.uint8).ravel())
 
 
 def is_cut(before: Look, after: Look) -> bool:
@@ -64,8 +64,15 @@ def is_same_view(earlier: Look, later: Look) -> bool:
 
 
 def _colours(one: Look, other: Look) -> float:
-    return float(np.minimum(one.colours, other.colours).sum())
+    return float(np.minimum(one.counts, other.counts).sum(dtype=np.int64)) / COUNTED_SIDE_PX**2
 
 
 def _layout(one: Look, other: Look) -> float:
-    return float(one.layout @ other.layout)
+    return float(_normed(one.grey) @ _normed(other.grey))
+
+
+def _normed(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    layout = grey.astype(np.float32)
+    layout -= layout.mean()
+    norm = float(np.linalg.norm(layout))
+    return layout / norm if norm > 0 else layout

@@ -11,7 +11,7 @@ from detector.frame import Detection
 from detector.sampling.adaptive import Adaptive
 from detector.sampling.plan import Sample, Timeline
 
-LOOK = Look(np.full(64, 1 / 64, np.float32), np.zeros(256, np.float32))
+LOOK = Look(np.full(64, 64, np.uint16), np.zeros(256, np.uint8))
 
 
 @dataclass
