@@ -164,7 +164,7 @@ def clip(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
     "/events",
     response_class=EventSourceResponse,
     responses={
-        200: {"content": {"text/event-stream": _TEXT}, "description": "Events: state, progress, appearance."},
+        200: {"content": {"text/event-stream": {}}, "description": "Events: state, progress, appearance."},
         **responses("not_found"),
     },
     summary="What happens to the scan, as it happens (server-sent events)",

@@ -57,7 +57,30 @@ MAX_METADATA_BYTES = 8 * 1024
 _OPTIONS = ("model", "plan", "every_s", "classes", "threshold", "webhook", "priority")
 _NUMBER = re.compile(r"\d{1,15}")
 _BASE = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
-_TUS = {
+_NUMBER_SCHEMA = {"type": "string", "pattern": "^[0-9]{1,15}$"}
+_RESUMABLE = {
+    "name": "Tus-Resumable",
+    "in": "header",
+    "required": True,
+    "schema": {"type": "string", "enum": [VERSION]},
+    "description": "The protocol's version.",
+}
+_LENGTH = {
+    "name": "Upload-Length",
+    "in": "header",
+    "required": True,
+    "schema": _NUMBER_SCHEMA,
+    "description": "Size of the clip in bytes.",
+}
+_OFFSET = {
+    "name": "Upload-Offset",
+    "in": "header",
+    "required": True,
+    "schema": _NUMBER_SCHEMA,
+    "description": "Where these bytes belong.",
+}
+"""Documented here and read by hand: tus has answers of its own for headers that are wrong."""
+_TUS: dict[int | str, dict[str, Any]] = {
     412: {"description": "Another version of tus."},
     **responses("bad_request", "not_found", "conflict", "gone", "upload_too_large", "storage_full", "quota_exceeded"),
 }
@@ -95,24 +118,23 @@ def ability(ctx: Ctx) -> Response:
         **_TUS,
     },
     summary="Begin a resumable upload",
+    openapi_extra={"parameters": [_RESUMABLE, _LENGTH]},
 )
 def create(
     request: Request,
     ctx: Ctx,
     who: Writer,
-    upload_length: Annotated[str | None, Header(description="Size of the clip in bytes.")] = None,
-    upload_metadata: Annotated[
-        str | None, Header(description="`filename`, and the options of a scan, each with its value in base64.")
-    ] = None,
-    tus_resumable: Annotated[str | None, Header()] = None,
 ) -> Response:
-    if (refused := _other_version(tus_resumable)) is not None:
+    """`Upload-Metadata` holds `filename` and the options of a scan, each followed by its value in base64."""
+    if (refused := _other_version(request)) is not None:
         return refused
+    upload_metadata = request.headers.get("upload-metadata", "")
+    upload_length = request.headers.get("upload-length")
     if upload_length is None or not _NUMBER.fullmatch(upload_length):
         raise BadRequest("Upload-Length is missing or no number of bytes.")
     length = int(upload_length)
     check_upload(ctx.settings, ctx.database, who, length)
-    metadata = _read_metadata(upload_metadata or "")
+    metadata = _read_metadata(upload_metadata)
     options = {name: metadata[name] for name in _OPTIONS if metadata.get(name)}
     check_wish(ctx.settings, wish_of(options))
     row = UploadRow(
@@ -121,7 +143,7 @@ def create(
         key_id=who.key_id,
         length=length,
         name=clean_name(metadata.get("filename") or metadata.get("name")),
-        metadata_header=upload_metadata or "",
+        metadata_header=upload_metadata,
         options=options,
         created_at=now(),
         expires_at=now() + ctx.settings.upload_hours * 3600,
@@ -133,9 +155,15 @@ def create(
     return Response(status_code=201, headers={**_BASE, "Location": location, "Upload-Expires": _expires(row)})
 
 
-@router.head("/{upload_id}", response_class=Response, responses=_TUS, summary="How much of an upload is here")
-def state(ctx: Ctx, who: Writer, upload_id: ScanId, tus_resumable: Annotated[str | None, Header()] = None) -> Response:
-    if (refused := _other_version(tus_resumable)) is not None:
+@router.head(
+    "/{upload_id}",
+    response_class=Response,
+    responses=_TUS,
+    summary="How much of an upload is here",
+    openapi_extra={"parameters": [_RESUMABLE]},
+)
+def state(request: Request, ctx: Ctx, who: Writer, upload_id: ScanId) -> Response:
+    if (refused := _other_version(request)) is not None:
         return refused
     row = _find(ctx, who, upload_id)
     headers = {**_BASE, "Upload-Offset": str(_offset(ctx, row)), "Upload-Length": str(row.length)}
@@ -155,7 +183,7 @@ def state(ctx: Ctx, who: Writer, upload_id: ScanId, tus_resumable: Annotated[str
         **responses("unsupported_media_type"),
     },
     summary="Add bytes to an upload; with the last one the scan begins",
-    openapi_extra={"requestBody": {"content": {CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}}},
+    openapi_extra={"parameters": [_RESUMABLE, _OFFSET]},
 )
 async def append(
     request: Request,
@@ -163,16 +191,16 @@ async def append(
     who: Writer,
     remote: Remote,
     upload_id: ScanId,
-    upload_offset: Annotated[str | None, Header(description="Where these bytes belong.")] = None,
     upload_checksum: Annotated[str | None, Header(description="Algorithm and base64 of the body's hash.")] = None,
-    tus_resumable: Annotated[str | None, Header()] = None,
 ) -> Response:
-    if (refused := _other_version(tus_resumable)) is not None:
+    """The body has the Content-Type `application/offset+octet-stream`."""
+    if (refused := _other_version(request)) is not None:
         return refused
     if request.headers.get("content-type") != CONTENT_TYPE:
         from starlette.exceptions import HTTPException
 
         raise HTTPException(415, f"A PATCH has the Content-Type {CONTENT_TYPE}.")
+    upload_offset = request.headers.get("upload-offset")
     if upload_offset is None or not _NUMBER.fullmatch(upload_offset):
         raise BadRequest("Upload-Offset is missing or no number of bytes.")
     checksum = _read_checksum(upload_checksum)
@@ -192,12 +220,17 @@ async def append(
     return Response(status_code=204, headers=headers)
 
 
-@router.delete("/{upload_id}", status_code=204, response_class=Response, responses=_TUS, summary="Give an upload up")
-def terminate(
-    ctx: Ctx, who: Writer, upload_id: ScanId, tus_resumable: Annotated[str | None, Header()] = None
-) -> Response:
+@router.delete(
+    "/{upload_id}",
+    status_code=204,
+    response_class=Response,
+    responses=_TUS,
+    summary="Give an upload up",
+    openapi_extra={"parameters": [_RESUMABLE]},
+)
+def terminate(request: Request, ctx: Ctx, who: Writer, upload_id: ScanId) -> Response:
     """The scan of an upload that is complete stays; DELETE that to remove it."""
-    if (refused := _other_version(tus_resumable)) is not None:
+    if (refused := _other_version(request)) is not None:
         return refused
     _find(ctx, who, upload_id)
     with _alone(ctx, upload_id), ctx.database.write() as session:
@@ -354,8 +387,8 @@ def _expires(row: UploadRow) -> str:
     return format_datetime(datetime.fromtimestamp(row.expires_at, UTC), usegmt=True)
 
 
-def _other_version(asked: str | None) -> Response | None:
-    if asked == VERSION:
+def _other_version(request: Request) -> Response | None:
+    if request.headers.get("tus-resumable") == VERSION:
         return None
     return Response(status_code=412, headers={**_BASE, "Tus-Version": VERSION})
 
