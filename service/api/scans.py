@@ -301,7 +301,8 @@ def delete(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId) -> None:
     if was_open:
         ctx.jobs.cancel(scan_id)
     remove_scan(ctx.database, ctx.blobs, who.owner, scan_id)
-    ctx.jobs.forget(scan_id)
+    if not was_open:
+        ctx.jobs.forget(scan_id)
 
 
 @router.post(

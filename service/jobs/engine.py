@@ -8,6 +8,8 @@ machine alike, and two processes never share a name.
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
@@ -25,6 +27,8 @@ SCANS, WEBHOOKS = "scans", "webhooks"
 SCAN_WORKFLOW, WEBHOOK_WORKFLOW = "scan", "webhook"
 POLL_SECONDS = 0.25
 SCHEMA = "dbos"
+ENDED_KEPT_SECONDS = 3600.0
+FORGOTTEN_AT_ONCE = 1000
 
 
 def migrate_engine(settings: Settings) -> None:
@@ -98,6 +102,16 @@ class Jobs:
     def forget(self, scan_id: str) -> None:
         """Remove what the engine keeps of the scan."""
         self._client.delete_workflow(scan_id)
+
+    def forget_ended(self) -> int:
+        """Remove what the engine keeps of work that ended a while ago: the scans' rows say what became of it."""
+        before = datetime.fromtimestamp(time.time() - ENDED_KEPT_SECONDS, UTC).isoformat()
+        ended = self._client.list_workflows(
+            status=["SUCCESS", "ERROR", "CANCELLED"], completed_before=before, limit=FORGOTTEN_AT_ONCE, load_input=False
+        )
+        if ended:
+            self._client.delete_workflows([each.workflow_id for each in ended])
+        return len(ended)
 
     def close(self) -> None:
         self._client.destroy()

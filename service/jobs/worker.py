@@ -72,6 +72,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
             next_tidy = time.monotonic() + TIDY_SECONDS
             try:
                 removed = tidy(settings, database, blobs, jobs.forget)
+                jobs.forget_ended()
                 log.info("tidied", extra=removed)
             except (SQLAlchemyError, OSError):
                 log.exception("tidying failed")
