@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.appearances import is_cut
-from detector.appearances.boxes import affinity
-from detector.appearances.linker import CONTINUE_FACTOR
+from detector.appearances.boxes import SAME_OBJECT_IOU, affinity, iou
+from detector.appearances.linker import CONTINUE_FACTOR, DUPLICATE_IOU, LINK_GAP_SECONDS
 from detector.errors import UnknownClass
 from detector.frame import Detection
 from detector.sampling.coarse import coarse_pass
@@ -41,11 +41,16 @@ from detector.sampling.coverage import SAME_PICTURE_SECONDS, LeftOut
 from detector.sampling.plan import CloserLook, Request, Sample, Timeline
 from detector.taxonomy import weapon_class
 
-GRID_PER_SECOND = 4.0
-NEAR_SHARE = 0.25
+GRID_PER_SECOND = 3.0
+"""At 25 frames a second, an edge then takes two samples of the grid and three more: as many as without a grid."""
+NEAR_SHARE = 0.15
 """Grid samples for near-hits alone, as a share of the coarse samples…"""
-NEAR_LEAST = 8
+NEAR_LEAST = 4
 """…but so many in any case."""
+STRONG = 1.5
+"""Thresholds that an object's best score reaches…"""
+WEAK_EDGE_SECONDS = 0.17
+"""…whose first and last frame are found exactly; those of weaker ones, most of which are false alarms, so nearly."""
 MOST_EDGE_SAMPLES = 16
 """In each coarse step: enough for two objects that come and go in it at 60 frames a second."""
 SAME_PLACE_REACH = 1.0
@@ -273,8 +278,11 @@ class Adaptive:
                 group = sorted(pair for pair in parted if self._is_open(pair))
 
     def _is_open(self, pair: tuple[float, float]) -> bool:
-        """Whether an edge lies between two samples that are not neighbouring frames."""
-        if not self._frames_between(*pair)[1] or not self._differ(*pair):
+        """Whether an edge lies between two samples that are further apart than its place should stay unknown."""
+        if not self._frames_between(*pair)[1]:
+            return False
+        strength = self._strongest_edge(*pair)
+        if strength < 1 or (strength < STRONG and pair[1] - pair[0] <= WEAK_EDGE_SECONDS):
             return False
         step = self._coarse_times[max(0, bisect_left(self._coarse_times, pair[1]) - 1)]
         if self._edge_samples[step] >= MOST_EDGE_SAMPLES:
@@ -283,43 +291,76 @@ class Adaptive:
         self._edge_samples[step] += 1
         return True
 
-    def _differ(self, left: float, right: float) -> bool:
+    def _strongest_edge(self, left: float, right: float) -> float:
+        """The highest score share of what is seen on one of two neighbouring samples and not on the other; 0 if none.
+
+        The share is that of its object's best sample nearby: a weak last glimpse of a strong object counts as strong.
+        """
         one, other = self._samples[left], self._samples[right]
         seen_left, seen_right = self._seen(one), self._seen(other)
         if not seen_left and not seen_right:
-            return False
-        gone = [found for found in seen_left if not _again(found, seen_right)]
-        came = [found for found in seen_right if not _again(found, seen_left)]
-        cut = is_cut(one.look, other.look)
-        return any(self._is_vouched_for(found, left, -1) for found in (seen_left if cut else gone)) or any(
-            self._is_vouched_for(found, right, 1) for found in (seen_right if cut else came)
+            return 0.0
+        if is_cut(one.look, other.look):
+            gone, came = seen_left, seen_right
+        else:
+            gone = [found for found in seen_left if not self._is_seen_soon(found, left, 1)]
+            came = [found for found in seen_right if not self._is_seen_soon(found, right, -1)]
+        return max(
+            [self._strength(found, left, -1) for found in gone] + [self._strength(found, right, 1) for found in came],
+            default=0.0,
         )
 
+    def _is_seen_soon(self, found: Detection, time: float, direction: int) -> bool:
+        """Whether the object is on a sample in that direction, in this shot, before its appearance would end."""
+        place = bisect_left(self._times, time)
+        before = self._samples[time]
+        while True:
+            place += direction
+            if not 0 <= place < len(self._times) or abs(self._times[place] - time) > LINK_GAP_SECONDS:
+                return False
+            sample = self._samples[self._times[place]]
+            if is_cut(before.look, sample.look):
+                return False
+            if _again(found, self._seen(sample)):
+                return True
+            before = sample
+
     def _seen(self, sample: Sample) -> list[Detection]:
-        """What counts as seen: from the score on with which an appearance goes on."""
-        return [found for found in sample.detections if self._share(found) >= CONTINUE_FACTOR]
+        """What counts as seen: from the score on with which an appearance goes on, and no object twice."""
+        objects: list[Detection] = []
+        for found in sorted(sample.detections, key=self._share, reverse=True):
+            share = self._share(found)
+            if share < CONTINUE_FACTOR:
+                break
+            nearest = max((iou(found.box, better.box) for better in objects), default=0.0)
+            if nearest < (DUPLICATE_IOU if share >= 1 else SAME_OBJECT_IOU):
+                objects.append(found)
+        return objects
 
     def _belongs_to_a_hit(self, sample: Sample) -> bool:
         return any(
-            self._is_vouched_for(found, sample.pts_seconds, direction)
+            self._strength(found, sample.pts_seconds, direction) >= 1
             for found in self._seen(sample)
             for direction in (-1, 1)
         )
 
-    def _is_vouched_for(self, found: Detection, time: float, direction: int) -> bool:
-        """Whether this is a hit, or the same object is one on a sample nearby in that direction."""
+    def _strength(self, found: Detection, time: float, direction: int) -> float:
+        """The best score share of the object from here on in that direction, as far as it is seen without a break.
+
+        Looks no further than to the first one from STRONG on, nor than CONTEXT_SAMPLES.
+        """
         place = bisect_left(self._times, time)
+        best = self._share(found)
         for _ in range(CONTEXT_SAMPLES):
-            if self._share(found) >= 1:
-                return True
             place += direction
-            if not 0 <= place < len(self._times):
-                return False
+            if best >= STRONG or not 0 <= place < len(self._times):
+                break
             next_one = _again(found, self._seen(self._samples[self._times[place]]))
             if next_one is None:
-                return False
+                break
             found = next_one
-        return self._share(found) >= 1
+            best = max(best, self._share(found))
+        return best
 
     def _frames_between(self, left: float, right: float) -> tuple[int, int]:
         """Position of the first frame after `left` and the number of frames from there on before `right`."""
@@ -341,10 +382,13 @@ class Adaptive:
 
 
 def _again(found: Detection, others: Sequence[Detection]) -> Detection | None:
-    """The best match of a detection among those of a neighbouring sample: the same kind of thing at the same place."""
+    """The best match of a detection among those of a neighbouring sample: the same kind of thing at the same place.
+
+    Boxes of two kinds that overlap like those of one object are taken as two opinions about it, as in Linker.
+    """
     best, match = 0.0, None
     for other in others:
-        if _family(other.class_name) == _family(found.class_name):
+        if _family(other.class_name) == _family(found.class_name) or iou(found.box, other.box) >= DUPLICATE_IOU:
             closeness = affinity(found.box, other.box, SAME_PLACE_REACH)
             if closeness > best:
                 best, match = closeness, other
