@@ -28,6 +28,8 @@ app.command("schema")(info.schema_command)
 app.command("train")(training.train_command)
 app.command("evaluate")(training.evaluate_command)
 app.command("export")(training.export_command)
+app.command("calibrate")(training.calibrate_command)
+app.command("optimise")(training.optimise_command)
 app.add_typer(training.dataset_app, name="dataset")
 app.add_typer(bench.bench_app, name="bench")
 

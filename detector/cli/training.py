@@ -1,7 +1,8 @@
-"""`ordnance dataset`, `train`, `evaluate` and `export`: how weights are made and measured."""
+"""`ordnance dataset`, `train`, `export`, `calibrate`, `optimise` and `evaluate`: how weights are made and measured."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,14 @@ from detector.errors import BadOption, DataError
 Data = Annotated[Path | None, typer.Option(envvar="ORDNANCE_DATA", help="Folder with photos/, rendered/ and start/.")]
 Config = Annotated[Path, typer.Option(help="Training settings, such as datasets/configs/ordnance-n.yaml.")]
 Dataset = Annotated[Path, typer.Option(help="The data set built by `ordnance dataset build`.")]
+
+
+class SmallPrecision(StrEnum):
+    """What `optimise` makes of an FP32 file."""
+
+    FP16 = "fp16"
+    INT8 = "int8"
+
 
 dataset_app = typer.Typer(no_args_is_help=True, help="Render and build the data that models learn from.")
 
@@ -63,6 +72,32 @@ def build_command(
         typer.echo(f"{name:<24}" + "".join(f"{counts[split][name]:>7}" for split in ("train", "val", "test")))
 
 
+@dataset_app.command("composites")
+def composites_command(
+    out: Annotated[Path, typer.Option(help="Folder for images/, labels/ and manifest.json.")],
+    split: Annotated[str, typer.Option(help="train, val or test: where objects and scenes come from.")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Pictures to make.")] = 300,
+    seed: Annotated[int, typer.Option(help="Equal seeds give equal pictures.")] = 1,
+    classes: Annotated[
+        str, typer.Option(help="Comma-separated weapon classes to paste, each as often as the others.")
+    ] = "tank,rocket_launcher,howitzer,humvee,machine_gun",
+    renders: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of `ordnance dataset render` whose objects are pasted too; may be given again."),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Paste weapons cut out of the photographs of a split into its weapon-free ones, with exact boxes."""
+    from datasets.composites import build_composites
+    from detector.taxonomy import weapon_class
+
+    names = tuple(weapon_class(word).id for word in classes.split(",") if word.strip())
+    boxes = build_composites(
+        _required(data), out, split=split, classes=names, count=count, seed=seed, renders=renders or []
+    )
+    typer.echo(f"{count} pictures in {out}: " + ", ".join(f"{name} {number}" for name, number in boxes.items()))
+
+
 def train_command(
     config: Config,
     dataset: Dataset,
@@ -83,30 +118,65 @@ def evaluate_command(
     model: Annotated[str, typer.Option(help="A model of `ordnance models`, or the path of an .onnx file.")] = "default",
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    renders: Annotated[
-        Path | None, typer.Option(help="Measure on a folder of `ordnance dataset render` instead of photographs.")
+    composites: Annotated[
+        Path | None, typer.Option(help="Folder of `ordnance dataset composites`, measured apart.")
     ] = None,
+    renders: Annotated[Path | None, typer.Option(help="Folder of `ordnance dataset render`, measured apart.")] = None,
+    negative_video: Annotated[
+        Path | None,
+        typer.Option(help="Folder of clips without weapons; without it a clip is made of weapon-free photographs."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Leave out the damaged copies, the bootstrap intervals and the video.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="JSON file for all figures; SVG pictures go beside it.")] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Write the figures into the manifest and the model card.")
     ] = False,
     data: Data = None,
 ) -> None:
-    """Measure a model on the photographs of a split: AP50 of each class, precision and recall."""
+    """Measure a model: AP, precision and recall, sizes, sources, damage, false alarms, look-alikes, calibration."""
     from detector.models import load_model
-    from detector.training.evaluate import predict_renders, predict_split, score
-    from detector.training.model_card import evaluation_table, record_evaluation
+    from detector.models.manifest import find_weights
+    from detector.training.measure import measure, write_measures
+    from detector.training.model_card import measures_markdown, record_measures
 
-    loaded = load_model(model, device=device)
-    if renders and record:
-        raise BadOption("Only figures on photographs are recorded; leave --record or --renders out.")
-    if renders:
-        predictions = predict_renders(loaded.detect, loaded.classes, renders)
-    else:
-        predictions = predict_split(loaded.detect, loaded.classes, _required(data), split)
-    evaluation = score(predictions, loaded.thresholds)
-    typer.echo(evaluation_table(evaluation))
+    if record and quick:
+        raise BadOption("Quick figures are not recorded; leave --record or --quick out.")
+    entry, path = find_weights(model)
+    folders = {name: folder for name, folder in (("composite", composites), ("render", renders)) if folder}
+    done = measure(
+        load_model(model, device=device),
+        entry,
+        data=data,
+        split=split,
+        folders=folders,
+        negative_video=negative_video,
+        quick=quick,
+    )
+    typer.echo(measures_markdown(done))
+    if out is not None:
+        typer.echo("written: " + ", ".join(str(each) for each in write_measures(done, out)), err=True)
     if record:
-        typer.echo(f"recorded in {record_evaluation(loaded.name, evaluation)}")
+        typer.echo(f"recorded in {record_measures(done, path.parent)}", err=True)
+
+
+def calibrate_command(
+    model: Annotated[str, typer.Argument(help="A model of the manifest.")] = "default",
+    out: Annotated[Path | None, typer.Option(help="Folder of the manifest; the installed weights by default.")] = None,
+    false_alarms: Annotated[
+        float, typer.Option(min=0.0, max=100.0, help="Allowed on 100 weapon-free photographs of the val split.")
+    ] = 3.0,
+    data: Data = None,
+) -> None:
+    """Choose thresholds and fit calibration of an exported model again, on the val split."""
+    from detector.training.export import calibrate_model
+
+    entry = calibrate_model(model, _required(data), out, false_alarms_per_100=false_alarms)
+    typer.echo(f"{'class':<26}{'threshold':>9}{'a':>9}{'b':>9}")
+    for name, threshold in entry.thresholds.items():
+        scaling = (entry.calibration or {})[name]
+        typer.echo(f"{name:<26}{threshold:>9.3f}{scaling.a:>9.3f}{scaling.b:>9.3f}")
 
 
 def export_command(
@@ -118,14 +188,37 @@ def export_command(
         Literal["one-to-one", "one-to-many"],
         typer.Option(help="Which of YOLO26's heads to export: one-to-many is better after a short training."),
     ] = "one-to-many",
+    precision: Annotated[
+        list[SmallPrecision] | None, typer.Option(help="Make this smaller file too; may be given again.")
+    ] = None,
     data: Data = None,
 ) -> None:
-    """Export weights to ONNX, choose each class's threshold on the val split and list them in the manifest."""
+    """Export weights to ONNX, choose thresholds and fit calibration on the val split, list them in the manifest."""
     from detector.training.config import read_config
     from detector.training.export import export_model
 
     entry = export_model(weights, read_config(config), dataset, _required(data), out, head=head)
     typer.echo(f"{entry.name}: {entry.file}, {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256}")
+    for each in dict.fromkeys(precision or ()):
+        optimise_command(each, entry.name, out, data)
+
+
+def optimise_command(
+    precision: Annotated[SmallPrecision, typer.Argument(help="fp16 or int8.")],
+    model: Annotated[str, typer.Option(help="A model of the manifest.")] = "default",
+    out: Annotated[Path | None, typer.Option(help="Folder of the manifest; the installed weights by default.")] = None,
+    data: Data = None,
+) -> None:
+    """Make the FP16 or INT8 form of an exported model; an INT8 file that loses 0.01 of AP50 is not kept."""
+    from detector.training.export import add_precision
+
+    entry, kept = add_precision(model, precision.value, _required(data), out)
+    val = entry.metrics["val"]
+    assert isinstance(val, dict)
+    typer.echo(
+        f"{entry.name}: {entry.bytes / 1e6:.1f} MB, mean AP50 on val {val['mean_ap50']}, "
+        f"{val['mean_ap50_lost']} less than before, {'kept' if kept else 'not kept'}"
+    )
 
 
 def _required(data: Path | None) -> Path:

@@ -54,6 +54,11 @@ def create_backend(name: BackendName, content: bytes, entry: ManifestEntry, *, d
     if name == "torch":
         from detector.models.ultralytics_torch import UltralyticsTorch
 
+        if entry.precision != "fp32":
+            raise BackendUnavailable(
+                f"'{entry.name}' is an {entry.precision} file, which the backend 'torch' cannot read; "
+                f"use the model '{entry.made_from}' there, or --device cpu."
+            )
         return UltralyticsTorch(content, entry, device=device, threads=threads)
     if device != "cpu":
         raise BackendUnavailable(f"The backend '{name}' runs on the CPU only; use the backend 'torch' for {device}.")

@@ -32,6 +32,7 @@ input, it finds 55 % at the shipped thresholds and IoU 0.5 (114 boxes); of those
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Head = Literal["one-to-one", "one-to-many"]
+Precision = Literal["fp32", "fp16", "int8"]
 
 
 class PlattScaling(BaseModel):
@@ -52,6 +53,7 @@ class ManifestEntry(BaseModel):
     network, into which the torch backend puts the ONNX file's weights. `head` is the one that is in the file:
     YOLO26 learns both, `one-to-one` gives each object one box, `one-to-many` several that NMS reduces to one.
     `smallest_side_px` is the side, in input pixels, from which at least half of the boxes are found.
+    `precision` is that of the weights in the file; an fp16 or int8 file was `made_from` the fp32 model of that name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,6 +73,8 @@ class ManifestEntry(BaseModel):
     licence: str
     architecture: Annotated[str, Field(pattern="^[a-z0-9_-]+$")] = "yolo26n"
     head: Head = "one-to-one"
+    precision: Precision = "fp32"
+    made_from: str | None = None
     smallest_side_px: Annotated[float, Field(gt=0)] = SMALLEST_SIDE_PX
 
     @field_validator("name")
@@ -112,6 +116,10 @@ class Manifest(BaseModel):
         names = [entry.name for entry in self.models]
         if len(set(names)) != len(names):
             raise ValueError("model names must not repeat")
+        if strays := [
+            entry.name for entry in self.models if entry.made_from is not None and entry.made_from not in names
+        ]:
+            raise ValueError(f"'{strays[0]}' is made from a model that is not listed")
         if self.default not in names:
             raise ValueError(f"the default model '{self.default}' is not listed")
         return self

@@ -57,7 +57,7 @@ class Model:
 
     @property
     def score_floor(self) -> float:
-        """The score below which `detect` drops a box."""
+        """The score below which `detect` drops a box unless told otherwise."""
         return self._entry.score_floor
 
     @property
@@ -74,18 +74,20 @@ class Model:
         """`cpu` or `cuda:N`."""
         return self._backend.device
 
-    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[Boxes]:
+    def detect(self, images: Sequence[NDArray[np.uint8]], *, floor: float | None = None) -> list[Boxes]:
         """What is on each picture (uint8 (height, width, 3) RGB, any sizes), run as one batch.
 
-        Boxes are in pixels of their picture, within its edges, with raw scores from `score_floor` up, best first.
+        Boxes are in pixels of their picture, within its edges, with raw scores from `floor` (by default the
+        model's `score_floor`) up, best first. Average precision needs a floor near nought.
         """
         if not images:
             return []
+        lowest = self.score_floor if floor is None else floor
         batch, placements = letterbox(images, self.input_size)
         found: Iterable[NDArray[np.float32]] = self._backend.infer(batch)
         if self._entry.head == "one-to-many":
-            found = (non_maximum_suppression(output, floor=self.score_floor) for output in found)
-        return [self._boxes(rows, placement) for rows, placement in zip(found, placements, strict=True)]
+            found = (non_maximum_suppression(output, floor=lowest) for output in found)
+        return [self._boxes(rows, placement, lowest) for rows, placement in zip(found, placements, strict=True)]
 
     def calibrate(self, class_name: str, score: float) -> float:
         """The calibrated confidence, 0..1, of a raw score; the score itself where the class has no calibration."""
@@ -99,8 +101,8 @@ class Model:
         inside = min(max(score, SCORE_MARGIN), 1 - SCORE_MARGIN)
         return _sigmoid(scaling.a * math.log(inside / (1 - inside)) + scaling.b)
 
-    def _boxes(self, rows: NDArray[np.float32], placement: Letterbox) -> Boxes:
-        rows = rows[rows[:, 4] >= self.score_floor]
+    def _boxes(self, rows: NDArray[np.float32], placement: Letterbox, floor: float) -> Boxes:
+        rows = rows[rows[:, 4] >= floor]
         rows = rows[np.argsort(-rows[:, 4], kind="stable")]
         xyxy = placement.to_picture(rows[:, :4])
         visible = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])

@@ -1,224 +1,186 @@
-"""Measures a model on photographs by the COCO protocol (pycocotools): AP at IoU 0.5 and averaged over 0.5:0.95."""
+"""Scores of a model on a set of pictures: AP, precision and recall, false alarms, look-alikes."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import DataError
-from detector.frame import Boxes
-from detector.training.dataset import complete_rows, photograph_files, rendered_files
+from detector.training.bootstrap import interval
+from detector.training.matching import SIZES, Matched, Matches, match
+from detector.training.predictions import NEGATIVES_COMPLETE_FOR, Picture, Predictions
 
-BATCH = 8
-NEGATIVES_COMPLETE_FOR = ("construction_machine",)
-"""Pictures boxed for excavators only, which hold no weapon."""
+__all__ = ["NEGATIVES_COMPLETE_FOR", "ClassScore", "FalseAlarms", "LookAlikes", "SetScore", "SizeScore", "score"]
+
+LOOK_ALIKE_LABELS = frozenset({"atgm_launcher", "manpads", "rocket_launcher", "sam_launcher", "construction_machine"})
+"""A picture with one of these and no tow_launcher is one in which a TOW launcher is easily imagined."""
 
 
 @dataclass(frozen=True, slots=True)
-class ClassScore:
-    """One class on one split. AP is None where the split has no box of the class.
-
-    `precision` and `recall` hold at `threshold` and IoU 0.5; precision is None where nothing was reported.
-    """
+class SizeScore:
+    """A class's boxes of one size range (SIZES). None where there are none."""
 
     boxes: int
     ap50: float | None
-    ap50_95: float | None
-    threshold: float
-    precision: float | None
     recall: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What a model scored on a split. `false_alarm_pictures` of `negatives` weapon-free pictures had a report."""
+class ClassScore:
+    """One class on one set. AP is None where the set has no box of the class.
 
-    split: str
-    pictures: int
-    negatives: int
-    false_alarm_pictures: int
-    classes: dict[str, ClassScore]
-
-    def mean_ap50(self, names: Sequence[str]) -> float:
-        """mAP50 over those of `names` that the split has boxes of."""
-        known = [score.ap50 for name in names if (score := self.classes[name]).ap50 is not None]
-        return float(np.mean(known)) if known else float("nan")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Predictions:
-    """Truth and findings of one split, in COCO's form, so that thresholds can be tried without a new run."""
-
-    split: str
-    classes: tuple[str, ...]
-    images: list[dict[str, Any]]
-    truth: list[dict[str, Any]]
-    found: list[dict[str, Any]]
-
-
-def predict_split(
-    detect: Callable[[Sequence[NDArray[np.uint8]]], list[Boxes]],
-    classes: Sequence[str],
-    data: Path,
-    split: str,
-) -> Predictions:
-    """Run `detect` (RGB pictures in, boxes out) over the photographs of `split` that are labelled completely."""
-    rows = [row for row in complete_rows(NEGATIVES_COMPLETE_FOR, data) if row["split"] == split]
-    if not rows:
-        raise DataError(f"{data} has no photographs of the split '{split}'; use train, val or test.")
-    return _predict(detect, classes, [photograph_files(row, data) for row in rows], split)
-
-
-def predict_renders(
-    detect: Callable[[Sequence[NDArray[np.uint8]]], list[Boxes]], classes: Sequence[str], folder: Path
-) -> Predictions:
-    """The same over a folder of `ordnance dataset render`, apart from the photographs and never mixed with them."""
-    return _predict(detect, classes, rendered_files(folder), "rendered")
-
-
-def _predict(
-    detect: Callable[[Sequence[NDArray[np.uint8]]], list[Boxes]],
-    classes: Sequence[str],
-    files: Sequence[tuple[Path, Path]],
-    split: str,
-) -> Predictions:
-    predictions = Predictions(split, tuple(classes), [], [], [])
-    for start in range(0, len(files), BATCH):
-        batch = files[start : start + BATCH]
-        pictures = [_read_rgb(picture) for picture, _ in batch]
-        for (_, label), picture, boxes in zip(batch, pictures, detect(pictures), strict=True):
-            _note(predictions, label, picture, boxes)
-    return predictions
-
-
-def score(predictions: Predictions, thresholds: Mapping[str, float]) -> Evaluation:
-    """AP of every class, and precision and recall at the given thresholds."""
-    coco = _coco_eval(predictions)
-    classes = {}
-    for number, name in enumerate(predictions.classes):
-        boxes = sum(truth["category_id"] == number for truth in predictions.truth)
-        scores, hits = _matches(coco, number)
-        reported = scores >= thresholds[name]
-        right = int(hits[reported].sum())
-        classes[name] = ClassScore(
-            boxes,
-            _average(coco.eval["precision"][0, :, number, 0, -1]) if boxes else None,
-            _average(coco.eval["precision"][:, :, number, 0, -1]) if boxes else None,
-            thresholds[name],
-            right / int(reported.sum()) if reported.any() else None,
-            right / boxes if boxes else None,
-        )
-    with_truth = {truth["image_id"] for truth in predictions.truth}
-    alarmed = {
-        found["image_id"]
-        for found in predictions.found
-        if found["score"] >= thresholds[predictions.classes[found["category_id"]]]
-    }
-    negatives = {image["id"] for image in predictions.images} - with_truth
-    return Evaluation(predictions.split, len(predictions.images), len(negatives), len(alarmed & negatives), classes)
-
-
-def choose_thresholds(
-    predictions: Predictions, *, fallback: float, lowest: float, highest: float, enough: int = 10
-) -> dict[str, float]:
-    """The score at which each class has its best F1 on these predictions, kept within `lowest`..`highest`.
-
-    A class with fewer than `enough` boxes gets `fallback`: its best F1 would be chance.
+    `precision` and `recall` hold at `threshold` and IoU 0.5; precision is None where nothing was reported.
+    `ap50_strict` is AP50 where regions that are not labelled for the class count as background, None if not asked for.
+    `ap50_interval` is the 95 % bootstrap interval over pictures, None if not asked for or not to be had.
     """
-    coco = _coco_eval(predictions)
-    chosen = {}
-    for number, name in enumerate(predictions.classes):
-        boxes = sum(truth["category_id"] == number for truth in predictions.truth)
-        scores, hits = _matches(coco, number)
-        if boxes < enough or not len(scores):
-            chosen[name] = fallback
-            continue
-        right = np.cumsum(hits)
-        f1 = 2 * right / (np.arange(1, len(scores) + 1) + boxes)
-        chosen[name] = round(float(np.clip(scores[int(np.argmax(f1))], lowest, highest)), 3)
-    return chosen
+
+    boxes: int
+    ap50: float | None
+    ap50_interval: tuple[float, float] | None
+    ap50_95: float | None
+    threshold: float
+    precision: float | None
+    recall: float | None
+    sizes: dict[str, SizeScore]
+    ap50_strict: float | None = None
 
 
-def _read_rgb(path: Path) -> NDArray[np.uint8]:
-    import cv2
+@dataclass(frozen=True, slots=True)
+class FalseAlarms:
+    """Reports on weapon-free pictures at the thresholds: how many, on how many of the pictures, and of what class."""
 
-    picture = cv2.imread(str(path))
-    if picture is None:
-        raise DataError(f"The picture {path} is missing or damaged.")
-    return np.asarray(picture[:, :, ::-1], dtype=np.uint8)
+    weapon_free: int
+    pictures: int
+    alarms: int
+    classes: dict[str, int]
 
-
-def _note(predictions: Predictions, label: Path, picture: NDArray[np.uint8], boxes: Boxes) -> None:
-    number = len(predictions.images)
-    height, width = picture.shape[:2]
-    predictions.images.append({"id": number, "width": width, "height": height})
-    for line in label.read_text(encoding="utf-8").splitlines():
-        name, *numbers = line.split()
-        if name in predictions.classes:
-            cx, cy, w, h = (float(n) * side for n, side in zip(numbers, (width, height) * 2, strict=True))
-            predictions.truth.append(
-                {
-                    "id": len(predictions.truth) + 1,
-                    "image_id": number,
-                    "category_id": predictions.classes.index(name),
-                    "bbox": [cx - w / 2, cy - h / 2, w, h],
-                    "area": w * h,
-                    "iscrowd": 0,
-                }
-            )
-    for (x1, y1, x2, y2), value, class_id in zip(boxes.xyxy, boxes.scores, boxes.class_ids, strict=True):
-        predictions.found.append(
-            {
-                "image_id": number,
-                "category_id": int(class_id),
-                "bbox": [float(x1), float(y1), float(x2 - x1), float(y2 - y1)],
-                "score": float(value),
-            }
-        )
+    @property
+    def per_1000(self) -> float | None:
+        """Alarms on 1,000 weapon-free pictures; None without such pictures."""
+        return 1000 * self.alarms / self.weapon_free if self.weapon_free else None
 
 
-def _coco_eval(predictions: Predictions) -> Any:
-    from pycocotools.coco import COCO
-    from pycocotools.cocoeval import COCOeval
+@dataclass(frozen=True, slots=True)
+class LookAlikes:
+    """Pictures with a look-alike and no TOW launcher; `called_tow` of them had a tow_launcher reported."""
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO()
-        truth.dataset = {
-            "info": {},
-            "images": predictions.images,
-            "annotations": predictions.truth,
-            "categories": [{"id": n, "name": name} for n, name in enumerate(predictions.classes)],
-        }
-        truth.createIndex()
-        found = truth.loadRes(predictions.found) if predictions.found else COCO()
-        if not predictions.found:
-            found.dataset = {**truth.dataset, "annotations": []}
-            found.createIndex()
-        run = COCOeval(truth, found, "bbox")
-        run.evaluate()
-        run.accumulate()
-    return run
+    pictures: int
+    called_tow: int
+    files: tuple[str, ...]
 
 
-def _matches(coco: Any, number: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores of a class's findings, best first, and whether each matched a true box at IoU 0.5."""
-    whole_range = coco.params.areaRng[0]
-    rows = [row for row in coco.evalImgs if row and row["category_id"] == number and row["aRng"] == whole_range]
-    if not rows:
-        return np.empty(0), np.empty(0, dtype=np.bool_)
-    scores = np.concatenate([np.asarray(row["dtScores"], dtype=np.float64) for row in rows])
-    hits = np.concatenate([np.asarray(row["dtMatches"][0] > 0, dtype=np.bool_) for row in rows])
-    order = np.argsort(-scores, kind="stable")
-    return scores[order], hits[order]
+@dataclass(frozen=True, slots=True)
+class SetScore:
+    """What a model scored on one set of pictures."""
+
+    name: str
+    pictures: int
+    classes: dict[str, ClassScore]
+    false_alarms: FalseAlarms
+    look_alikes: LookAlikes
+
+    def mean_ap50(self, names: Sequence[str]) -> float | None:
+        """mAP50 over those of `names` that the set has boxes of; None if it has none."""
+        known = [value for name in names if name in self.classes and (value := self.classes[name].ap50) is not None]
+        return float(np.mean(known)) if known else None
 
 
-def _average(precision: NDArray[np.float64]) -> float:
-    known = precision[precision > -1]
-    return float(known.mean()) if len(known) else 0.0
+def score(
+    predictions: Predictions,
+    thresholds: Mapping[str, float],
+    *,
+    intervals: bool = True,
+    strict: bool = False,
+    matches: Matches | None = None,
+) -> SetScore:
+    """Score a set at the given thresholds; `strict` adds ClassScore.ap50_strict.
+
+    `matches` saves the work where the set was matched before.
+    """
+    done = matches or match(predictions)
+    classes = {name: _class_score(done, name, thresholds[name], intervals) for name in predictions.classes}
+    if strict:
+        nowhere_ignored = match(_without_ignored(predictions))
+        classes = {name: replace(row, ap50_strict=nowhere_ignored.ap50(name)) for name, row in classes.items()}
+    return SetScore(
+        predictions.name,
+        len(predictions.pictures),
+        classes,
+        false_alarms(predictions, thresholds),
+        look_alikes(predictions, thresholds),
+    )
+
+
+def false_alarms(predictions: Predictions, thresholds: Mapping[str, float]) -> FalseAlarms:
+    """Count what is reported on the weapon-free pictures of the set."""
+    free = [picture for picture in predictions.pictures if picture.is_weapon_free]
+    reported = [_reported(picture, predictions.classes, thresholds) for picture in free]
+    ids = np.concatenate(
+        [np.empty(0, np.int64), *(picture.found_ids[keep] for picture, keep in zip(free, reported, strict=True))]
+    )
+    counts = {name: int((ids == number).sum()) for number, name in enumerate(predictions.classes)}
+    return FalseAlarms(
+        len(free),
+        sum(bool(keep.any()) for keep in reported),
+        len(ids),
+        {name: count for name, count in counts.items() if count},
+    )
+
+
+def look_alikes(predictions: Predictions, thresholds: Mapping[str, float]) -> LookAlikes:
+    """Count pictures with a look-alike, and those of them in which a tow_launcher is reported."""
+    if "tow_launcher" not in predictions.classes:
+        return LookAlikes(0, 0, ())
+    tow = predictions.classes.index("tow_launcher")
+    pictures = [
+        picture
+        for picture in predictions.pictures
+        if LOOK_ALIKE_LABELS & set(picture.labels) and "tow_launcher" not in picture.labels
+    ]
+    called = tuple(
+        picture.name
+        for picture in pictures
+        if (picture.scores[picture.found_ids == tow] >= thresholds["tow_launcher"]).any()
+    )
+    return LookAlikes(len(pictures), len(called), called)
+
+
+def _without_ignored(predictions: Predictions) -> Predictions:
+    none, no_ids = np.empty((0, 4)), np.empty(0, np.int64)
+    pictures = tuple(replace(picture, ignored=none, ignored_ids=no_ids) for picture in predictions.pictures)
+    return replace(predictions, pictures=pictures)
+
+
+def _reported(picture: Picture, classes: Sequence[str], thresholds: Mapping[str, float]) -> NDArray[np.bool_]:
+    least = np.array([thresholds[name] for name in classes])
+    return np.asarray(picture.scores >= least[picture.found_ids], dtype=np.bool_)
+
+
+def _class_score(matches: Matches, name: str, threshold: float, intervals: bool) -> ClassScore:
+    found = matches.of(name)
+    boxes = matches.boxes(name)
+    right, reported = found.at(threshold)
+    spread = None
+    if intervals and boxes:
+        spread = interval(partial(_ap, found), len(matches.predictions.pictures))
+    sizes = {}
+    for size in SIZES:
+        if size != "all" and (inside := matches.boxes(name, size)):
+            sizes[size] = SizeScore(inside, matches.ap50(name, size), matches.of(name, size).at(threshold)[0] / inside)
+    return ClassScore(
+        boxes,
+        matches.ap50(name),
+        spread,
+        matches.ap50_95(name),
+        threshold,
+        right / reported if reported else None,
+        right / boxes if boxes else None,
+        sizes,
+    )
+
+
+def _ap(found: Matched, weights: NDArray[np.float64]) -> float | None:
+    return found.average_precision(weights)

@@ -5,28 +5,37 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from detector.errors import DataError
 from detector.models import WEIGHTS_FOLDER, Head, Manifest, ManifestEntry, load_model, read_manifest, write_manifest
+from detector.models.manifest import MANIFEST_NAME
+from detector.training.calibrate import calibrate, reliability
 from detector.training.config import TrainingConfig
 from detector.training.dataset import read_dataset
-from detector.training.evaluate import choose_thresholds, predict_split
+from detector.training.matching import Matches, match
+from detector.training.optimise import CALIBRATION_PICTURES, MOST_AP50_LOST, Precision, optimise
+from detector.training.predictions import photographs, predict
+from detector.training.smallest_side import smallest_side
+from detector.training.thresholds import FALSE_ALARMS_PER_100, LOWEST, choose_thresholds
 from detector.training.train import load_ultralytics
 
 OPSET = 18
 SCORE_FLOOR = 0.05
-FALLBACK_THRESHOLD = 0.35
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.3, 0.6
+UNCHOSEN_THRESHOLD = 0.35
 LICENCE = "AGPL-3.0-or-later"
 
 
 def export_model(
     weights: Path, config: TrainingConfig, dataset: Path, data: Path, out: Path | None = None, *, head: Head
 ) -> ManifestEntry:
-    """Export `weights` with `head` as the default model of the manifest in `out`, thresholds chosen on the val split.
+    """Export `weights` with `head` as the default model of the manifest in `out`, calibrated on the val split.
 
-    The metrics of an earlier entry of that name are dropped: they are those of other weights.
+    The metrics of an earlier entry of that name are dropped, and so are the FP16 and INT8 files made from it: they are
+    those of other weights.
     """
     folder = out or WEIGHTS_FOLDER
     target = folder / f"{config.name}.onnx"
@@ -38,7 +47,7 @@ def export_model(
         bytes=target.stat().st_size,
         input_size=config.input_size,
         classes=config.classes,
-        thresholds=dict.fromkeys(config.classes, FALLBACK_THRESHOLD),
+        thresholds=dict.fromkeys(config.classes, UNCHOSEN_THRESHOLD),
         score_floor=SCORE_FLOOR,
         calibration=None,
         dataset_sha256=read_dataset(dataset)[1],
@@ -47,15 +56,66 @@ def export_model(
         licence=LICENCE,
         head=head,
     )
-    _list(entry, folder)
-    model = load_model(str(target), backend="onnxruntime")
-    predictions = predict_split(model.detect, model.classes, data, "val")
-    thresholds = choose_thresholds(
-        predictions, fallback=FALLBACK_THRESHOLD, lowest=LOWEST_THRESHOLD, highest=HIGHEST_THRESHOLD
-    )
-    entry = entry.model_copy(update={"thresholds": thresholds})
-    _list(entry, folder)
-    return entry
+    _drop_made_from(entry.name, folder)
+    _list(entry, folder, default=entry.name)
+    return calibrate_model(entry.name, data, folder)
+
+
+def calibrate_model(
+    name: str, data: Path, out: Path | None = None, *, false_alarms_per_100: float = FALSE_ALARMS_PER_100
+) -> ManifestEntry:
+    """Choose thresholds and fit calibration of a listed model on the photographs of the val split, and list them.
+
+    The files that were made from the model get the same ones. Its metrics are dropped, since they hold at the old
+    thresholds; those on the val split are written under "val". Raises DataError for an unknown model.
+    """
+    folder = out or WEIGHTS_FOLDER
+    entry = _entry(name, folder)
+    matches = _val_matches(entry, data, folder)
+    chosen = choose_thresholds(matches, false_alarms_per_100=false_alarms_per_100)
+    fitted = calibrate(matches, floor=LOWEST)
+    side = smallest_side(matches, chosen.values)
+    reported = reliability(matches, fitted.scalings, chosen.values, entry.classes)
+    val: dict[str, JsonValue] = {
+        **_val_ap50(matches),
+        "weapon_free": chosen.weapon_free,
+        "false_alarms": chosen.alarms,
+        "false_alarms_allowed": chosen.allowed,
+        "false_alarms_per_100_unseen": round(chosen.per_100_unseen, 2),
+        "calibrated_together": list(fitted.pooled),
+        "ece_reported": None if reported.ece is None else round(reported.ece, 4),
+    }
+    update: dict[str, object] = {"thresholds": chosen.values, "calibration": fitted.scalings}
+    if side is not None:
+        update["smallest_side_px"] = side
+    done = entry.model_copy(update={**update, "metrics": {"val": val}})
+    _list(done, folder)
+    for made in read_manifest(folder / MANIFEST_NAME).models:
+        if made.made_from == entry.name:
+            _list(made.model_copy(update=update), folder)
+    return done
+
+
+def add_precision(name: str, precision: Precision, data: Path, out: Path | None = None) -> tuple[ManifestEntry, bool]:
+    """Make the FP16 or INT8 form of a listed model, measure it on the val split and list it.
+
+    Returns its entry and whether it was kept: an INT8 file that loses MOST_AP50_LOST or more of mean AP50 is deleted.
+    """
+    folder = out or WEIGHTS_FOLDER
+    entry = _entry(name, folder)
+    pictures = [file.picture for file in photographs(data, "train")] if precision == "int8" else []
+    step = max(1, len(pictures) // CALIBRATION_PICTURES)
+    made = optimise(entry, folder, precision, pictures[::step][:CALIBRATION_PICTURES])
+    before, after = (_val_ap50(_val_matches(each, data, folder, listed=False)) for each in (entry, made))
+    lost = float(str(before["mean_ap50"])) - float(str(after["mean_ap50"]))
+    val: dict[str, JsonValue] = {**after, "mean_ap50_lost": round(lost, 4)}
+    made = made.model_copy(update={"metrics": {"val": val}})
+    if precision == "int8" and lost >= MOST_AP50_LOST:
+        (folder / made.file).unlink()
+        _unlist(made.name, folder)
+        return made, False
+    _list(made, folder)
+    return made, True
 
 
 def export_onnx(weights: Path, out: Path, *, input_size: int, head: Head) -> str:
@@ -86,7 +146,59 @@ def export_onnx(weights: Path, out: Path, *, input_size: int, head: Head) -> str
     return hashlib.sha256(out.read_bytes()).hexdigest()
 
 
-def _list(entry: ManifestEntry, folder: Path) -> None:
-    path = folder / "manifest.json"
-    earlier = [each for each in read_manifest(path).models if each.name != entry.name] if path.exists() else []
-    write_manifest(Manifest(schema_version="1.0", default=entry.name, models=(*earlier, entry)), path)
+def _val_matches(entry: ManifestEntry, data: Path, folder: Path, *, listed: bool = True) -> Matches:
+    if listed:
+        model = load_model(str(folder / entry.file), backend="onnxruntime")
+        return match(predict(model, photographs(data, "val"), "val"))
+    with tempfile.TemporaryDirectory() as scratch:
+        shutil.copyfile(folder / entry.file, Path(scratch) / entry.file)
+        alone = Manifest(default=entry.name, models=(entry.model_copy(update={"made_from": None}),))
+        write_manifest(alone, Path(scratch) / MANIFEST_NAME)
+        return _val_matches(entry, data, Path(scratch))
+
+
+def _val_ap50(matches: Matches) -> dict[str, JsonValue]:
+    values = {name: matches.ap50(name) for name in matches.predictions.classes}
+    known = [value for value in values.values() if value is not None]
+    return {
+        "ap50": {name: None if value is None else round(value, 4) for name, value in values.items()},
+        "mean_ap50": round(sum(known) / len(known), 4) if known else 0.0,
+    }
+
+
+def _entry(name: str, folder: Path) -> ManifestEntry:
+    manifest = read_manifest(folder / MANIFEST_NAME)
+    entry = manifest.entry(name)
+    if entry is None:
+        known = ", ".join(each.name for each in manifest.models)
+        raise DataError(f"{folder / MANIFEST_NAME} lists no model '{name}'; it has {known}.")
+    if entry.made_from is not None:
+        raise DataError(f"'{entry.name}' was made from '{entry.made_from}'; name that one.")
+    return entry
+
+
+def _drop_made_from(name: str, folder: Path) -> None:
+    path = folder / MANIFEST_NAME
+    for made in read_manifest(path).models if path.exists() else ():
+        if made.made_from == name:
+            (folder / made.file).unlink(missing_ok=True)
+            _unlist(made.name, folder)
+
+
+def _list(entry: ManifestEntry, folder: Path, *, default: str | None = None) -> None:
+    path = folder / MANIFEST_NAME
+    known: Sequence[ManifestEntry] = ()
+    if path.exists():
+        manifest = read_manifest(path)
+        known, default = manifest.models, default or manifest.default
+    kept = tuple(entry if each.name == entry.name else each for each in known)
+    models = kept if any(each.name == entry.name for each in known) else (*kept, entry)
+    write_manifest(Manifest(schema_version="1.0", default=default or entry.name, models=models), path)
+
+
+def _unlist(name: str, folder: Path) -> None:
+    path = folder / MANIFEST_NAME
+    manifest = read_manifest(path)
+    write_manifest(
+        manifest.model_copy(update={"models": tuple(each for each in manifest.models if each.name != name)}), path
+    )

@@ -1,66 +1,234 @@
-"""Writes measured figures into the two places that people read: the manifest and weights/MODEL_CARD.md."""
+"""Writes measured figures where people read them: a table on the screen, the manifest and weights/MODEL_CARD.md."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from pydantic import JsonValue
 
 from detector.errors import DataError
 from detector.models import WEIGHTS_FOLDER, read_manifest, write_manifest
 from detector.taxonomy import NAMED_CLASSES
-from detector.training.evaluate import Evaluation
+from detector.training import bootstrap
+from detector.training.calibrate import BINS
+from detector.training.evaluate import ClassScore, SetScore
+from detector.training.matching import SIZES
+from detector.training.measure import Measures, SetMeasures, write_pictures
 
 BEGIN, END = "<!-- evaluation:begin -->", "<!-- evaluation:end -->"
+TITLES = {
+    "photo": "Photographs",
+    "composite": "Composites (real objects pasted into other photographs)",
+    "render": "Renders",
+}
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
-    """The figures as a Markdown table, with what they were measured on."""
-    lines = [
-        f"Split `{evaluation.split}`: {evaluation.pictures} pictures that are labelled completely, "
-        f"{evaluation.negatives} of them without a weapon; {evaluation.false_alarm_pictures} of those "
-        "had a false alarm at the shipped thresholds.",
-        "",
-        "| class | boxes | AP50 | AP50-95 | threshold | precision | recall |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+def measures_markdown(measures: Measures, *, pictures: Sequence[str] = ()) -> str:
+    """All figures as Markdown, one part a set, with what they were measured on. `pictures` are file names to show."""
+    parts = [
+        f"Model `{measures.model}` (SHA-256 {measures.sha256[:12]}…), input {measures.input_size} px, photographs "
+        f"of the split `{measures.split}`. Brackets: 95 % bootstrap interval over pictures ({bootstrap.DRAWS} draws, "
+        f"seed {bootstrap.SEED}). Sizes: the box's longer side in pixels of the network's input.",
     ]
-    for name, row in evaluation.classes.items():
-        lines.append(
-            f"| {name} | {row.boxes} | {_number(row.ap50)} | {_number(row.ap50_95)} | {row.threshold:.2f} "
-            f"| {_number(row.precision)} | {_number(row.recall)} |"
+    for name, each in measures.sets.items():
+        parts += [f"### {TITLES.get(name, name)}", _set_markdown(each)]
+        parts += [f"![{picture}]({picture})" for picture in pictures if f"-{name}-" in picture]
+    if measures.video is not None and measures.video.per_hour is not None:
+        what = (
+            "a clip made from the weapon-free photographs (slow pan and zoom, 4 s each)"
+            if measures.video_is_made
+            else f"{measures.video.clips} weapon-free clips"
         )
-    lines += ["", f"mAP50 of the six named classes: {evaluation.mean_ap50(NAMED_CLASSES):.3f}"]
-    return "\n".join(lines)
+        parts.append(
+            f"**Video:** {measures.video.appearances} false appearances in {measures.video.hours * 60:.1f} minutes of "
+            f"{what}: {measures.video.per_hour:.0f} an hour."
+        )
+    return "\n\n".join(parts)
 
 
-def record_evaluation(name: str, evaluation: Evaluation, folder: Path = WEIGHTS_FOLDER) -> Path:
-    """Put the figures of the model `name` into `folder`/manifest.json and MODEL_CARD.md; returns the card."""
+def record_measures(measures: Measures, folder: Path = WEIGHTS_FOLDER) -> Path:
+    """Put the figures into `folder`/manifest.json and the card's section; returns the card."""
     path, card = folder / "manifest.json", folder / "MODEL_CARD.md"
-    manifest = read_manifest(path)
-    metrics = {
-        "split": evaluation.split,
-        "pictures": evaluation.pictures,
-        "negatives": evaluation.negatives,
-        "false_alarm_pictures": evaluation.false_alarm_pictures,
-        "boxes": {key: row.boxes for key, row in evaluation.classes.items()},
-        "ap50": {key: _rounded(row.ap50) for key, row in evaluation.classes.items()},
-        "ap50_95": {key: _rounded(row.ap50_95) for key, row in evaluation.classes.items()},
-        "precision": {key: _rounded(row.precision) for key, row in evaluation.classes.items()},
-        "recall": {key: _rounded(row.recall) for key, row in evaluation.classes.items()},
-    }
-    models = tuple(
-        entry.model_copy(update={"metrics": metrics}) if entry.name == name else entry for entry in manifest.models
-    )
-    write_manifest(manifest.model_copy(update={"models": models}), path)
     try:
         before, rest = card.read_text(encoding="utf-8").split(BEGIN, 1)
         after = rest.split(END, 1)[1]
     except (OSError, ValueError, IndexError) as error:
         raise DataError(f"{card} has no section between {BEGIN} and {END} to write into.") from error
-    card.write_text(f"{before}{BEGIN}\n{evaluation_table(evaluation)}\n{END}{after}", encoding="utf-8")
+    manifest = read_manifest(path)
+    models = tuple(
+        entry.model_copy(update={"metrics": {**entry.metrics, **_metrics(measures)}})
+        if entry.name == measures.model
+        else entry
+        for entry in manifest.models
+    )
+    write_manifest(manifest.model_copy(update={"models": models}), path)
+    pictures = [picture.name for picture in write_pictures(measures, folder, measures.model)]
+    text = measures_markdown(measures, pictures=pictures)
+    card.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
     return card
 
 
-def _number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
+def _set_markdown(measures: SetMeasures) -> str:
+    score = measures.score
+    blocks = [
+        _headline(score),
+        _table(
+            ("class", "boxes", "AP50", "AP50-95", "threshold", "precision", "recall"),
+            [
+                (
+                    name,
+                    str(row.boxes),
+                    _with_interval(row),
+                    _number(row.ap50_95),
+                    f"{row.threshold:.2f}",
+                    _number(row.precision),
+                    _number(row.recall),
+                )
+                for name, row in score.classes.items()
+            ],
+        ),
+        f"mAP50 of the six named classes: {_number(score.mean_ap50(NAMED_CLASSES))}",
+        _strict(score),
+        _sizes(score),
+    ]
+    if measures.damaged:
+        blocks.append(_columns("AP50 on damaged copies", {"clean": score, **measures.damaged}))
+        blocks.append(
+            "False alarms per 1,000 weapon-free pictures: "
+            + ", ".join(
+                f"{name} {_number(each.false_alarms.per_1000, 0)}"
+                for name, each in {"clean": score, **measures.damaged}.items()
+            )
+            + "."
+        )
+    if measures.sources:
+        blocks.append(
+            _table(
+                ("source", "pictures", "boxes", "mean AP50", "false alarms / weapon-free"),
+                [
+                    (
+                        name,
+                        str(each.pictures),
+                        str(sum(row.boxes for row in each.classes.values())),
+                        _number(each.mean_ap50(tuple(each.classes))),
+                        f"{each.false_alarms.alarms} / {each.false_alarms.weapon_free}",
+                    )
+                    for name, each in measures.sources.items()
+                ],
+            )
+        )
+    errors = ", ".join(
+        f"{name} {_number(each.ece)} ({each.findings} boxes)" for name, each in measures.reliability.items()
+    )
+    blocks.append(f"Expected calibration error ({BINS} equal bins): {errors}.")
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _strict(score: SetScore) -> str:
+    lower = {
+        name: row
+        for name, row in score.classes.items()
+        if row.ap50 is not None and row.ap50_strict is not None and row.ap50 - row.ap50_strict >= 0.0005
+    }
+    if not lower:
+        return ""
+    return (
+        "Findings in regions that are not labelled for their class (small guns on roofs) count neither for nor "
+        "against. AP50 where they count against: "
+        + ", ".join(f"{name} {_number(row.ap50_strict)}" for name, row in lower.items())
+        + "."
+    )
+
+
+def _headline(score: SetScore) -> str:
+    alarms, alike = score.false_alarms, score.look_alikes
+    parts = [f"{score.pictures} pictures."]
+    if alarms.weapon_free:
+        named = ", ".join(f"{name} {count}" for name, count in alarms.classes.items())
+        parts.append(
+            f"{alarms.weapon_free} show no weapon: {alarms.alarms} false alarms on {alarms.pictures} of them at the "
+            f"shipped thresholds, {_number(alarms.per_1000, 0)} per 1,000 pictures{f' ({named})' if named else ''}."
+        )
+    if alike.pictures:
+        parts.append(f"{alike.pictures} show a look-alike: {alike.called_tow} are called tow_launcher.")
+    return " ".join(parts)
+
+
+def _sizes(score: SetScore) -> str:
+    ranges = [size for size in SIZES if any(size in row.sizes for row in score.classes.values())]
+    rows = []
+    for name, row in score.classes.items():
+        if row.sizes:
+            cells = [
+                f"{_number(part.ap50)} ({part.boxes}, recall {_number(part.recall, 2)})"
+                if (part := row.sizes.get(size))
+                else ""
+                for size in ranges
+            ]
+            rows.append((name, *cells))
+    return _table(("AP50 by size (boxes, recall)", *ranges), rows) if rows else ""
+
+
+def _columns(title: str, scores: dict[str, SetScore]) -> str:
+    first = next(iter(scores.values()))
+    rows = [
+        (name, *(_number(each.classes[name].ap50) for each in scores.values()))
+        for name, row in first.classes.items()
+        if row.boxes
+    ]
+    return _table((title, *scores), rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    rule = "| " + " | ".join(["---", *["---:"] * (len(head) - 1)]) + " |"
+    return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _with_interval(row: ClassScore) -> str:
+    spread = "" if row.ap50_interval is None else f" [{row.ap50_interval[0]:.2f}, {row.ap50_interval[1]:.2f}]"
+    return _number(row.ap50) + spread
+
+
+def _metrics(measures: Measures) -> dict[str, JsonValue]:
+    """The figures on photographs, and those on the other sets under their names."""
+    document: dict[str, JsonValue] = {"split": measures.split}
+    for name, each in measures.sets.items():
+        figures = _set_metrics(each)
+        if name == "photo":
+            document |= figures
+        else:
+            document[name] = figures
+    if measures.video is not None:
+        document["false_appearances_per_hour"] = _rounded(measures.video.per_hour)
+    return document
+
+
+def _set_metrics(measures: SetMeasures) -> dict[str, JsonValue]:
+    score, classes = measures.score, measures.score.classes
+    return {
+        "pictures": score.pictures,
+        "negatives": score.false_alarms.weapon_free,
+        "false_alarm_pictures": score.false_alarms.pictures,
+        "false_alarms": score.false_alarms.alarms,
+        "look_alikes": score.look_alikes.pictures,
+        "look_alikes_called_tow_launcher": score.look_alikes.called_tow,
+        "boxes": {key: row.boxes for key, row in classes.items()},
+        "ap50": {key: _rounded(row.ap50) for key, row in classes.items()},
+        "ap50_strict": {key: _rounded(row.ap50_strict) for key, row in classes.items()},
+        "ap50_interval": {
+            key: None if row.ap50_interval is None else [_rounded(end) for end in row.ap50_interval]
+            for key, row in classes.items()
+        },
+        "ap50_95": {key: _rounded(row.ap50_95) for key, row in classes.items()},
+        "precision": {key: _rounded(row.precision) for key, row in classes.items()},
+        "recall": {key: _rounded(row.recall) for key, row in classes.items()},
+        "ece": {key: _rounded(each.ece) for key, each in measures.reliability.items()},
+    }
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"
 
 
 def _rounded(value: float | None) -> float | None:

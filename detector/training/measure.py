@@ -1,0 +1,195 @@
+"""Every figure of a model in one document: sets, sizes, sources, damage, confusion, false alarms, calibration."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from detector.errors import DataError
+from detector.training import bootstrap
+from detector.training.calibrate import BINS, Reliability, reliability, reliability_svg
+from detector.training.confusion import Confusion, confusion, confusion_rows, confusion_svg
+from detector.training.damage import DAMAGES
+from detector.training.evaluate import SetScore, score
+from detector.training.matching import Matches, match
+from detector.training.predictions import LabelledFile, Picture, Predictions, labelled_folder, photographs, predict
+from detector.training.video_alarms import VideoAlarms, clips_in, count_alarms, make_clip
+
+if TYPE_CHECKING:
+    from detector.models import Model
+    from detector.models.manifest import ManifestEntry
+
+FEWEST_OF_A_SOURCE = 5
+"""Sources with fewer pictures in the set are told of together, as "other"."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetMeasures:
+    """The figures of one set of pictures. `damaged` and `sources` are by name of the damage and of the source."""
+
+    score: SetScore
+    damaged: dict[str, SetScore]
+    sources: dict[str, SetScore]
+    confusion: Confusion
+    reliability: dict[str, Reliability]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measures:
+    """All figures of one model; `sets` are photo, composite and render, as far as they were given."""
+
+    model: str
+    sha256: str
+    input_size: int
+    split: str
+    sets: dict[str, SetMeasures] = field(default_factory=dict)
+    video: VideoAlarms | None = None
+    video_is_made: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `ordnance evaluate --out` writes."""
+        return {
+            "model": {"name": self.model, "sha256": self.sha256, "input_size": self.input_size},
+            "method": {
+                "split": self.split,
+                "average_precision": "COCO (pycocotools), 101 recalls, at most 100 findings a picture",
+                "sizes": "longer side of the box in pixels of the network's input",
+                "interval": f"95 % bootstrap over pictures, {bootstrap.DRAWS} draws, seed {bootstrap.SEED}",
+                "ece": f"{BINS} bins of equal width, weighted by boxes",
+                "video": "made from weapon-free photographs" if self.video_is_made else "clips given",
+            },
+            "sets": {name: _set_json(measures) for name, measures in self.sets.items()},
+            "video": self.video and {**dataclasses.asdict(self.video), "per_hour": self.video.per_hour},
+        }
+
+
+def measure(
+    model: Model,
+    entry: ManifestEntry,
+    *,
+    data: Path | None,
+    split: str,
+    folders: Mapping[str, Path],
+    negative_video: Path | None = None,
+    quick: bool = False,
+) -> Measures:
+    """Measure `model` on the photographs of `split` below `data` and on each of `folders` (composite, render).
+
+    `quick` leaves out the damaged copies, the bootstrap intervals and the video. Raises DataError where there is
+    nothing to measure on.
+    """
+    sets: dict[str, list[LabelledFile]] = {"photo": photographs(data, split)} if data else {}
+    sets |= {name: labelled_folder(folder) for name, folder in folders.items()}
+    if not sets:
+        raise DataError("There is nothing to measure on; set ORDNANCE_DATA, or give --composites or --renders.")
+    done = Measures(model.name, model.sha256, model.input_size, split)
+    video: VideoAlarms | None = None
+    for name, files in sets.items():
+        predictions = predict(model, files, name)
+        done.sets[name] = _measure_set(model, entry, predictions, files, quick=quick)
+        if name == "photo" and not quick and negative_video is None:
+            free = {picture.name for picture in predictions.pictures if picture.is_weapon_free}
+            video = _made_video_alarms(model, [file.picture for file in files if file.picture.name in free])
+    if negative_video is not None:
+        return dataclasses.replace(done, video=count_alarms(model, clips_in(negative_video)))
+    return dataclasses.replace(done, video=video, video_is_made=video is not None)
+
+
+def write_measures(measures: Measures, out: Path) -> list[Path]:
+    """Write the JSON document `out` and beside it a confusion matrix and a reliability diagram of each set (SVG)."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(measures.as_json(), indent=1) + "\n", encoding="utf-8")
+    return [out, *write_pictures(measures, out.parent, out.stem)]
+
+
+def write_pictures(measures: Measures, folder: Path, stem: str) -> list[Path]:
+    """Write `folder`/`stem`-SET-confusion.svg and -reliability.svg; returns their paths."""
+    written = []
+    for name, each in measures.sets.items():
+        title = f"{measures.model} on the {name} set"
+        for kind, picture in (
+            ("confusion", confusion_svg(each.confusion, title)),
+            ("reliability", reliability_svg(each.reliability, title)),
+        ):
+            path = folder / f"{stem}-{name}-{kind}.svg"
+            path.write_text(picture, encoding="utf-8")
+            written.append(path)
+    return written
+
+
+def reliabilities(matches: Matches, entry: ManifestEntry) -> dict[str, Reliability]:
+    """Reliability of the raw and of the calibrated scores: of all findings that are stored, and of those reported."""
+    floors = dict.fromkeys(entry.classes, entry.score_floor)
+    return {
+        "stored, raw": reliability(matches, None, floors, entry.classes),
+        "stored, calibrated": reliability(matches, entry.calibration, floors, entry.classes),
+        "reported, raw": reliability(matches, None, entry.thresholds, entry.classes),
+        "reported, calibrated": reliability(matches, entry.calibration, entry.thresholds, entry.classes),
+    }
+
+
+def _measure_set(
+    model: Model, entry: ManifestEntry, predictions: Predictions, files: list[LabelledFile], *, quick: bool
+) -> SetMeasures:
+    thresholds = model.thresholds
+    matches = match(predictions)
+    damaged = {}
+    if not quick:
+        for name, damage in DAMAGES.items():
+            worse = predict(model, files, f"{predictions.name}, {name}", damage=damage)
+            damaged[name] = score(worse, thresholds, intervals=False)
+    return SetMeasures(
+        score(predictions, thresholds, intervals=not quick, strict=True, matches=matches),
+        damaged,
+        _by_source(predictions, thresholds),
+        confusion(predictions, thresholds),
+        reliabilities(matches, entry),
+    )
+
+
+def _by_source(predictions: Predictions, thresholds: Mapping[str, float]) -> dict[str, SetScore]:
+    names = [picture.source for picture in predictions.pictures]
+    large = sorted({name for name in names if names.count(name) >= FEWEST_OF_A_SOURCE})
+    if len(large) <= 1 and len(set(names)) <= 1:
+        return {}
+    sources = {}
+    for name in large:
+        part = predictions.only(partial(_is_of, name), name)
+        sources[name] = score(part, thresholds, intervals=False)
+    rest = predictions.only(lambda picture: picture.source not in large, "other")
+    return sources | ({"other": score(rest, thresholds, intervals=False)} if rest.pictures else {})
+
+
+def _is_of(source: str, picture: Picture) -> bool:
+    return picture.source == source
+
+
+def _made_video_alarms(model: Model, pictures: list[Path]) -> VideoAlarms | None:
+    if not pictures:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        clip = Path(scratch) / "weapon-free.mp4"
+        make_clip(pictures, clip)
+        return count_alarms(model, [clip])
+
+
+def _set_json(measures: SetMeasures) -> dict[str, Any]:
+    return {
+        **_score_json(measures.score),
+        "damaged": {name: _score_json(each) for name, each in measures.damaged.items()},
+        "sources": {name: _score_json(each) for name, each in measures.sources.items()},
+        "confusion": confusion_rows(measures.confusion),
+        "reliability": {name: dataclasses.asdict(each) for name, each in measures.reliability.items()},
+    }
+
+
+def _score_json(each: SetScore) -> dict[str, Any]:
+    document = dataclasses.asdict(each)
+    document["false_alarms"]["per_1000"] = each.false_alarms.per_1000
+    return document
