@@ -12,10 +12,12 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from service.settings import Settings
 from service.store.database import Database
+from service.store.tables import OPEN_STATES, ScanRow
 
 if TYPE_CHECKING:
     from dbos import DBOSClient
@@ -29,6 +31,8 @@ POLL_SECONDS = 0.25
 SCHEMA = "dbos"
 ENDED_KEPT_SECONDS = 3600.0
 FORGOTTEN_AT_ONCE = 1000
+REVIVED_AFTER_SECONDS = 60.0
+LAST_PRIORITY = 9
 
 
 def migrate_engine(settings: Settings) -> None:
@@ -102,6 +106,26 @@ class Jobs:
     def forget(self, scan_id: str) -> None:
         """Remove what the engine keeps of the scan."""
         self._client.delete_workflow(scan_id)
+
+    def revive(self) -> list[str]:
+        """Put open scans into the queue again that the engine no longer works on, through whatever fault of ours."""
+        before = time.time() - REVIVED_AFTER_SECONDS
+        query = select(ScanRow.id).where(ScanRow.state.in_(OPEN_STATES), ScanRow.created_at < before)
+        with self._database.read() as session:
+            open_scans = list(session.scalars(query))
+        revived = []
+        for start in range(0, len(open_scans), FORGOTTEN_AT_ONCE):
+            ids = open_scans[start : start + FORGOTTEN_AT_ONCE]
+            known = self._client.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
+            at_work = {each.workflow_id for each in known if each.status in ("PENDING", "ENQUEUED", "DELAYED")}
+            for scan_id in set(ids) - at_work:
+                self._client.delete_workflow(scan_id)
+                with self._database.write() as session:
+                    scan = session.get(ScanRow, scan_id, with_for_update=True)
+                    if scan is not None and scan.state in OPEN_STATES:
+                        self.enqueue_scan(session, scan_id, scan.owner, LAST_PRIORITY)
+                        revived.append(scan_id)
+        return revived
 
     def forget_ended(self) -> int:
         """Remove what the engine keeps of work that ended a while ago: the scans' rows say what became of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -52,22 +53,27 @@ class Heartbeat:
             return bool(changed.rowcount)
 
     def end(self) -> None:
+        """Say that this worker is gone: the others take up what it was doing at once."""
         with self._database.write() as session:
-            session.execute(delete(WorkerRow).where(WorkerRow.id == self.worker_id))
+            session.execute(update(WorkerRow).where(WorkerRow.id == self.worker_id).values(seen_at=0.0, ready=False))
 
 
-def bury(database: Database) -> list[str]:
-    """Remove the rows of dead workers and return their names: their workflows are free."""
+def dead_workers(database: Database) -> list[str]:
+    """Names of the workers whose workflows are free. `bury` them only after those went back into the queue."""
     host = socket.gethostname()
+    with database.read() as session:
+        rows = list(session.scalars(select(WorkerRow)))
+    return [
+        row.id for row in rows if now() - row.seen_at > DEAD_SECONDS or (row.host == host and not _is_alive(row.pid))
+    ]
+
+
+def bury(database: Database, worker_ids: Sequence[str]) -> None:
+    """Remove the rows of dead workers; one that lives after all ends when it finds its row gone."""
+    for worker_id in worker_ids:
+        log.warning("worker is gone", extra={"worker": worker_id})
     with database.write() as session:
-        rows = session.scalars(select(WorkerRow).with_for_update(skip_locked=True))
-        dead = [
-            row for row in rows if now() - row.seen_at > DEAD_SECONDS or (row.host == host and not _is_alive(row.pid))
-        ]
-        for row in dead:
-            log.warning("worker is dead", extra={"worker": row.id, "pid": row.pid})
-            session.delete(row)
-        return [row.id for row in dead]
+        session.execute(delete(WorkerRow).where(WorkerRow.id.in_(worker_ids)))
 
 
 def living(database: Database) -> list[WorkerRow]:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from detector.models import load_model
 from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, Jobs, engine_config
-from service.jobs.heartbeat import BEAT_SECONDS, Heartbeat, bury
+from service.jobs.heartbeat import BEAT_SECONDS, Heartbeat, bury, dead_workers
 from service.jobs.scanning import Desk
 from service.jobs.shared_model import SharedModel
 from service.settings import Settings
@@ -27,6 +27,7 @@ from service.store.removal import tidy
 log = logging.getLogger("ordnance.worker")
 
 TIDY_SECONDS = 600.0
+REVIVAL_SECONDS = 60.0
 ORPHAN_SECONDS = 0.5
 LOST_BEATS_SECONDS = 15.0
 """A worker that cannot say that it lives ends before others take it for dead and begin its scans."""
@@ -63,11 +64,18 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     jobs = Jobs(settings, database)
     log.info("worker is ready", extra={"worker": worker_id, "model": models.name})
     next_tidy = time.monotonic() + TIDY_SECONDS * (0.5 + secrets.randbelow(1000) / 1000)
+    next_revival = time.monotonic() + REVIVAL_SECONDS
     while not stop.wait(1.0):
         with suppress(SQLAlchemyError):
-            dead = bury(database)
+            dead = dead_workers(database)
             if dead:
                 DBOS._recover_pending_workflows(dead)
+                bury(database, dead)
+        if time.monotonic() >= next_revival:
+            next_revival = time.monotonic() + REVIVAL_SECONDS
+            with suppress(SQLAlchemyError):
+                for scan_id in jobs.revive():
+                    log.warning("scan goes into the queue again", extra={"scan": scan_id})
         if time.monotonic() >= next_tidy:
             next_tidy = time.monotonic() + TIDY_SECONDS
             try:
@@ -78,9 +86,8 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
                 log.exception("tidying failed")
     log.info("worker stops", extra={"worker": worker_id})
     # Scans go on where they are in the next worker: waiting for their end would make a restart take hours.
-    heart.end()
-    with suppress(Exception):
-        DBOS._recover_pending_workflows([worker_id])
+    with suppress(SQLAlchemyError):
+        heart.end()
     os._exit(0)
 
 
