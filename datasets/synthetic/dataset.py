@@ -13,12 +13,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-GENERATOR_VERSION = "2"
+GENERATOR_VERSION = "3"
 WIDTH, HEIGHT = 512, 288
 SAMPLES = 6
-NEGATIVE_SHARE = 0.1
-TOW_SHARE = 0.6
-BACKDROP_SHARE = 0.5
+NEGATIVE_SHARE = 0.2
+TOW_SHARE = 0.35
+WEIGHTS = {"tank": 0.4}
+"""How often each of the other classes is the subject, against 1 for a class that is not listed."""
+BACKDROP_SHARE = 0.45
 MAX_TRIES = 8
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 
@@ -33,23 +35,35 @@ class Job:
     height: int
     samples: int
     photos: tuple[Path, ...]
+    held_out: bool
 
 
-def kind_of(seed: int, index: int, classes: Sequence[str]) -> str:
-    """What the picture at `index` is about. A tenth shows no weapon; TOW launchers fill most of the rest."""
-    if not classes:
-        return "negative"
-    draw = float(np.random.default_rng([seed, index, 7]).random())
-    if draw < NEGATIVE_SHARE:
-        return "negative"
-    share = (draw - NEGATIVE_SHARE) / (1 - NEGATIVE_SHARE)
+def kind_of(
+    seed: int,
+    index: int,
+    classes: Sequence[str],
+    *,
+    tow_share: float = TOW_SHARE,
+    negative_share: float = NEGATIVE_SHARE,
+) -> str:
+    """What the picture at `index` is about: `negative` (look-alikes only), `tow_launcher`, or another of `classes`.
+
+    A share that has no class to go to falls to the others in proportion.
+    """
+    shares = {"negative": negative_share}
     others = [name for name in classes if name != "tow_launcher"]
-    if "tow_launcher" not in classes:
-        return others[int(share * len(others))]
-    tow = TOW_SHARE / (1 - NEGATIVE_SHARE)
-    if share < tow or not others:
-        return "tow_launcher"
-    return others[min(int((share - tow) / (1 - tow) * len(others)), len(others) - 1)]
+    if "tow_launcher" in classes:
+        shares["tow_launcher"] = tow_share
+    weights = {name: WEIGHTS.get(name, 1.0) for name in others}
+    left = max(0.0, 1 - negative_share - tow_share)
+    for name, weight in weights.items():
+        shares[name] = left * weight / sum(weights.values())
+    draw = float(np.random.default_rng([seed, index, 7]).random()) * sum(shares.values())
+    for name, share in shares.items():
+        draw -= share
+        if draw < 0:
+            return name
+    return next(reversed(shares))
 
 
 def render_set(
@@ -63,25 +77,44 @@ def render_set(
     width: int = WIDTH,
     height: int = HEIGHT,
     samples: int = SAMPLES,
+    tow_share: float = TOW_SHARE,
+    negative_share: float = NEGATIVE_SHARE,
+    held_out: bool = False,
 ) -> None:
     """Render pictures 0..count-1 into `out`.
 
     Written are `images/*.jpg`, `labels/*.txt` (lines `class cx cy w h` in 0..1) and `manifest.json`.
     Pictures that are there already are left alone. `backgrounds` names a folder of weapon-free photographs to stand
-    behind half of the scenes; such pictures inherit the photographs' licences.
-    """
-    from datasets.synthetic.weapons import BUILDERS
+    behind some scenes; such pictures inherit the photographs' licences. `tow_share` and `negative_share` are
+    shares of the pictures, the other classes divide what is left. `held_out` uses the models, paints and skies of
+    `casts.HELD_OUT`, which no other picture shows: a set to measure on, never to train on.
 
-    unknown = sorted(set(classes) - (set(BUILDERS) - {"carrier"}))
+    Raises ValueError for a class without models, or for shares that make more than the whole.
+    """
+    from datasets.synthetic.casts import CASTS
+
+    unknown = sorted(set(classes) - set(CASTS))
     if unknown:
-        raise ValueError(f"no scenes for {', '.join(unknown)}; known: {', '.join(sorted(set(BUILDERS) - {'carrier'}))}")
+        raise ValueError(f"no scenes for {', '.join(unknown)}; known: {', '.join(sorted(CASTS))}")
+    if min(tow_share, negative_share) < 0 or tow_share + negative_share > 1:
+        raise ValueError(f"shares of {tow_share} TOW launchers and {negative_share} negatives do not fit into one set")
     for folder in ("images", "labels", "records"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     photos: tuple[Path, ...] = ()
     if backgrounds is not None:
         photos = tuple(sorted(path for path in backgrounds.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES))
     jobs = [
-        Job(out, index, seed, kind_of(seed, index, classes), width, height, samples, photos)
+        Job(
+            out,
+            index,
+            seed,
+            kind_of(seed, index, classes, tow_share=tow_share, negative_share=negative_share),
+            width,
+            height,
+            samples,
+            photos,
+            held_out,
+        )
         for index in range(count)
         if not _image_path(out, seed, index).exists()
     ]
@@ -92,7 +125,7 @@ def render_set(
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             for _ in pool.map(render_one, jobs):
                 pass
-    _write_manifest(out, seed, classes)
+    _write_manifest(out, seed, classes, held_out)
 
 
 def _image_path(out: Path, seed: int, index: int) -> Path:
@@ -101,42 +134,50 @@ def _image_path(out: Path, seed: int, index: int) -> Path:
 
 def render_one(job: Job) -> None:
     """Draw scenes until one shows what it should, then write label, record and (last) picture."""
-    from datasets.synthetic import degrade, scene
-    from datasets.synthetic.render import Renderer
+    from datasets.synthetic import degrade, staging
+    from datasets.synthetic.footage import film
+    from datasets.synthetic.render import Frame, Renderer
 
     cv2.setNumThreads(1)
     for attempt in range(MAX_TRIES):
         rng = np.random.default_rng([job.seed, job.index, attempt])
         photo = _photo(job, rng)
-        drawn = scene.build(rng, job.kind, open_horizon=photo is not None)
-        frame = Renderer(drawn).frame(
-            width=job.width, height=job.height, samples=job.samples, seed=int(rng.integers(1 << 30))
+        drawn = staging.build(rng, job.kind, held_out=job.held_out, open_horizon=photo is not None)
+        night = drawn.weather.name == "night"
+        renderer = Renderer(drawn)
+        noise_seed = int(rng.integers(1 << 30))
+        depth, seen = renderer.labels(width=job.width, height=job.height, seed=noise_seed)
+        if job.kind != "negative" and job.kind not in {one.label for one in seen}:
+            continue
+        if any(one.cut_away for one in seen):
+            continue
+        frame = Frame(
+            *renderer.radiance(width=job.width, height=job.height, samples=job.samples, seed=noise_seed), depth, seen
         )
-        shown = {seen.label for seen in frame.seen}
-        if job.kind != scene.NEGATIVE and job.kind not in shown:
-            continue
-        if any(seen.cut_away for seen in frame.seen):
-            continue
-        backdrop = None if photo is None else photo[1] * degrade.median_radiance(frame) * rng.uniform(0.8, 1.6)
+        backdrop = None
+        if photo is not None:
+            gain = rng.uniform(0.03, 0.2) if night else rng.uniform(0.8, 1.6)
+            backdrop = photo[1] * degrade.median_radiance(frame) * gain
         linear = degrade.compose(frame, drawn, backdrop)
-        picture = degrade.film(degrade.expose(linear, float(rng.uniform(0.4, 0.6))), rng)
+        target = float(rng.uniform(0.18, 0.34) if night else rng.uniform(0.36, 0.55))
+        picture = film(degrade.expose(linear, target), rng, night=night)
         break
     else:
         raise RuntimeError(f"picture {job.index} of seed {job.seed}: no scene showed a {job.kind} in {MAX_TRIES} tries")
-    target = _image_path(job.out, job.seed, job.index)
+    path = _image_path(job.out, job.seed, job.index)
     lines = [
         f"{seen.label} {(x1 + x2) / 2 / job.width:.5f} {(y1 + y2) / 2 / job.height:.5f} "
         f"{(x2 - x1) / job.width:.5f} {(y2 - y1) / job.height:.5f}\n"
         for seen in frame.seen
         for x1, y1, x2, y2 in [seen.box_px]
     ]
-    (job.out / "labels" / f"{target.stem}.txt").write_text("".join(lines))
-    record = _record(drawn, target.name, attempt, frame.seen, None if photo is None else photo[0])
-    (job.out / "records" / f"{target.stem}.json").write_text(json.dumps(record))
+    (job.out / "labels" / f"{path.stem}.txt").write_text("".join(lines))
+    record = _record(drawn, path.name, attempt, frame.seen, None if photo is None else photo[0])
+    (job.out / "records" / f"{path.stem}.json").write_text(json.dumps(record))
     _, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    partial = target.with_suffix(".part")
+    partial = path.with_suffix(".part")
     partial.write_bytes(coded.tobytes())
-    partial.rename(target)
+    partial.rename(path)
 
 
 def _photo(job: Job, rng: np.random.Generator) -> tuple[str, np.ndarray] | None:
@@ -167,12 +208,13 @@ def _record(drawn: Any, name: str, attempt: int, seen: Sequence[Any], photo: str
     }
 
 
-def _write_manifest(out: Path, seed: int, classes: Sequence[str]) -> None:
+def _write_manifest(out: Path, seed: int, classes: Sequence[str], held_out: bool) -> None:
     records = [json.loads(path.read_text()) for path in sorted((out / "records").glob("*.json"))]
     manifest = {
         "generator_version": GENERATOR_VERSION,
         "seed": seed,
         "classes": list(classes),
+        "held_out": held_out,
         "images": records,
     }
     partial = out / "manifest.json.part"

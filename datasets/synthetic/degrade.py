@@ -1,13 +1,13 @@
-"""From radiance to a frame that looks filmed, sent and re-encoded: backdrop, haze, tone, noise, JPEG."""
+"""From radiance to display values: backdrop, haze, smoke, snow in the air, exposure."""
 
 from __future__ import annotations
 
-import string
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from datasets.synthetic.materials import noise
 from datasets.synthetic.render import Frame, directions
 from datasets.synthetic.scene import Scene
 
@@ -23,7 +23,43 @@ def compose(frame: Frame, scene: Scene, backdrop: np.ndarray | None = None) -> n
         depth = cv2.medianBlur(np.minimum(frame.depth_metres, 2000).astype(np.float32), 3)
         share = (1 - np.exp(-depth / scene.fog_metres))[..., None] * frame.cover[..., None]
         picture = picture * (1 - share) + haze * share
-    return picture + behind * (1 - frame.cover[..., None])
+    picture = picture + behind * (1 - frame.cover[..., None])
+    if scene.weather.smoke > 0:
+        picture = _smoke(picture, frame, scene)
+    if scene.weather.flakes > 0:
+        picture = _snowfall(picture, scene)
+    return picture
+
+
+def _smoke(picture: np.ndarray, frame: Frame, scene: Scene) -> np.ndarray:
+    """A ragged cloud about the subject: thin before it, thick behind it."""
+    height, width = frame.cover.shape
+    rng = np.random.default_rng(scene.weather.seed)
+    size = 256
+    cloud = noise(rng, size, 2, 6, 0.6)
+    x, y = rng.integers(size, size=2)
+    cloud = cv2.resize(np.roll(cloud, (x, y), (0, 1)), (width, height), interpolation=cv2.INTER_CUBIC)
+    rise = np.linspace(float(rng.uniform(0.6, 1.3)), float(rng.uniform(0.2, 1.2)), height)[:, None]
+    far = float(np.linalg.norm(np.asarray(scene.camera.target) - scene.camera.origin))
+    depth = np.where(np.isfinite(frame.depth_metres), frame.depth_metres, 1e4)
+    behind = np.clip((depth - 0.6 * far) / (0.8 * far), 0, 1)
+    opacity = scene.weather.smoke * np.clip(cloud * 1.7 - 0.45, 0, 1) * rise * (0.3 + 0.7 * behind)
+    lit = float(np.mean(scene.sky.horizon)) * scene.weather.smoke_shade
+    share = np.clip(opacity, 0, 0.97)[..., None]
+    return picture * (1 - share) + lit * share
+
+
+def _snowfall(picture: np.ndarray, scene: Scene) -> np.ndarray:
+    height, width = picture.shape[:2]
+    rng = np.random.default_rng(scene.weather.seed)
+    veil = np.zeros((height, width), np.float32)
+    slant = float(rng.normal(0, 2))
+    for x, y, size in zip(*rng.uniform((0, 0, 0.5), (width, height, 2.2), (scene.weather.flakes, 3)).T, strict=True):
+        start = (round(x), round(y))
+        end = (round(x + slant), round(y + 3 * size * height / 288))
+        cv2.line(veil, start, end, float(rng.uniform(0.3, 0.9)), max(1, round(size * height / 288)), cv2.LINE_AA)
+    veil = cv2.GaussianBlur(veil, (0, 0), 0.8)[..., None]
+    return picture * (1 - veil) + float(np.median(picture)) * 2.2 * veil
 
 
 def expose(linear: np.ndarray, target: float = 0.34) -> np.ndarray:
@@ -59,82 +95,3 @@ def median_radiance(frame: Frame) -> float:
     """Median brightness of what was rendered, sky left out."""
     solid = frame.cover > 0.5
     return float(np.median(frame.radiance[solid].mean(axis=1))) if solid.any() else 0.3
-
-
-def film(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The whole chain on display values 0..1, in the order a camera and a broadcaster apply it; returns BGR uint8."""
-    image = picture.astype(np.float32)
-    image = image * rng.uniform(0.75, 1.25)
-    image = (image - 0.45) * rng.uniform(0.8, 1.18) + 0.45
-    grey = image.mean(axis=2, keepdims=True)
-    image = grey + (image - grey) * rng.uniform(0.4, 1.25)
-    image = image * (1 + rng.normal(0, 0.03, 3)).astype(np.float32)
-    if rng.random() < 0.4:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.4, 1.2)))
-    if rng.random() < 0.25:
-        image = _motion(image, rng)
-    if rng.random() < 0.4:
-        image = image * _vignette(image.shape[:2], float(rng.uniform(0.15, 0.5)))
-    image = image + rng.normal(0, rng.uniform(0.004, 0.035), image.shape)
-    frame = np.clip(image[..., ::-1] * 255, 0, 255).astype(np.uint8)
-    height, width = frame.shape[:2]
-    if rng.random() < 0.5:
-        scale = float(rng.uniform(0.5, 0.9))
-        small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        frame = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
-    frame = overlays(frame, rng)
-    for _ in range(int(rng.integers(1, 3))):
-        frame = jpeg(frame, int(rng.integers(25, 80)))
-    return frame
-
-
-def _motion(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    length = int(rng.integers(3, 8))
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1.0 / length
-    turn = cv2.getRotationMatrix2D((length / 2 - 0.5, length / 2 - 0.5), float(rng.choice([0, 0, 90, 30, -30])), 1)
-    kernel = cv2.warpAffine(kernel, turn, (length, length))
-    return cv2.filter2D(image, -1, kernel / max(float(kernel.sum()), 1e-6))
-
-
-def _vignette(shape: tuple[int, int], depth: float) -> np.ndarray:
-    y, x = np.mgrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    return (1 - depth * np.clip((x**2 + y**2) / 2, 0, 1))[..., None].astype(np.float32)
-
-
-def overlays(frame: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A caption bar in a quarter of the frames, a station logo in three of ten. Neither is large."""
-    height, width = frame.shape[:2]
-    out = frame.copy()
-    unit = height / 288
-    if rng.random() < 0.25:
-        top = int(height * rng.uniform(0.82, 0.9))
-        bar = out.copy()
-        cv2.rectangle(bar, (0, top), (width, top + int(24 * unit)), tuple(int(v) for v in rng.integers(0, 140, 3)), -1)
-        out = cv2.addWeighted(bar, 0.8, out, 0.2, 0)
-        letters = rng.choice(list(string.ascii_letters + "   "), int(rng.integers(10, 40)))
-        cv2.putText(
-            out,
-            "".join(letters),
-            (int(8 * unit), top + int(17 * unit)),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            0.45 * unit,
-            (235, 235, 235),
-            1,
-            cv2.LINE_AA,
-        )
-    if rng.random() < 0.3:
-        side = int(rng.uniform(0.04, 0.08) * width)
-        x = int(0.04 * width) if rng.random() < 0.5 else int(0.96 * width - side)
-        y = int(0.05 * height)
-        logo = out.copy()
-        colour = tuple(int(v) for v in rng.integers(60, 256, 3))
-        cv2.circle(logo, (x + side // 2, y + side // 2), side // 2, colour, -1, cv2.LINE_AA)
-        cv2.circle(logo, (x + side // 2, y + side // 2), side // 3, (255, 255, 255), 1, cv2.LINE_AA)
-        out = cv2.addWeighted(logo, 0.6, out, 0.4, 0)
-    return out
-
-
-def jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
-    _, coded = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return cv2.imdecode(coded, cv2.IMREAD_COLOR)

@@ -146,6 +146,46 @@ def lathe(profile: Sequence[tuple[float, float]], segments: int = 20) -> Mesh:
     return Mesh(np.concatenate([rings, caps]), np.concatenate(faces))
 
 
+def extrude(profile: Sequence[tuple[float, float]], width: float, y: float = 0.0) -> Mesh:
+    """A side view of (x, z) points drawn out across Y to `width`, centred on `y`; its outline must be seen whole from
+    its middle."""
+    outline = np.asarray(profile, dtype=float)
+    x, z = outline[:, 0], outline[:, 1]
+    if (x * np.roll(z, -1) - np.roll(x, -1) * z).sum() < 0:
+        outline = outline[::-1]
+    count = len(outline)
+    flat = np.concatenate([outline, outline.mean(axis=0, keepdims=True)])
+    sides = [np.stack([flat[:, 0], np.full(count + 1, y + side * width / 2), flat[:, 1]], 1) for side in (-1, 1)]
+    here = np.arange(count)
+    after = (here + 1) % count
+    right, left = count, 2 * count + 1
+    near, far = here + count + 1, after + count + 1
+    faces = [
+        np.stack([np.full(count, right), here, after], 1),
+        np.stack([np.full(count, left), far, near], 1),
+        np.stack([near, far, after], 1),
+        np.stack([near, after, here], 1),
+    ]
+    return Mesh(np.concatenate(sides), np.concatenate(faces))
+
+
+def frustum(bottom: Sequence[float], top: Sequence[float], low: float, high: float) -> Mesh:
+    """A block from z = `low` to `high`; `bottom` and `top` are (rear x, front x, half width)."""
+    block = box((2, 2, 2))
+    points = block.vertices.copy()
+    for level, (rear, front, half) in ((-1, bottom), (1, top)):
+        chosen = block.vertices[:, 2] == level
+        points[chosen, 0] = np.where(block.vertices[chosen, 0] < 0, rear, front)
+        points[chosen, 1] *= half
+    points[:, 2] = np.where(block.vertices[:, 2] < 0, low, high)
+    return Mesh(points, block.faces)
+
+
+def upright(profile: Sequence[tuple[float, float]], segments: int = 20) -> Mesh:
+    """A surface of revolution about Z from (z, radius) pairs in rising z."""
+    return lathe(profile, segments).transformed(rotation("y", -90))
+
+
 def aim(start: Sequence[float], end: Sequence[float]) -> np.ndarray:
     """A transform that carries the X axis from the origin onto the line from `start` towards `end`."""
     direction = np.asarray(end, dtype=float) - np.asarray(start, dtype=float)

@@ -148,6 +148,13 @@ def _lights(scene: Scene) -> dict[str, Any]:
             "direction": [-float(value) for value in sun],
             "irradiance": {"type": "rgb", "value": [float(value) for value in scene.light.irradiance]},
         }
+    if scene.weather.lamp is not None:
+        *place, red, green, blue = scene.weather.lamp
+        lights["lamp"] = {
+            "type": "point",
+            "position": place,
+            "intensity": {"type": "rgb", "value": [red, green, blue]},
+        }
     return lights
 
 
@@ -186,15 +193,11 @@ class Renderer:
         image = np.array(mi.render(loaded, spp=1, seed=seed))[..., -1]
         return np.where(image > 0, image, np.inf)
 
-    def frame(self, *, width: int, height: int, samples: int, seed: int, camera: Camera | None = None) -> Frame:
-        mi = _mitsuba()
+    def labels(
+        self, *, width: int, height: int, seed: int, camera: Camera | None = None
+    ) -> tuple[np.ndarray, tuple[Seen, ...]]:
+        """The distances of the whole scene, and what is seen of each labelled thing."""
         view = camera or self._scene.camera
-        everything = [shape for _, group in self._things for shape in group] + [self._land]
-        path = {"type": "path", "max_depth": 4, "hide_emitters": True}
-        loaded = self._load(
-            everything, _sensor(view, width, height, samples, seed, exact=False), path, _lights(self._scene)
-        )
-        image = np.array(mi.render(loaded, spp=samples, seed=seed))
         whole = self.depth(None, view, width, height, seed)
         seen = []
         for thing, _ in self._things:
@@ -203,7 +206,23 @@ class Renderer:
                 found = visible(thing.label, alone, whole, outline(thing, view, width, height))
                 if found is not None:
                     seen.append(found)
-        return Frame(image[..., :3], np.clip(image[..., 3], 0, 1), whole, tuple(seen))
+        return whole, tuple(seen)
+
+    def radiance(
+        self, *, width: int, height: int, samples: int, seed: int, camera: Camera | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Linear RGB (height, width, 3) and cover (height, width)."""
+        everything = [shape for _, group in self._things for shape in group] + [self._land]
+        sensor = _sensor(camera or self._scene.camera, width, height, samples, seed, exact=False)
+        path = {"type": "path", "max_depth": 4, "hide_emitters": True}
+        loaded = self._load(everything, sensor, path, _lights(self._scene))
+        image = np.array(_mitsuba().render(loaded, spp=samples, seed=seed))
+        return image[..., :3], np.clip(image[..., 3], 0, 1)
+
+    def frame(self, *, width: int, height: int, samples: int, seed: int, camera: Camera | None = None) -> Frame:
+        picture, cover = self.radiance(width=width, height=height, samples=samples, seed=seed, camera=camera)
+        whole, seen = self.labels(width=width, height=height, seed=seed, camera=camera)
+        return Frame(picture, cover, whole, seen)
 
 
 def outline(thing: Thing, camera: Camera, width: int, height: int) -> tuple[float, float, float, float]:

@@ -48,6 +48,19 @@ class Light:
     irradiance: Colour
 
 
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What lies between subject and camera. `lamp` is a point light's (x, y, z, red, green, blue), `smoke` the
+    opacity of a cloud about the subject and `smoke_shade` its reflectance, `flakes` the snow in the air."""
+
+    name: str = "clear"
+    lamp: tuple[float, ...] | None = None
+    smoke: float = 0.0
+    smoke_shade: float = 0.5
+    flakes: int = 0
+    seed: int = 0
+
+
 @dataclass
 class Scene:
     things: list[Thing]
@@ -59,6 +72,7 @@ class Scene:
     sky: Sky
     fog_metres: float | None
     facts: dict[str, object] = field(default_factory=dict)
+    weather: Weather = Weather()
 
 
 def build(
@@ -68,13 +82,13 @@ def build(
     tow_models: Sequence[str] | None = None,
     open_horizon: bool = False,
 ) -> Scene:
-    """A scene about one `kind` (a weapon class or `negative`).
+    """A plain scene about one `kind` (a class of `weapons.BUILDERS` or `negative`), as the demo clip shows them.
 
     `tow_models` names the packed launchers that may appear; `open_horizon` keeps hills low, so that what is put behind
     the scene shows.
     """
     earth = soil(rng)
-    land = _ground(rng, open_horizon)
+    land = random_ground(rng, open_horizon)
     weapon = None if kind == NEGATIVE else BUILDERS[kind](rng, earth, tow_models)
     heading = float(rng.uniform(0, 360))
     things: list[Thing] = []
@@ -84,7 +98,7 @@ def build(
         land.level(0, 0, reach)
         base = translation(0, 0, float(land.height(0, 0)) - 0.015) @ rotation("z", heading)
         things += _placed(weapon, base)
-        things += _crew(rng, weapon, base, land)
+        things += crew(rng, weapon, base, land)
     things += _surroundings(rng, land, reach, negative=weapon is None)
     subject = next((thing for thing in things if thing.label == kind), things[0])
     camera = _camera(rng, land, subject, reach)
@@ -110,7 +124,7 @@ def build(
     return Scene(things, land, middle, surface, camera, light, sky, fog, facts)
 
 
-def _ground(rng: np.random.Generator, open_horizon: bool) -> Ground:
+def random_ground(rng: np.random.Generator, open_horizon: bool) -> Ground:
     berm = None
     if rng.random() < 0.5:
         berm = (
@@ -132,7 +146,7 @@ def _placed(weapon: Weapon, base: np.ndarray) -> list[Thing]:
     ]
 
 
-def _person(
+def person(
     rng: np.random.Generator,
     land: Ground,
     x: float,
@@ -149,12 +163,12 @@ def _person(
     return Thing(f"person_{pose}", None, tuple((mesh.transformed(place), m) for mesh, m in figure(rng, pose)))
 
 
-def _crew(rng: np.random.Generator, weapon: Weapon, base: np.ndarray, land: Ground) -> list[Thing]:
-    crew = []
+def crew(rng: np.random.Generator, weapon: Weapon, base: np.ndarray, land: Ground) -> list[Thing]:
+    people = []
     for x, y, facing, poses, chance in weapon.crew:
         if rng.random() < chance:
-            crew.append(
-                _person(
+            people.append(
+                person(
                     rng,
                     land,
                     x + rng.normal(0, 0.06),
@@ -164,7 +178,7 @@ def _crew(rng: np.random.Generator, weapon: Weapon, base: np.ndarray, land: Grou
                     base,
                 )
             )
-    return crew
+    return people
 
 
 def _surroundings(rng: np.random.Generator, land: Ground, reach: float, *, negative: bool) -> list[Thing]:
@@ -187,7 +201,7 @@ def _surroundings(rng: np.random.Generator, land: Ground, reach: float, *, negat
         angle, distance = rng.uniform(0, 2 * np.pi), rng.uniform(reach + 0.6, reach + 9)
         pose = str(rng.choice(["stand", "walk", "point", "kneel"]))
         things.append(
-            _person(
+            person(
                 rng,
                 land,
                 float(distance * np.cos(angle)),

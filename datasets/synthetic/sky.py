@@ -28,6 +28,27 @@ class Sky:
         )
         return replace(self, zenith=zenith, horizon=horizon, cover=max(self.cover, 0.7))
 
+    def tinted(self, colour: Colour) -> Sky:
+        """The same sky behind dust of that colour."""
+        zenith, horizon = (
+            tuple(
+                float(v)
+                for v in 0.35 * np.asarray(own)
+                + 0.65 * np.asarray(colour) * float(np.mean(own)) / float(np.mean(colour))
+            )
+            for own in (self.zenith, self.horizon)
+        )
+        return replace(self, zenith=zenith, horizon=horizon, cover=self.cover * 0.3)
+
+    def at_night(self, gain: float) -> Sky:
+        """The same sky with `gain` times its light, turned blue."""
+        blue = np.array([0.55, 0.75, 1.2]) * gain
+        changed = {
+            name: tuple(float(v) for v in float(np.mean(getattr(self, name))) * blue)
+            for name in ("zenith", "horizon", "ground", "cloud")
+        }
+        return replace(self, **changed)
+
     def radiance(self, directions: np.ndarray) -> np.ndarray:
         """Colour seen in each unit direction (..., 3)."""
         up = np.clip(directions[..., 2], 0, 1)
@@ -63,6 +84,17 @@ def random_sky(rng: np.random.Generator, ground: Colour) -> Sky:
         zenith, horizon, cover = (0.42, 0.45, 0.5), (0.72, 0.66, 0.54), rng.uniform(0, 0.4)
     else:
         zenith, horizon, cover = (0.2, 0.26, 0.46), (0.9, 0.6, 0.36), rng.uniform(0.1, 0.6)
+    return _varied(rng, zenith, horizon, float(cover), ground)
+
+
+def unseen_sky(rng: np.random.Generator, ground: Colour) -> Sky:
+    """Skies that `random_sky` never draws: a lilac dusk and a steel-grey front."""
+    if rng.random() < 0.5:
+        return _varied(rng, (0.3, 0.24, 0.5), (0.85, 0.55, 0.6), float(rng.uniform(0, 0.4)), ground)
+    return _varied(rng, (0.3, 0.36, 0.42), (0.45, 0.52, 0.58), float(rng.uniform(0.3, 0.9)), ground)
+
+
+def _varied(rng: np.random.Generator, zenith: Colour, horizon: Colour, cover: float, ground: Colour) -> Sky:
     gain = rng.uniform(0.75, 1.25)
     tint = rng.uniform(0.92, 1.08, 3)
     return Sky(

@@ -1,4 +1,4 @@
-"""The six weapon classes as groups of painted parts, with where their crew stands."""
+"""Weapons from packed models as groups of painted parts, with where their crew stands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from datasets.synthetic.figures import figure
 from datasets.synthetic.geometry import Mesh, box, rod, rotation, scaling, translation
 from datasets.synthetic.materials import (
     BLACK,
+    GLASS,
+    LAMP,
     RUBBER,
     Colour,
     Material,
@@ -19,9 +21,9 @@ from datasets.synthetic.materials import (
     gunmetal,
     military_paint,
     olive,
+    sacking,
 )
 from datasets.synthetic.props import Painted
-from datasets.synthetic.tow import launcher
 
 Crew = tuple[float, float, float, tuple[str, ...], float]
 """(x, y, facing in degrees, poses, chance), relative to the weapon."""
@@ -41,12 +43,14 @@ def painted(
 ) -> dict[str, tuple[Mesh, Material]]:
     """Give each role its material: one paint for the whole weapon, its own for containers and running gear."""
     coat = paint or military_paint(rng, earth)
-    fixed = {"black": BLACK, "rubber": RUBBER, "steel": gunmetal(rng)}
+    fixed = {"black": BLACK, "rubber": RUBBER, "steel": gunmetal(rng), "pane": GLASS, "lamp": LAMP}
     dressed = {}
     for role, mesh in parts.items():
         kind = role.rsplit("_", 1)[-1]
         if kind == "wood":
             material = Material(between(rng, (0.12, 0.06, 0.03), (0.3, 0.18, 0.09)), 0.6)
+        elif kind == "cloth":
+            material = sacking(rng)
         elif kind == "container" and rng.random() < 0.5:
             material = military_paint(rng, earth)
         else:
@@ -55,14 +59,14 @@ def painted(
     return dressed
 
 
-def _split(dressed: dict[str, tuple[Mesh, Material]], prefix: str) -> tuple[Painted, Painted]:
+def split(dressed: dict[str, tuple[Mesh, Material]], prefix: str) -> tuple[Painted, Painted]:
     return (
         [pair for role, pair in dressed.items() if not role.startswith(prefix)],
         [pair for role, pair in dressed.items() if role.startswith(prefix)],
     )
 
 
-def _moved(parts: Painted, matrix: np.ndarray) -> Painted:
+def moved(parts: Painted, matrix: np.ndarray) -> Painted:
     return [(mesh.transformed(matrix), material) for mesh, material in parts]
 
 
@@ -74,18 +78,12 @@ TOW_CREW: tuple[Crew, ...] = (
 
 
 def tow_launcher(rng: np.random.Generator, earth: Colour, tow_models: Sequence[str] | None) -> Weapon:
-    """Four in ten stand on a Humvee's roof or a bare pedestal, the rest on their tripod."""
-    if tow_models is None and rng.random() < 0.27:
-        return humvee_with_tow(rng, earth)
-    if tow_models is not None or rng.random() < 0.45:
-        name = str(rng.choice(list(tow_models or models.TOW_TRAINING)))
-        parts = models.load(name)
-        if rng.random() < 0.3:
-            parts = {role: mesh.transformed(scaling(1, -1, 1)) for role, mesh in parts.items()}
-    else:
-        name = "tow_primitives"
-        parts = launcher(rng, mount="tripod")
-    weapon, kit = _split(painted(rng, parts, earth), "kit")
+    """A packed launcher on its tripod: one of `tow_models`, or of those made for training."""
+    name = str(rng.choice(list(tow_models or models.TOW_TRAINING)))
+    parts = models.load(name)
+    if rng.random() < 0.3:
+        parts = {role: mesh.transformed(scaling(1, -1, 1)) for role, mesh in parts.items()}
+    weapon, kit = split(painted(rng, parts, earth), "kit")
     if rng.random() < 0.12:
         weapon.append(_cloth_wrap(rng, weapon))
     groups: tuple[Group, ...] = (("tow", "tow_launcher", weapon),)
@@ -94,7 +92,7 @@ def tow_launcher(rng: np.random.Generator, earth: Colour, tow_models: Sequence[s
 
 def _cloth_wrap(rng: np.random.Generator, launcher_parts: Painted) -> tuple[Mesh, Material]:
     """Sacking round the tube, whose axis is found from its two ends: the farthest points well above the ground."""
-    cloth = Material(between(rng, (0.15, 0.13, 0.08), (0.45, 0.4, 0.3)), 0.95, 0.4, seed=int(rng.integers(1 << 30)))
+    cloth = sacking(rng)
     points = np.concatenate([mesh.vertices for mesh, _ in launcher_parts])
     points = points[points[:, 2] > 0.5 * points[:, 2].max()]
     farthest = points[np.hypot(points[:, 0], points[:, 1]).argmax(), :2]
@@ -103,23 +101,9 @@ def _cloth_wrap(rng: np.random.Generator, launcher_parts: Painted) -> tuple[Mesh
     return rod(far + 0.12 * (near - far), far + 0.3 * (near - far), 0.135, 0.14, 14), cloth
 
 
-def humvee_with_tow(rng: np.random.Generator, earth: Colour) -> Weapon:
-    coat = military_paint(rng, earth)
-    truck = list(painted(rng, models.load("humvee_simple"), earth, coat).values())
-    top = roof_height()
-    turn = translation(float(rng.uniform(-0.45, -0.15)), 0, top - 0.01) @ rotation(
-        "z", float(rng.choice([0, 0, 0, 90, 180, -90]) + rng.normal(0, 15))
-    )
-    tow = _moved(list(painted(rng, launcher(rng, mount="pedestal"), earth, coat).values()), turn)
-    groups: list[Group] = [("humvee", "humvee", truck), ("tow", "tow_launcher", tow)]
-    if rng.random() < 0.6:
-        groups.append(("roof_gunner", None, _roof_gunner(rng, turn)))
-    return Weapon("humvee_tow", tuple(groups), 3.0)
-
-
-def _roof_gunner(rng: np.random.Generator, turn: np.ndarray) -> Painted:
+def roof_gunner(rng: np.random.Generator, turn: np.ndarray) -> Painted:
     """A gunner seen from the waist up, standing in the hatch behind the weapon."""
-    return _moved(figure(rng, "stand"), turn @ translation(-0.62, 0.12, -0.85))
+    return moved(figure(rng, "stand"), turn @ translation(-0.62, 0.12, -0.85))
 
 
 def roof_height() -> float:
@@ -136,9 +120,9 @@ def humvee(rng: np.random.Generator, earth: Colour, tow_models: Sequence[str] | 
         turn = translation(-0.25, 0, roof_height() + 0.02) @ rotation("z", float(rng.normal(0, 40)))
         gun = {role: mesh for role, mesh in models.load("m2").items() if not role.startswith("legs")}
         post = (rod((0, 0, 0), (0, 0, 0.42), 0.04), gunmetal(rng))
-        groups.append(("roof_gun", "machine_gun", _moved([*painted(rng, gun, earth).values(), post], turn)))
+        groups.append(("roof_gun", "machine_gun", moved([*painted(rng, gun, earth).values(), post], turn)))
         if rng.random() < 0.6:
-            groups.append(("roof_gunner", None, _roof_gunner(rng, turn)))
+            groups.append(("roof_gunner", None, roof_gunner(rng, turn)))
     elif name == "humvee_simple" and rng.random() < 0.3:
         load = (box((0.7, 1.1, 0.35), (-1.0, 0, roof_height() + 0.1), 0.05), Material(olive(rng), 0.9, 0.4))
         groups[0][2].append(load)
@@ -169,7 +153,7 @@ def rocket_launcher(rng: np.random.Generator, earth: Colour, tow_models: Sequenc
     if rng.random() < 0.65:
         name, tube = "rpg7", list(painted(rng, models.load("rpg7"), earth).values())
         low = tube[0][0].bounds()[0][2]
-        tube = _moved(tube, translation(0.05, 0, -low - 0.16))
+        tube = moved(tube, translation(0.05, 0, -low - 0.16))
     else:
         name = "single_shot_tube"
         radius, length = float(rng.uniform(0.042, 0.06)), float(rng.uniform(0.7, 1.05))
@@ -187,11 +171,11 @@ def rocket_launcher(rng: np.random.Generator, earth: Colour, tow_models: Sequenc
         pose, shoulder = ("shoulder", 1.47) if rng.random() < 0.65 else ("kneel_shoulder", 1.01)
         place = translation(0.22, -0.17, shoulder) @ rotation("y", float(rng.normal(-4, 7)))
         man: Group = ("gunner", None, figure(rng, pose))
-        return Weapon(name, (("launcher", "rocket_launcher", _moved(tube, place)), man), 1.0)
+        return Weapon(name, (("launcher", "rocket_launcher", moved(tube, place)), man), 1.0)
     lying = translation(0, 0, 0.09) @ rotation("z", float(rng.uniform(0, 360)))
     return Weapon(
         f"{name}_on_ground",
-        (("launcher", "rocket_launcher", _moved(tube, lying)),),
+        (("launcher", "rocket_launcher", moved(tube, lying)),),
         1.0,
         ((-0.6, 0.6, 0, ("kneel", "sit"), 0.5),),
     )

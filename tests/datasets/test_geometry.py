@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from datasets.synthetic import models
+from datasets.synthetic import heavy, infantry, models, vehicles
+from datasets.synthetic.casts import CASTS, nothing_labelled, tow_launcher
 from datasets.synthetic.dataset import kind_of
 from datasets.synthetic.geometry import Mesh, aim, box, corner_normals, ellipsoid, lathe, rod, rotation
 from datasets.synthetic.tow import launcher
@@ -74,10 +77,110 @@ def test_a_launcher_has_the_size_of_the_real_one(seed: int) -> None:
     assert abs(low[2]) < 0.02
 
 
-def test_the_mix_of_scenes_favours_launchers_and_keeps_a_tenth_empty() -> None:
+def size_of(parts: dict[str, Mesh]) -> tuple[np.ndarray, np.ndarray]:
+    low = np.min([mesh.bounds()[0] for mesh in parts.values()], axis=0)
+    high = np.max([mesh.bounds()[1] for mesh in parts.values()], axis=0)
+    return low, high - low
+
+
+@pytest.mark.parametrize(
+    ("make", "length", "height"),
+    [
+        (infantry.kornet, (1.0, 1.4), (0.5, 0.95)),
+        (infantry.konkurs, (1.1, 1.5), (0.5, 1.1)),
+        (infantry.spg9, (1.9, 2.3), (0.4, 1.0)),
+        (infantry.m40, (3.1, 3.6), (0.9, 1.6)),
+        (infantry.dshk, (1.4, 2.1), (0.5, 1.5)),
+        (vehicles.pickup, (5.0, 5.4), (1.6, 1.9)),
+        (vehicles.jeep, (3.2, 3.7), (1.0, 1.6)),
+        (lambda rng: vehicles.truck(rng, "tarpaulin"), (7.0, 7.6), (2.6, 3.1)),
+        (lambda rng: vehicles.humvee_kit(rng, "four_door"), (4.4, 5.1), (1.75, 3.3)),
+        (heavy.m270, (6.5, 8.0), (2.3, 6.0)),
+        (heavy.grad, (6.9, 7.8), (2.2, 5.5)),
+        (lambda rng: heavy.tank(rng, "western"), (7.5, 10.2), (2.2, 2.9)),
+        (lambda rng: heavy.tank(rng, "eastern"), (6.8, 10.2), (1.9, 2.6)),
+        (lambda rng: heavy.howitzer(rng, "d30"), (4.5, 7.0), (1.2, 4.6)),
+    ],
+    ids=[
+        "kornet",
+        "konkurs",
+        "spg9",
+        "m40",
+        "dshk",
+        "pickup",
+        "jeep",
+        "truck",
+        "humvee",
+        "m270",
+        "grad",
+        "m1",
+        "t72",
+        "d30",
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_models_have_the_published_size_and_stand_on_the_ground(
+    make: Callable[[np.random.Generator], dict[str, Mesh]],
+    length: tuple[float, float],
+    height: tuple[float, float],
+    seed: int,
+) -> None:
+    low, size = size_of(make(np.random.default_rng(seed)))
+    assert length[0] < max(size[:2]) < length[1]
+    assert height[0] < size[2] < height[1]
+    assert abs(low[2]) < 0.06
+
+
+def test_a_pedestal_is_bolted_to_the_surface_over_which_it_stands() -> None:
+    step = {"paint": box((2, 2, 1), (0, 0, 0.5)), "black": box((0.5, 0.5, 1), (0.6, 0, 1.5))}
+    assert vehicles.mesh_top(step, -0.5) == pytest.approx(1.0)
+    assert vehicles.mesh_top(step, 0.6) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("kind", sorted(CASTS))
+@pytest.mark.parametrize("held_out", [False, True], ids=["training", "held out"])
+def test_every_class_brings_a_thing_with_its_label(kind: str, held_out: bool) -> None:
+    for seed in range(4):
+        weapon = CASTS[kind](np.random.default_rng(seed), (0.3, 0.25, 0.2), held_out)
+        assert kind in {label for _, label, _ in weapon.groups}
+
+
+def test_what_is_no_weapon_of_ours_carries_no_label() -> None:
+    for seed in range(24):
+        weapon = nothing_labelled(np.random.default_rng(seed), (0.3, 0.25, 0.2), False)
+        assert {label for _, label, _ in weapon.groups} == {None}
+
+
+@pytest.mark.parametrize("kind", sorted(set(CASTS) - {"tow_launcher", "machine_gun"}))
+def test_held_out_models_are_in_no_training_scene(kind: str) -> None:
+    names = [
+        {CASTS[kind](np.random.default_rng(seed), (0.3, 0.25, 0.2), held_out).name for seed in range(20)}
+        for held_out in (False, True)
+    ]
+    assert (
+        names[0]
+        and names[1]
+        and not {name.split("_")[-1] for name in names[0]}
+        & {name.split("_")[-1] for name in names[1]} - {"carried", "ground"}
+    )
+
+
+def test_held_out_launchers_are_in_no_training_scene() -> None:
+    seen = [
+        {tow_launcher(np.random.default_rng(seed), (0.3, 0.25, 0.2), held_out).name for seed in range(60)}
+        for held_out in (False, True)
+    ]
+    on_tripod = [{name for name in names if not name.endswith("_tow")} for names in seen]
+    assert on_tripod[0] and on_tripod[1] and not on_tripod[0] & on_tripod[1]
+
+
+def test_the_mix_of_scenes_follows_the_shares_asked_for() -> None:
     kinds = [kind_of(5, index, SIX) for index in range(2000)]
-    assert kinds.count("tow_launcher") / 2000 == pytest.approx(0.6, abs=0.04)
-    assert kinds.count("negative") / 2000 == pytest.approx(0.1, abs=0.03)
+    assert kinds.count("tow_launcher") / 2000 == pytest.approx(0.35, abs=0.04)
+    assert kinds.count("negative") / 2000 == pytest.approx(0.2, abs=0.03)
+    assert kinds.count("tank") < min(kinds.count(name) for name in set(SIX) - {"tank", "tow_launcher"})
     assert set(kinds) == {*SIX, "negative"}
+    lookalikes = [kind_of(5, index, SIX, tow_share=0.1, negative_share=0.8) for index in range(2000)]
+    assert lookalikes.count("negative") / 2000 == pytest.approx(0.8, abs=0.03)
     assert {kind_of(5, index, ["tank"]) for index in range(200)} == {"tank", "negative"}
     assert {kind_of(5, index, []) for index in range(20)} == {"negative"}
