@@ -62,6 +62,15 @@ def test_a_wrong_field_is_refused(changes: dict[str, Any]) -> None:
         ManifestEntry(**fields(**changes))
 
 
+def test_a_manifest_of_before_calibration_is_read(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(
+        json.dumps({"schema_version": "1.0", "default": "tiny", "models": [fields(calibration=None)]})
+    )
+    entry = read_manifest(tmp_path / "manifest.json").models[0]
+    assert (entry.precision, entry.made_from, entry.calibration) == ("fp32", None, None)
+    assert entry.smallest_side_px > 0
+
+
 def test_default_must_be_listed_and_names_unique() -> None:
     entry = ManifestEntry(**fields())
     with pytest.raises(ValidationError, match="not listed"):

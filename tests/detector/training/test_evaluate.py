@@ -106,6 +106,7 @@ def test_sizes_go_by_the_longer_side_in_the_networks_input():
     assert {name: (row.boxes, row.recall) for name, row in sizes.items()} == {
         "under 24 px": (1, 1),
         "over 96 px": (1, 0),
+        "from 24 px": (1, 0),
     }
 
 
