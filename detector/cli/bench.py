@@ -51,3 +51,20 @@ def time_command(
         model=model,
         device=device,
     )
+
+
+@bench_app.command("service")
+def service_command(
+    out: Annotated[Path, typer.Option(help="Folder for service.json and service.txt.")] = Path("bench-service"),
+    quick: Annotated[bool, typer.Option("--quick", help="Few uploads, one round: a minute or two.")] = False,
+    uploads: Annotated[int | None, typer.Option(min=2, help="Uploads at once; 200, or 10 with --quick.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes, one thread each; one for each processor.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A model of `ordnance models`.")] = "default",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+) -> None:
+    """Measure the service under many uploads at once, and what it adds to `ordnance scan`."""
+    from benchmarks.service.command import bench_service
+
+    bench_service(out=out, quick=quick, uploads=uploads, workers=workers, model=model, device=device)
