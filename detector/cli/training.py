@@ -50,28 +50,6 @@ def render_command(
     typer.echo(f"{count} scenes in {out}")
 
 
-@dataset_app.command("build")
-def build_command(
-    config: Config,
-    out: Annotated[Path, typer.Option(help="Folder for the YOLO-format set and its dataset.json.")],
-    renders: Annotated[
-        list[Path] | None, typer.Option(help="Folder of `ordnance dataset render`; may be given again.")
-    ] = None,
-    data: Data = None,
-) -> None:
-    """Build the YOLO-format set: photographs by their split, renders for training only."""
-    from detector.training.config import read_config
-    from detector.training.dataset import build_dataset, count_boxes, dataset_hash
-
-    settings = read_config(config)
-    pictures = build_dataset(settings, _required(data), renders or [], out)
-    counts = count_boxes(out, settings.classes)
-    typer.echo(f"{len(pictures)} pictures in {out}, set {dataset_hash(pictures)[:12]}")
-    typer.echo(f"{'boxes':<24}{'train':>7}{'val':>7}{'test':>7}")
-    for name in settings.classes:
-        typer.echo(f"{name:<24}" + "".join(f"{counts[split][name]:>7}" for split in ("train", "val", "test")))
-
-
 @dataset_app.command("composites")
 def composites_command(
     out: Annotated[Path, typer.Option(help="Folder for images/, labels/ and manifest.json.")],

@@ -1,27 +1,56 @@
-"""Builds the YOLO-format data set: photographs by their given split, rendered scenes for training only.
+"""Builds the YOLO-format data set: photographs by their split, rendered scenes for training only.
 
-A picture whose source boxed only some classes must not teach that the others are background, so it is left
-out unless the configuration says that its kind holds none of our weapons.
+A picture whose source boxed only some classes must not teach that the others are background, so it is left out unless
+the configuration says that its kind holds none of our weapons, or a reviewer vouches for it in a corrections file. A
+training picture that is a near-copy of one in val or test is left out too. Whatever is left out is listed.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from detector.errors import DataError
 from detector.training.config import TrainingConfig
+from detector.training.corrections import COMMITTED, apply_corrections, read_corrections
+from detector.training.labels import LabelledBox, read_labels
+from detector.training.leaks import find_leaks
+from detector.training.near_duplicates import read_grey
+from detector.training.photographs import (
+    EVERYTHING,
+    SPLITS,
+    Photograph,
+    file_sha256,
+    listed_rows,
+    photograph_files,
+    read_photograph,
+)
 
-SPLITS = ("train", "val", "test")
-WEAPONS_COMPLETE = ("all", "six weapons, tank, apc_ifv, mlrs, atgm_launcher; not rifle, person, car")
-"""Values of `complete_for` in sources.csv that vouch for every class we train."""
+__all__ = [
+    "BuiltSet",
+    "LeftOut",
+    "Picture",
+    "build_dataset",
+    "complete_rows",
+    "count_boxes",
+    "dataset_hash",
+    "photograph_files",
+    "read_built",
+    "read_dataset",
+    "rendered_files",
+]
+
+WEAPONS_COMPLETE = EVERYTHING
+AMBIGUOUS_CLASSES = ("manpads", "sam_launcher")
+"""Look like rocket_launcher and mlrs, in too few pictures to be classes: training goes without such pictures."""
+INDEX = "dataset.json"
+UNFINISHED = "dataset.json.part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,38 +63,127 @@ class Picture:
     sha256: str
     classes: tuple[str, ...]
     source: str
+    licence: str = "not stated"
+    label_sha256: str = ""
 
 
-def build_dataset(config: TrainingConfig, data: Path, renders: Sequence[Path], out: Path) -> list[Picture]:
-    """Write `out`/{train,val,test}/{images,labels} and `out`/dataset.json; returns what went in.
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A photograph that is not in the set. `kind` is incomplete, near-copy, correction or ambiguous."""
 
-    `data` has the layout of shared/data, each of `renders` that of `ordnance dataset render`. Pictures are
-    hard-linked where the file system allows, else copied: ultralytics looks for labels beside the *resolved*
-    picture, so a symbolic link would pair it with the wrong ones. Raises DataError for a wrong hash or a
-    missing file.
+    file: str
+    split: str
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltSet:
+    """A built set: what dataset.json holds. `corrections` are the applied ones, a line each."""
+
+    classes: tuple[str, ...]
+    sha256: str
+    counts: dict[str, dict[str, int]]
+    pictures: tuple[Picture, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    corrections: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def build_dataset(
+    config: TrainingConfig,
+    data: Path,
+    renders: Sequence[Path],
+    out: Path,
+    *,
+    extra: Sequence[Path] = (),
+    corrections: Sequence[Path] | None = None,
+) -> BuiltSet:
+    """Write `out`/{train,val,test}/{images,labels} and `out`/dataset.json; returns what went in and what did not.
+
+    `data` and each of `extra` have the layout of datasets/DATA_LAYOUT.md, each of `renders` that of `ordnance dataset
+    render`. `corrections` are files to apply; None means the committed one, if `data` holds any of its pictures.
+    Pictures are hard-linked where the file system allows, else copied: ultralytics looks for labels beside the
+    *resolved* picture, so a symbolic link would pair it with the wrong ones. A set that an earlier build left in
+    `out` is replaced.
+
+    Raises DataError for a wrong hash, a missing or damaged file, a label that cannot be used, a correction that
+    matches nothing, a split left without a picture, a full disk.
     """
-    pictures = list(_photographs(config, data, out))
-    for folder in (data / "rendered", *renders):
-        set_name = "rendered" if folder == data / "rendered" else "synthetic"
+    photographs = [each for folder in (data, *extra) for each in _photographs(folder)]
+    photographs, applied, left_out, notes = _corrected(photographs, corrections)
+    photographs, unused = _usable(config, photographs)
+    left_out += unused
+    leaks = find_leaks(photographs)
+    leaking = {leak.lower.picture for leak in leaks}
+    left_out += [
+        LeftOut(
+            leak.lower.picture.name,
+            leak.lower.split,
+            "near-copy",
+            f"near-copy of {leak.higher.picture.name} in {leak.higher.split} ({leak.evidence})",
+        )
+        for leak in leaks
+    ]
+    kept = [each for each in photographs if each.picture not in leaking]
+    for split in ("train", "val"):
+        if not any(each.split == split for each in kept):
+            raise DataError(f"The split '{split}' of {data} is left without a picture; see datasets/DATA_LAYOUT.md.")
+    _clear(out)
+    pictures = [
+        _add(
+            config,
+            each.picture,
+            each.boxes,
+            out,
+            each.split,
+            _set_file(each, data),
+            each.sha256,
+            each.source,
+            each.licence,
+        )
+        for each in kept
+    ]
+    folders = [(data / "rendered", "rendered")] if (data / "rendered").is_dir() else []
+    for folder, set_name in (*folders, *((folder, "synthetic") for folder in renders)):
         pictures.extend(_rendered(config, folder, set_name, out))
-    index = {
-        "classes": list(config.classes),
-        "sha256": dataset_hash(pictures),
-        "counts": count_boxes(out, config.classes),
-        "pictures": [asdict(picture) for picture in pictures],
-    }
-    (out / "dataset.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
-    return pictures
+    built = BuiltSet(
+        config.classes,
+        dataset_hash(pictures),
+        count_boxes(out, config.classes),
+        tuple(pictures),
+        tuple(sorted(left_out, key=lambda each: (each.kind, each.split, each.file))),
+        tuple(applied),
+        tuple(notes),
+    )
+    _write(out / UNFINISHED, json.dumps(asdict(built), indent=1) + "\n")
+    (out / UNFINISHED).replace(out / INDEX)
+    return built
+
+
+def read_built(out: Path) -> BuiltSet:
+    """A set built before. Raises DataError where there is none."""
+    try:
+        index = json.loads((out / INDEX).read_text(encoding="utf-8"))
+        return BuiltSet(
+            tuple(index["classes"]),
+            index["sha256"],
+            index["counts"],
+            tuple(Picture(**{**row, "classes": tuple(row["classes"])}) for row in index["pictures"]),
+            tuple(LeftOut(**row) for row in index.get("left_out", ())),
+            tuple(index.get("corrections", ())),
+            tuple(index.get("notes", ())),
+        )
+    except OSError as error:
+        raise DataError(f"{out} holds no data set; run `ordnance dataset build --out {out}` first.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{out / INDEX} is damaged; run `ordnance dataset build --out {out}` again.") from error
 
 
 def read_dataset(out: Path) -> tuple[list[Picture], str]:
-    """The pictures of a set built before, and its hash."""
-    try:
-        index = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{out} holds no data set; run `ordnance dataset build --out {out}` first.") from error
-    pictures = [Picture(**{**row, "classes": tuple(row["classes"])}) for row in index["pictures"]]
-    return pictures, index["sha256"]
+    """The pictures of a set built before, and its hash. Raises DataError where there is none."""
+    built = read_built(out)
+    return list(built.pictures), built.sha256
 
 
 def complete_rows(negatives_complete_for: Sequence[str], data: Path) -> list[dict[str, str]]:
@@ -73,19 +191,7 @@ def complete_rows(negatives_complete_for: Sequence[str], data: Path) -> list[dic
 
     Raises DataError where there is no such list.
     """
-    listing = data / "photos" / "sources.csv"
-    if not listing.is_file():
-        raise DataError(f"{data} holds no photos/sources.csv; point ORDNANCE_DATA or --data at the data folder.")
-    with listing.open(newline="", encoding="utf-8") as lines:
-        return [
-            row for row in csv.DictReader(lines) if row["complete_for"] in (*WEAPONS_COMPLETE, *negatives_complete_for)
-        ]
-
-
-def photograph_files(row: dict[str, str], data: Path) -> tuple[Path, Path]:
-    """The picture of a row of sources.csv and its label file."""
-    folder = data / "photos" / row["split"]
-    return folder / "images" / row["file"], folder / "labels" / f"{Path(row['file']).stem}.txt"
+    return [row for row in listed_rows(data) if row["complete_for"] in (*WEAPONS_COMPLETE, *negatives_complete_for)]
 
 
 def rendered_files(folder: Path) -> list[tuple[Path, Path]]:
@@ -97,8 +203,8 @@ def rendered_files(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def dataset_hash(pictures: Sequence[Picture]) -> str:
-    """SHA-256 over split, picture hash and label classes, independent of order and of folder."""
-    lines = sorted(f"{p.split} {p.sha256} {','.join(p.classes)}" for p in pictures)
+    """SHA-256 over split, picture, classes and labels of each picture, independent of order and of folder."""
+    lines = sorted(f"{p.split} {p.sha256} {','.join(p.classes)} {p.label_sha256}" for p in pictures)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -113,56 +219,112 @@ def count_boxes(out: Path, classes: Sequence[str]) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _photographs(config: TrainingConfig, data: Path, out: Path) -> Iterator[Picture]:
-    for row in complete_rows(config.negatives_complete_for, data):
-        picture, label = photograph_files(row, data)
-        digest = _sha256(picture)
-        if digest != row["sha256"]:
-            raise DataError(f"{picture} is not the picture that sources.csv lists: its SHA-256 is {digest}.")
-        yield _add(config, picture, label, out, row["split"], "photos", digest, row["source_repo"])
+def _photographs(folder: Path) -> Iterator[Photograph]:
+    for row in listed_rows(folder):
+        yield read_photograph(row, folder)
+
+
+def _corrected(
+    photographs: Sequence[Photograph], files: Sequence[Path] | None
+) -> tuple[list[Photograph], list[str], list[LeftOut], list[str]]:
+    notes = []
+    if files is None:
+        known = {each.sha256 for each in photographs}
+        committed = read_corrections(COMMITTED)
+        if any(known.intersection(each.pictures) for each in committed):
+            corrections = committed
+        else:
+            corrections = []
+            notes.append(f"{COMMITTED.name} was not applied: the data holds none of its pictures")
+    else:
+        corrections = [each for file in files for each in read_corrections(file)]
+    kept, out = apply_corrections(photographs, corrections)
+    reasons = {each.pictures[0]: each.entry.reason for each in corrections if each.entry.action == "leave_out"}
+    left_out = [LeftOut(each.picture.name, each.split, "correction", reasons[each.sha256]) for each in out]
+    return kept, [f"{each.where}: {each.entry.reason} [{each.entry.reviewer}]" for each in corrections], left_out, notes
+
+
+def _usable(config: TrainingConfig, photographs: Sequence[Photograph]) -> tuple[list[Photograph], list[LeftOut]]:
+    usable, left_out = [], []
+    for each in photographs:
+        ambiguous = sorted({box.class_name for box in each.boxes} & set(AMBIGUOUS_CLASSES))
+        if not each.is_complete_for(config.classes, config.negatives_complete_for):
+            why = f"boxed for {each.complete_for or 'nothing'} only"
+            left_out.append(LeftOut(each.picture.name, each.split, "incomplete", why))
+        elif ambiguous and each.split == "train":
+            left_out.append(LeftOut(each.picture.name, each.split, "ambiguous", f"shows {', '.join(ambiguous)}"))
+        else:
+            usable.append(each)
+    return usable, left_out
+
+
+def _set_file(photograph: Photograph, data: Path) -> str:
+    folder = photograph.picture.parents[3]
+    return photograph.picture.name if folder == data else f"{folder.name}-{photograph.picture.name}"
 
 
 def _rendered(config: TrainingConfig, folder: Path, set_name: str, out: Path) -> Iterator[Picture]:
     for picture, label in rendered_files(folder):
-        yield _add(config, picture, label, out, "train", set_name, _sha256(picture), folder.name)
+        read_grey(picture)
+        name = f"{set_name}-{folder.name}-{picture.name}"
+        boxes = read_labels(label)
+        yield _add(config, picture, boxes, out, "train", name, file_sha256(picture), folder.name, "rendered", set_name)
 
 
 def _add(
     config: TrainingConfig,
     picture: Path,
-    label: Path,
+    boxes: Sequence[LabelledBox],
     out: Path,
     split: str,
-    set_name: str,
+    name: str,
     digest: str,
     source: str,
+    licence: str,
+    set_name: str = "photos",
 ) -> Picture:
-    try:
-        boxes = [line.split() for line in label.read_text(encoding="utf-8").splitlines()]
-    except OSError as error:
-        raise DataError(f"{picture} has no label file {label}.") from error
-    known = [box for box in boxes if box[0] in config.classes]
-    name = f"{set_name}-{source.replace('/', '-')}-{picture.name}" if set_name != "photos" else picture.name
+    known = [box for box in boxes if box.class_name in config.classes]
     images, labels = out / split / "images", out / split / "labels"
-    images.mkdir(parents=True, exist_ok=True)
-    labels.mkdir(parents=True, exist_ok=True)
-    _link(picture, images / name)
-    text = "".join(f"{config.classes.index(box[0])} {' '.join(box[1:])}\n" for box in known)
-    (labels / name).with_suffix(".txt").write_text(text, encoding="utf-8")
-    return Picture(name, set_name, split, digest, tuple(sorted({box[0] for box in known})), source)
+    if (images / name).exists():
+        raise DataError(f"{picture} has the name of another picture of the {split} split; rename it.")
+    text = "".join(f"{config.classes.index(box.class_name)} {box.line().split(' ', 1)[1]}\n" for box in known)
+    try:
+        images.mkdir(parents=True, exist_ok=True)
+        labels.mkdir(parents=True, exist_ok=True)
+        _link(picture, images / name)
+    except OSError as error:
+        raise DataError(f"{images / name} cannot be written: {error.strerror}.") from error
+    _write((labels / name).with_suffix(".txt"), text)
+    classes = tuple(sorted({box.class_name for box in known}))
+    label_sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return Picture(name, set_name, split, digest, classes, source, licence, label_sha256)
+
+
+def _clear(out: Path) -> None:
+    folders = [out / split / part for split in SPLITS for part in ("images", "labels")]
+    is_ours = (out / INDEX).is_file() or (out / UNFINISHED).is_file()
+    if not is_ours and any(folder.is_dir() and any(folder.iterdir()) for folder in folders):
+        raise DataError(f"{out} holds pictures that no build put there; choose another --out.")
+    try:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(f"{folder.name}.cache").unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / UNFINISHED).touch()
+        (out / INDEX).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror}.") from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def _link(source: Path, target: Path) -> None:
-    target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(f"{path} is listed but cannot be read: {error.strerror}.") from error

@@ -1,15 +1,21 @@
-import csv
-import hashlib
+import dataclasses
+import os
+import shutil
+from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 
 from detector.errors import DataError
+from detector.training import dataset as dataset_module
 from detector.training.config import TrainingConfig, read_config
-from detector.training.dataset import build_dataset, read_dataset
+from detector.training.data_card import data_card
+from detector.training.dataset import build_dataset, read_built, read_dataset
 from detector.training.train import repeat_factors
 
+from .conftest import DataFolder, drawn
+
+CONFIGS = Path(__file__).parents[3] / "datasets" / "configs"
 CONFIG = TrainingConfig.model_validate(
     {
         "name": "tiny",
@@ -22,41 +28,26 @@ CONFIG = TrainingConfig.model_validate(
 )
 
 
-def add_picture(path, shade):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.full((40, 60, 3), shade, np.uint8))
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
 @pytest.fixture
-def data(tmp_path):
-    root = tmp_path / "data"
-    rows = []
-    pictures = (
-        ("train", "a.jpg", "tank 0.5 0.5 0.4 0.4\nsoldier 0.1 0.1 0.1 0.1\n", "all"),
-        ("train", "b.jpg", "", "construction_machine"),
-        ("train", "c.jpg", "missile 0.5 0.5 0.2 0.2\n", "missile"),
-        ("test", "d.jpg", "tow_launcher 0.5 0.5 0.2 0.2\n", "all"),
-    )
-    for shade, (split, name, label, complete_for) in enumerate(pictures):
-        digest = add_picture(root / "photos" / split / "images" / name, 40 * shade)
-        labels = root / "photos" / split / "labels"
-        labels.mkdir(exist_ok=True)
-        (labels / name).with_suffix(".txt").write_text(label)
-        rows.append(
-            {"file": name, "split": split, "source_repo": "x/y", "sha256": digest, "complete_for": complete_for}
-        )
-    with (root / "photos" / "sources.csv").open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
-    add_picture(root / "rendered" / "images" / "r.jpg", 200)
-    (root / "rendered" / "labels").mkdir()
-    (root / "rendered" / "labels" / "r.txt").write_text("tow_launcher 0.5 0.5 0.3 0.3\n")
-    return root
+def data(folder):
+    folder.add("train", "a.jpg", "tank 0.5 0.5 0.4 0.4\nsoldier 0.1 0.1 0.1 0.1\n")
+    folder.add("train", "b.jpg", "", "construction_machine")
+    folder.add("train", "c.jpg", "missile 0.5 0.5 0.2 0.2\n", "missile")
+    folder.add("val", "e.jpg", "tank 0.5 0.5 0.2 0.2\n")
+    folder.add("test", "d.jpg", "tow_launcher 0.5 0.5 0.2 0.2\n")
+    rendered = folder.root / "rendered"
+    (rendered / "images").mkdir(parents=True)
+    (rendered / "labels").mkdir()
+    cv2.imwrite(str(rendered / "images" / "r.jpg"), drawn(77))
+    (rendered / "labels" / "r.txt").write_text("tow_launcher 0.5 0.5 0.3 0.3\n")
+    return folder.root
 
 
-def test_labels_are_mapped_and_unknown_classes_dropped(data, tmp_path):
+def reasons(built):
+    return {each.file: (each.kind, each.why) for each in built.left_out}
+
+
+def test_labels_are_mapped_and_unlearned_classes_dropped(data, tmp_path):
     out = tmp_path / "set"
     build_dataset(CONFIG, data, [], out)
     assert (out / "train" / "labels" / "a.txt").read_text() == "1 0.5 0.5 0.4 0.4\n"
@@ -64,30 +55,141 @@ def test_labels_are_mapped_and_unknown_classes_dropped(data, tmp_path):
     assert (out / "train" / "images" / "a.jpg").read_bytes() == (data / "photos/train/images/a.jpg").read_bytes()
 
 
-def test_a_picture_labelled_for_something_else_only_is_left_out(data, tmp_path):
-    build_dataset(CONFIG, data, [], tmp_path / "set")
+def test_a_picture_labelled_for_something_else_only_is_left_out_and_listed(data, tmp_path):
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
     assert not (tmp_path / "set" / "train" / "images" / "c.jpg").exists()
+    assert reasons(built)["c.jpg"] == ("incomplete", "boxed for missile only")
+
+
+def test_a_list_of_classes_vouches_for_them(folder, data, tmp_path):
+    folder.add("train", "f.jpg", "tank 0.5 0.5 0.3 0.3\n", "tank, tow_launcher")
+    folder.add("train", "g.jpg", "tank 0.5 0.5 0.3 0.3\n", "tank")
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
+    assert "f.jpg" in {each.file for each in built.pictures}
+    assert reasons(built)["g.jpg"][0] == "incomplete"
+
+
+def test_what_looks_like_a_class_but_is_none_is_kept_out_of_training_only(folder, data, tmp_path):
+    folder.add("train", "f.jpg", "manpads 0.5 0.5 0.3 0.3\n")
+    folder.add("test", "g.jpg", "manpads 0.5 0.5 0.3 0.3\n")
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
+    assert reasons(built)["f.jpg"] == ("ambiguous", "shows manpads")
+    assert "g.jpg" in {each.file for each in built.pictures}
 
 
 def test_renders_never_reach_val_or_test(data, tmp_path):
-    pictures = build_dataset(CONFIG, data, [], tmp_path / "set")
-    assert {p.split for p in pictures if p.set_name == "rendered"} == {"train"}
-    assert [p.file for p in pictures if p.split == "test"] == ["d.jpg"]
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
+    assert {p.split for p in built.pictures if p.set_name == "rendered"} == {"train"}
+    assert [p.file for p in built.pictures if p.split == "test"] == ["d.jpg"]
+
+
+def test_a_training_picture_that_is_a_near_copy_of_a_test_picture_is_left_out(folder, data, tmp_path):
+    picture = cv2.imread(str(data / "photos" / "test" / "images" / "d.jpg"))
+    height, width = picture.shape[:2]
+    copy = cv2.warpAffine(picture, cv2.getRotationMatrix2D((width / 2, height / 2), 9, 1), (width, height))
+    folder.add("train", "copy.jpg", "tow_launcher 0.5 0.5 0.2 0.2\n", picture=copy)
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
+    kind, why = reasons(built)["copy.jpg"]
+    assert kind == "near-copy"
+    assert why.startswith("near-copy of d.jpg in test")
+    assert "d.jpg" in {each.file for each in built.pictures}
+
+
+def test_a_cluster_of_the_listing_is_not_split(folder, data, tmp_path):
+    folder.add("val", "f.jpg", "tank 0.5 0.5 0.3 0.3\n", cluster="7")
+    folder.add("test", "g.jpg", "tank 0.5 0.5 0.3 0.3\n", cluster="7")
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
+    assert reasons(built)["f.jpg"] == ("near-copy", "near-copy of g.jpg in test (one cluster in sources.csv)")
+
+
+def test_further_folders_join_the_photographs(data, tmp_path):
+    other = DataFolder(tmp_path / "own")
+    other.add("train", "a.jpg", "tank 0.5 0.5 0.1 0.1\n", picture=drawn(501))
+    built = build_dataset(CONFIG, data, [], tmp_path / "set", extra=[other.root])
+    assert {"a.jpg", "own-a.jpg"} <= {each.file for each in built.pictures if each.set_name == "photos"}
 
 
 def test_the_hash_says_what_went_in(data, tmp_path):
     build_dataset(CONFIG, data, [], tmp_path / "one")
     build_dataset(CONFIG, data, [], tmp_path / "two")
     assert read_dataset(tmp_path / "one")[1] == read_dataset(tmp_path / "two")[1]
-    (data / "rendered" / "labels" / "r.txt").write_text("tank 0.5 0.5 0.3 0.3\n")
+    (data / "rendered" / "labels" / "r.txt").write_text("tow_launcher 0.5 0.5 0.31 0.3\n")
     build_dataset(CONFIG, data, [], tmp_path / "two")
     assert read_dataset(tmp_path / "one")[1] != read_dataset(tmp_path / "two")[1]
 
 
+def test_a_second_build_leaves_nothing_of_the_first(data, tmp_path):
+    out = tmp_path / "set"
+    build_dataset(CONFIG, data, [], out)
+    shutil.rmtree(data / "rendered")
+    built = build_dataset(CONFIG, data, [], out)
+    assert built.counts["train"]["tow_launcher"] == 0
+    assert sorted(path.name for path in (out / "train" / "images").iterdir()) == ["a.jpg", "b.jpg"]
+
+
+def test_pictures_of_somebody_else_are_not_cleared(data, tmp_path):
+    mine = tmp_path / "mine" / "train" / "images"
+    mine.mkdir(parents=True)
+    (mine / "holiday.jpg").write_bytes(b"x")
+    with pytest.raises(DataError, match="no build put there"):
+        build_dataset(CONFIG, data, [], tmp_path / "mine")
+    assert (mine / "holiday.jpg").exists()
+
+
 def test_a_changed_picture_is_refused(data, tmp_path):
-    add_picture(data / "photos" / "train" / "images" / "a.jpg", 99)
+    cv2.imwrite(str(data / "photos" / "train" / "images" / "a.jpg"), drawn(99))
     with pytest.raises(DataError, match=r"a\.jpg is not the picture that sources\.csv lists"):
         build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+def test_a_missing_picture_is_named(data, tmp_path):
+    (data / "photos" / "val" / "images" / "e.jpg").unlink()
+    with pytest.raises(DataError, match=r"e\.jpg is listed but cannot be read"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+def test_a_damaged_picture_is_named(folder, data, tmp_path):
+    path = data / "photos" / "train" / "images" / "b.jpg"
+    path.write_bytes(path.read_bytes()[:900])
+    folder.rows[1]["sha256"] = dataset_module.file_sha256(path)
+    folder.write()
+    with pytest.raises(DataError, match=r"b\.jpg is missing or damaged"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("tank 0.9 0.5 0.4 0.4\n", r"a\.txt, line 1: the box .* reaches out of the picture"),
+        ("tank 0.5 0.5 0 0.4\n", r"a\.txt, line 1: the box .* has no area"),
+        ("tank 0.5 nan 0.1 0.4\n", r"a\.txt, line 1: the box .* has no area"),
+        ("tank 0.5 0.5 0.1 0.1\nzeppelin 0.5 0.5 0.1 0.1\n", r"a\.txt, line 2: the class 'zeppelin' is unknown"),
+        ("tank 0.5 0.5\n", r"a\.txt, line 1: 'tank 0\.5 0\.5' is not"),
+    ],
+)
+def test_a_wrong_label_is_named(data, tmp_path, label, message):
+    (data / "photos" / "train" / "labels" / "a.txt").write_text(label)
+    with pytest.raises(DataError, match=message):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+def test_an_empty_split_is_refused(folder, data, tmp_path):
+    folder.rows = [row for row in folder.rows if row["split"] != "val"]
+    folder.write()
+    with pytest.raises(DataError, match="The split 'val' of .* is left without a picture"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+def test_a_full_disk_is_said_and_leaves_no_set(data, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(dataset_module.os, "link", full)
+    monkeypatch.setattr(dataset_module.shutil, "copyfile", full)
+    with pytest.raises(DataError, match=r"a\.jpg cannot be written: No space left on device"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+    with pytest.raises(DataError, match="holds no data set"):
+        read_built(tmp_path / "set")
 
 
 def test_a_folder_without_data_is_refused(tmp_path):
@@ -95,8 +197,62 @@ def test_a_folder_without_data_is_refused(tmp_path):
         build_dataset(CONFIG, tmp_path, [], tmp_path / "set")
 
 
+def test_a_listing_without_a_column_is_refused(data, tmp_path):
+    (data / "photos" / "sources.csv").write_text("file,split\na.jpg,train\n")
+    with pytest.raises(DataError, match="lacks the column sha256, complete_for"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+def test_the_data_sheet_says_what_is_in_the_set(data, tmp_path):
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
+    sheet = data_card(built)
+    assert sheet == data_card(read_built(tmp_path / "set"))
+    assert "| x/y | CC0 | 2 | 1 | 1 |" in sheet
+    assert "| incomplete | boxed for missile only | 1 | 0 | 0 |" in sheet
+    assert "tow_launcher: 0 training photographs" in sheet
+
+
+def test_a_set_of_an_earlier_version_is_read(data, tmp_path):
+    import json
+
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
+    rows = [dataclasses.asdict(each) for each in built.pictures]
+    for row in rows:
+        del row["licence"], row["label_sha256"]
+    index = {"classes": CONFIG.classes, "sha256": "0" * 64, "counts": built.counts, "pictures": rows}
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps(index))
+    assert len(read_dataset(tmp_path / "set")[0]) == len(built.pictures)
+
+
+@pytest.mark.needs_data
+def test_the_founding_photographs_give_the_counts_of_their_listing(ordnance_data, tmp_path):
+    config = read_config(CONFIGS / "ordnance-n.yaml")
+    photographs = tmp_path / "data"
+    photographs.mkdir()
+    (photographs / "photos").symlink_to(ordnance_data / "photos")
+    built = build_dataset(config, photographs, [], tmp_path / "set")
+    assert built.counts["test"] == {
+        "tow_launcher": 1,
+        "tank": 285,
+        "rocket_launcher": 7,
+        "howitzer": 4,
+        "humvee": 3,
+        "machine_gun": 74,
+        "mlrs": 7,
+        "self_propelled_howitzer": 13,
+        "apc_ifv": 22,
+        "atgm_launcher": 11,
+    }
+    assert built.counts["train"]["humvee"] == 16
+    kinds = [(each.kind, each.split) for each in built.left_out]
+    assert kinds.count(("incomplete", "test")) == 103
+    assert kinds.count(("incomplete", "val")) == 80
+    assert 25 <= sum(kind == "near-copy" for kind, _ in kinds) <= 40
+    assert not any(kind == "near-copy" and split == "test" for kind, split in kinds)
+
+
 def test_rare_classes_are_repeated_up_to_the_limit(data, tmp_path):
-    pictures = build_dataset(CONFIG, data, [], tmp_path / "set")
+    pictures = build_dataset(CONFIG, data, [], tmp_path / "set").pictures
     common = [p for p in pictures if p.file == "a.jpg"] * 99
     rare = [p for p in pictures if p.file == "d.jpg"]
     factors = repeat_factors([*common, *rare], threshold=0.16, limit=3)
@@ -105,13 +261,7 @@ def test_rare_classes_are_repeated_up_to_the_limit(data, tmp_path):
 
 
 def test_the_committed_settings_are_valid():
-    assert "tow_launcher" in read_config_of_repository().classes
-
-
-def read_config_of_repository():
-    from pathlib import Path
-
-    return read_config(Path(__file__).parents[3] / "datasets" / "configs" / "ordnance-n.yaml")
+    assert "tow_launcher" in read_config(CONFIGS / "ordnance-n.yaml").classes
 
 
 def test_a_wrong_setting_is_named(tmp_path):

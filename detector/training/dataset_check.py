@@ -1,0 +1,158 @@
+"""Checks a data folder or a built set: hashes, files, labels, class names, near-copies across splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.errors import DataError
+from detector.training.dataset import INDEX, BuiltSet, read_built
+from detector.training.labels import LabelledBox, checked_box
+from detector.training.leaks import find_leaks
+from detector.training.near_duplicates import read_grey
+from detector.training.photographs import (
+    SPLITS,
+    Photograph,
+    file_sha256,
+    listed_rows,
+    photograph_files,
+    read_photograph,
+    unknown_classes,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a file. `kind` is file, label, class, listing, split or near-copy."""
+
+    file: str
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """`counts` are boxes by class and split, `pictures` pictures by split, `empty` those without a box."""
+
+    folder: str
+    pictures: dict[str, int]
+    empty: dict[str, int]
+    counts: dict[str, dict[str, int]]
+    problems: tuple[Problem, ...]
+
+
+def check_folder(folder: Path) -> CheckResult:
+    """Check a folder with photos/sources.csv, or one that `ordnance dataset build` wrote.
+
+    Goes on after a problem and returns them all. Raises DataError only where the folder is neither of the two.
+    """
+    if (folder / INDEX).is_file():
+        return _check_built(folder, read_built(folder))
+    return _check_data(folder)
+
+
+def _check_data(folder: Path) -> CheckResult:
+    problems: list[Problem] = []
+    photographs: list[Photograph] = []
+    names: set[Path] = set()
+    for row in listed_rows(folder):
+        picture, label = photograph_files(row, folder)
+        names.update((picture, label))
+        try:
+            photograph = read_photograph(row, folder)
+        except DataError as error:
+            problems.append(Problem(str(picture), _kind(str(error)), str(error)))
+            continue
+        for word in unknown_classes(photograph.complete_for):
+            problems.append(Problem(str(picture), "class", f"complete_for names the unknown class '{word}'."))
+        photographs.append(photograph)
+    for split in SPLITS:
+        for part in ("images", "labels"):
+            here = folder / "photos" / split / part
+            for path in sorted(here.iterdir()) if here.is_dir() else ():
+                if path not in names:
+                    problems.append(Problem(str(path), "listing", "No row of sources.csv names it."))
+    return _result(folder, photographs, [], problems)
+
+
+def _check_built(folder: Path, built: BuiltSet) -> CheckResult:
+    problems: list[Problem] = []
+    photographs: list[Photograph] = []
+    renders: list[Photograph] = []
+    for each in built.pictures:
+        picture = folder / each.split / "images" / each.file
+        label = folder / each.split / "labels" / Path(each.file).with_suffix(".txt").name
+        try:
+            if file_sha256(picture) != each.sha256:
+                raise DataError(f"{picture} is not the picture that {INDEX} lists; build the set again.")
+            if each.label_sha256 and file_sha256(label) != each.label_sha256:
+                raise DataError(f"The label file {label} was changed since the build; build the set again.")
+            boxes = _numbered_labels(label, built.classes)
+        except DataError as error:
+            problems.append(Problem(str(picture), _kind(str(error)), str(error)))
+            continue
+        group = photographs if each.set_name == "photos" else renders
+        group.append(Photograph(picture, label, each.split, each.sha256, "all", each.source, each.licence, "", boxes))
+    return _result(folder, photographs, renders, problems)
+
+
+def _numbered_labels(path: Path, classes: Sequence[str]) -> tuple[LabelledBox, ...]:
+    boxes = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        where = f"The label file {path}, line {number}"
+        try:
+            class_id, *values = line.split()
+            cx, cy, width, height = map(float, values)
+            name = classes[int(class_id)]
+        except (ValueError, IndexError) as error:
+            raise DataError(f"{where}: '{line}' is not 'class_number cx cy w h' with a known class.") from error
+        boxes.append(checked_box(LabelledBox(name, cx, cy, width, height), where))
+    return tuple(boxes)
+
+
+def _result(
+    folder: Path, photographs: Sequence[Photograph], renders: Sequence[Photograph], problems: list[Problem]
+) -> CheckResult:
+    photographs, renders = _decodable(photographs, problems), _decodable(renders, problems)
+    readable = [*photographs, *renders]
+    for leak in find_leaks(photographs):
+        problems.append(
+            Problem(
+                str(leak.lower.picture),
+                "near-copy",
+                f"A near-copy of {leak.higher.picture.name} in {leak.higher.split} ({leak.evidence}).",
+            )
+        )
+    pictures = Counter(each.split for each in readable)
+    for split in SPLITS:
+        if not pictures[split]:
+            problems.append(Problem(str(folder), "split", f"The split '{split}' has no picture."))
+    boxes = Counter((box.class_name, each.split) for each in readable for box in each.boxes)
+    counts = {name: {split: boxes[name, split] for split in SPLITS} for name in sorted({name for name, _ in boxes})}
+    empty = Counter(each.split for each in readable if not each.boxes)
+    return CheckResult(
+        str(folder),
+        {split: pictures[split] for split in SPLITS},
+        {split: empty[split] for split in SPLITS},
+        counts,
+        tuple(problems),
+    )
+
+
+def _decodable(pictures: Sequence[Photograph], problems: list[Problem]) -> list[Photograph]:
+    good = []
+    for each in pictures:
+        try:
+            read_grey(each.picture)
+            good.append(each)
+        except DataError as error:
+            problems.append(Problem(str(each.picture), "file", str(error)))
+    return good
+
+
+def _kind(message: str) -> str:
+    if "the class '" in message:
+        return "class"
+    return "label" if ".txt" in message else "file"

@@ -1,0 +1,106 @@
+"""What every reader of annotations returns, and what they share: finding pictures, reading text, JSON and XML."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detector.errors import BackendUnavailable, DataError
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBox:
+    """A box in the source's words: corners in 0..1 of the upright picture, and `where` it is written.
+
+    `fault` says why it cannot be used; that is an error only if the class map wants its label.
+    """
+
+    label: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    where: str
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedPicture:
+    """A picture and its boxes; `size` is (width, height) as annotated, `split` as the source's folders say."""
+
+    path: Path
+    boxes: tuple[SourceBox, ...]
+    size: tuple[int, int] | None = None
+    split: str | None = None
+
+
+def find_picture(name: str, folders: Sequence[Path], where: str) -> Path:
+    """The picture `name` below one of `folders`, by its path or else its last part. Raises DataError that names it."""
+    names = [name, Path(name.replace("\\", "/")).name]
+    for folder in folders:
+        for each in names:
+            path = folder / each
+            if _is_below(path, folder) and path.is_file():
+                return path
+    looked = ", ".join(str(folder) for folder in folders)
+    raise DataError(f"{where} names the picture '{name}', which is not in {looked}; give its folder with --images.")
+
+
+def picture_folders(annotations: Path, images: Path | None) -> list[Path]:
+    """Where the pictures of an annotation file may lie: `images`, or beside the file, or in images/ beside it."""
+    if images is not None:
+        return [images]
+    return [annotations.parent, annotations.parent / "images"]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file. Raises DataError that names it."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"The annotations {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"The annotations {path} are not text.") from error
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file. Raises DataError that names it."""
+    try:
+        return json.loads(read_text(path))
+    except ValueError as error:
+        raise DataError(f"The annotations {path} are not JSON: {error}.") from error
+
+
+def read_xml(path: Path) -> Any:
+    """The root element of an XML file without entities. Raises DataError that names it."""
+    try:
+        from defusedxml import ElementTree
+    except ImportError as error:
+        raise BackendUnavailable(
+            "Reading XML annotations needs the extra 'train'; install it with: pip install 'ordnance[train]'."
+        ) from error
+    try:
+        return ElementTree.fromstring(read_text(path))
+    except (SyntaxError, ValueError) as error:
+        raise DataError(f"The annotations {path} are not plain XML: {error}.") from error
+
+
+def turned_corners(
+    x: float, y: float, width: float, height: float, degrees: float, about: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """x1, y1, x2, y2 of the upright box around a rectangle turned clockwise about a point; all in pixels."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    corners = [(x, y), (x + width, y), (x, y + height), (x + width, y + height)]
+    xs = [about[0] + (cx - about[0]) * cosine - (cy - about[1]) * sine for cx, cy in corners]
+    ys = [about[1] + (cx - about[0]) * sine + (cy - about[1]) * cosine for cx, cy in corners]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())

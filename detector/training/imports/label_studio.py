@@ -1,0 +1,141 @@
+"""Label Studio's JSON export (labelstud.io, "Task format"): rectangles in percent of the picture.
+
+A turned rectangle (`rotation`, degrees clockwise about its top left corner) becomes the upright box around it. Tasks
+that nobody annotated are left out. A task with several annotations is refused unless one is the ground truth.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from detector.errors import DataError
+from detector.training.imports.annotations import (
+    AnnotatedPicture,
+    SourceBox,
+    find_picture,
+    picture_folders,
+    read_json,
+    turned_corners,
+)
+
+UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    type: str
+    value: dict[str, Any]
+    original_width: int | None = Field(default=None, gt=0)
+    original_height: int | None = Field(default=None, gt=0)
+    image_rotation: float = 0
+
+
+class _Annotation(BaseModel):
+    result: list[_Result]
+    was_cancelled: bool = False
+    ground_truth: bool = False
+
+
+class _Task(BaseModel):
+    id: int | str
+    data: dict[str, Any]
+    annotations: list[_Annotation]
+
+
+class _Rectangle(BaseModel):
+    x: float
+    y: float
+    width: float
+    height: float
+    rotation: float = 0
+    rectanglelabels: list[str] = Field(min_length=1, max_length=1)
+
+
+def read_label_studio(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
+    """The annotated pictures of a Label Studio export. Raises DataError that names the file and task."""
+    content = read_json(source)
+    if not isinstance(content, list):
+        raise DataError(f"{source} is not a Label Studio export: a list of tasks is expected.")
+    folders = picture_folders(source, images)
+    found = []
+    for number, entry in enumerate(content):
+        try:
+            task = _Task.model_validate(entry)
+        except ValidationError as error:
+            raise DataError(
+                f"{source}, task {number + 1} has no 'id', 'data' and 'annotations'; export as 'JSON', not 'JSON-MIN'."
+            ) from error
+        where = f"{source}, task {task.id}"
+        annotation = _the_annotation(task, where)
+        if annotation is None:
+            continue
+        boxes, size = _boxes(annotation, where)
+        found.append(AnnotatedPicture(_picture(task, folders, where), boxes, size))
+    if not found:
+        raise DataError(f"{source} holds no annotated task.")
+    return found
+
+
+def _the_annotation(task: _Task, where: str) -> _Annotation | None:
+    annotations = [each for each in task.annotations if not each.was_cancelled]
+    best = [each for each in annotations if each.ground_truth] or annotations
+    if len(best) > 1:
+        raise DataError(f"{where} has {len(best)} annotations; mark one of them as ground truth.")
+    return best[0] if best else None
+
+
+def _boxes(annotation: _Annotation, where: str) -> tuple[tuple[SourceBox, ...], tuple[int, int] | None]:
+    boxes: list[SourceBox] = []
+    size = None
+    for result in annotation.result:
+        labels = next((value for key, value in result.value.items() if key.endswith("labels")), None)
+        if not labels or not isinstance(labels, list):
+            continue
+        if result.type != "rectanglelabels":
+            fault = f"is of type {result.type}; draw a rectangle"
+            boxes.extend(SourceBox(str(label), 0, 0, 0, 0, where, fault) for label in labels)
+            continue
+        try:
+            value = _Rectangle.model_validate(result.value)
+        except ValidationError as error:
+            raise DataError(f"{where}: a rectangle is wrong at '{error.errors()[0]['loc'][0]}'.") from error
+        if result.image_rotation:
+            raise DataError(f"{where}: the picture was turned while it was labelled; turn the file itself instead.")
+        if result.original_width and result.original_height:
+            size = (result.original_width, result.original_height)
+        x1, y1, x2, y2 = value.x, value.y, value.x + value.width, value.y + value.height
+        if value.rotation:
+            if size is None:
+                raise DataError(f"{where}: a turned rectangle needs original_width and original_height.")
+            px, py = size[0] / 100, size[1] / 100
+            turned = turned_corners(
+                x1 * px, y1 * py, value.width * px, value.height * py, value.rotation, (x1 * px, y1 * py)
+            )
+            x1, x2 = max(0.0, turned[0] / px), min(100.0, turned[2] / px)
+            y1, y2 = max(0.0, turned[1] / py), min(100.0, turned[3] / py)
+        boxes.append(SourceBox(value.rectanglelabels[0], x1 / 100, y1 / 100, x2 / 100, y2 / 100, where))
+    return tuple(boxes), size
+
+
+def _picture(task: _Task, folders: list[Path], where: str) -> Path:
+    address = next((task.data[key] for key in ("image", "img", "image_url") if key in task.data), None)
+    if address is None:
+        texts = [value for value in task.data.values() if isinstance(value, str)]
+        address = texts[0] if len(texts) == 1 else None
+    if not isinstance(address, str):
+        raise DataError(f"{where} does not name its picture in data.image.")
+    parts = urlsplit(address)
+    local = parse_qs(parts.query).get("d")
+    name = local[0] if local else unquote(parts.path)
+    last = Path(name).name
+    try:
+        return find_picture(last, folders, where)
+    except DataError:
+        if not UPLOAD_PREFIX.match(last):
+            raise
+        return find_picture(UPLOAD_PREFIX.sub("", last), folders, where)

@@ -1,0 +1,171 @@
+"""Writes imported pictures and labels in the layout of datasets/DATA_LAYOUT.md."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.errors import DataError
+from detector.training.imports.annotations import AnnotatedPicture
+from detector.training.imports.class_map import ClassMap
+from detector.training.labels import LabelledBox, checked_box, label_text
+from detector.training.near_duplicates import clusters, fingerprint, read_grey
+from detector.training.photographs import COLUMNS, SPLITS, file_sha256, unknown_classes
+
+MEASURED_SHARE = 0.1
+"""Share of the pictures that go to val, and to test, where the import chooses the splits."""
+ORIENTATION_TAG = 0x0112
+TURNED_SIDEWAYS = (5, 6, 7, 8)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedSet:
+    """What an import wrote: pictures by split, boxes by class and split, boxes that the class map dropped by label."""
+
+    folder: Path
+    pictures: dict[str, int]
+    counts: dict[str, dict[str, int]]
+    dropped: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the rows of sources.csv say about all pictures of an import."""
+
+    source: str
+    licence: str
+    complete_for: str
+
+
+def write_layout(
+    pictures: Sequence[AnnotatedPicture], class_map: ClassMap, out: Path, terms: Terms, *, split: str = "auto"
+) -> ImportedSet:
+    """Write `out`/photos with pictures (copied as they are), labels and sources.csv.
+
+    `split` is train, val, test, or `auto`: the source's own folders where it has them, else a tenth each to val and
+    test by near-copy cluster, the same every time. Boxes are in 0..1 of the picture as it is displayed: an EXIF
+    orientation stays in the file and is applied by whoever reads it.
+
+    Raises DataError, before `out` exists, for a label that the class map does not name, a box without area or off the
+    frame, a shape that is no box, a picture that is missing, damaged or not of the stated size.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out} is not empty; choose another --out.")
+    for word in unknown_classes(terms.complete_for):
+        raise DataError(f"--complete-for names '{word}', which is no class; use 'all' or class ids.")
+    dropped: Counter[str] = Counter()
+    boxes = [_boxes(each, class_map, dropped) for each in pictures]
+    for each in pictures:
+        _check_picture(each)
+    prints = [fingerprint(each.path) for each in pictures]
+    groups = clusters(prints)
+    splits = _splits(pictures, groups, split)
+    part = out.with_name(f"{out.name}.part")
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        _write(part, pictures, boxes, splits, groups, terms)
+        if out.exists():
+            out.rmdir()
+        part.rename(out)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise DataError(f"{error.filename or out} cannot be written: {error.strerror}.") from error
+    names = sorted({box.class_name for group in boxes for box in group})
+    counted = Counter((box.class_name, where) for group, where in zip(boxes, splits, strict=True) for box in group)
+    return ImportedSet(
+        out,
+        {name: splits.count(name) for name in SPLITS},
+        {name: {where: counted[name, where] for where in SPLITS} for name in names},
+        dict(sorted(dropped.items())),
+    )
+
+
+def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]) -> tuple[LabelledBox, ...]:
+    boxes = []
+    for each in picture.boxes:
+        try:
+            name = class_map[each.label]
+        except KeyError as error:
+            raise DataError(
+                f"{each.where}: the label '{each.label}' is not in the class map {class_map.path}; add it, "
+                "with 'drop' to go without its boxes."
+            ) from error
+        if name is None:
+            dropped[each.label] += 1
+            continue
+        if each.fault:
+            raise DataError(f"{each.where}: the '{each.label}' {each.fault}.")
+        where = f"{each.where} ('{each.label}')"
+        checked_box(LabelledBox.from_corners(name, each.x1, each.y1, each.x2, each.y2), where)
+        corners = [min(1.0, max(0.0, value)) for value in (each.x1, each.y1, each.x2, each.y2)]
+        boxes.append(checked_box(LabelledBox.from_corners(name, *corners), where))
+    return tuple(boxes)
+
+
+def _check_picture(picture: AnnotatedPicture) -> None:
+    height, width = read_grey(picture.path).shape
+    if _is_sideways(picture.path):
+        width, height = height, width
+        if picture.size == (height, width) and width != height:
+            raise DataError(
+                f"{picture.path} is displayed {width}x{height} by its EXIF orientation, but was annotated as it is "
+                "stored; turn the file itself or annotate what is displayed."
+            )
+    if picture.size is not None and picture.size != (width, height):
+        stated = "x".join(str(side) for side in picture.size)
+        raise DataError(f"{picture.path} is {width}x{height}, but its annotations are for {stated}.")
+
+
+def _is_sideways(path: Path) -> bool:
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return picture.getexif().get(ORIENTATION_TAG) in TURNED_SIDEWAYS
+
+
+def _splits(pictures: Sequence[AnnotatedPicture], groups: Sequence[int], split: str) -> list[str]:
+    if split != "auto":
+        return [split] * len(pictures)
+    if all(each.split for each in pictures):
+        return [each.split or "train" for each in pictures]
+    least = max(1, round(MEASURED_SHARE * len(pictures)))
+    digests = {group: hashlib.sha256(file_sha256(pictures[group].path).encode()).hexdigest() for group in set(groups)}
+    chosen: dict[int, str] = {}
+    counted: Counter[str] = Counter()
+    for group in sorted(digests, key=lambda each: digests[each]):
+        name = next((each for each in ("val", "test") if counted[each] < least), "train")
+        chosen[group] = name
+        counted[name] += list(groups).count(group)
+    return [chosen[group] for group in groups]
+
+
+def _write(
+    folder: Path,
+    pictures: Sequence[AnnotatedPicture],
+    boxes: Sequence[tuple[LabelledBox, ...]],
+    splits: Sequence[str],
+    groups: Sequence[int],
+    terms: Terms,
+) -> None:
+    rows = []
+    for each, known, split, group in zip(pictures, boxes, splits, groups, strict=True):
+        digest = file_sha256(each.path)
+        images, labels = (folder / "photos" / split / part for part in ("images", "labels"))
+        images.mkdir(parents=True, exist_ok=True)
+        labels.mkdir(parents=True, exist_ok=True)
+        name = f"{each.path.stem}__{digest[:10]}{each.path.suffix.lower()}"
+        if (images / name).exists():
+            raise DataError(f"{each.path} is listed twice; keep one.")
+        shutil.copyfile(each.path, images / name)
+        (labels / name).with_suffix(".txt").write_text(label_text(known), encoding="utf-8")
+        row = (name, split, terms.source, each.path.name, "", terms.licence, digest, str(group), terms.complete_for)
+        rows.append(dict(zip(COLUMNS, row, strict=True)))
+    with (folder / "photos" / "sources.csv").open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        writer.writerows(sorted(rows, key=lambda row: (row["split"], row["file"])))

@@ -1,0 +1,106 @@
+"""The photographs of a data folder, laid out as datasets/DATA_LAYOUT.md says."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.errors import DataError
+from detector.training.labels import KNOWN_CLASSES, LabelledBox, read_labels
+
+SPLITS = ("train", "val", "test")
+COLUMNS = ("file", "split", "source_repo", "source_path", "commit", "licence", "sha256", "cluster", "complete_for")
+NEEDED_COLUMNS = ("file", "split", "sha256", "complete_for")
+EVERYTHING = ("all", "six weapons, tank, apc_ifv, mlrs, atgm_launcher; not rifle, person, car")
+"""Values of `complete_for` that vouch for every class of the taxonomy; the second is the founding data set's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Photograph:
+    """One row of sources.csv with the boxes of its label file. `vouched` are classes that a correction vouches for."""
+
+    picture: Path
+    label: Path
+    split: str
+    sha256: str
+    complete_for: str
+    source: str
+    licence: str
+    cluster: str
+    boxes: tuple[LabelledBox, ...]
+    vouched: frozenset[str] = frozenset()
+
+    def is_complete_for(self, classes: Sequence[str], negatives_complete_for: Sequence[str] = ()) -> bool:
+        """Whether every box of `classes` on it is known, so that the rest of it may be taught as background."""
+        if self.complete_for in (*EVERYTHING, *negatives_complete_for) or "all" in self.vouched:
+            return True
+        return set(classes) <= self.vouched | set(re.split(r"[\s,;]+", self.complete_for))
+
+
+def listed_rows(data: Path) -> list[dict[str, str]]:
+    """The rows of `data`/photos/sources.csv. Raises DataError where it is missing or lacks a column or a value."""
+    listing = data / "photos" / "sources.csv"
+    if not listing.is_file():
+        raise DataError(f"{data} holds no photos/sources.csv; point ORDNANCE_DATA or --data at the data folder.")
+    try:
+        with listing.open(newline="", encoding="utf-8") as lines:
+            reader = csv.DictReader(lines)
+            missing = [name for name in NEEDED_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise DataError(f"{listing} lacks the column {', '.join(missing)}; see datasets/DATA_LAYOUT.md.")
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{listing} cannot be read: {error}.") from error
+    for number, row in enumerate(rows, 2):
+        if any(row[name] is None for name in NEEDED_COLUMNS):
+            raise DataError(f"{listing}, line {number} has too few values.")
+        if row["split"] not in SPLITS:
+            raise DataError(f"{listing}, line {number}: the split '{row['split']}' is none of {', '.join(SPLITS)}.")
+        if Path(row["file"]).name != row["file"] or not row["file"]:
+            raise DataError(f"{listing}, line {number}: '{row['file']}' is not a plain file name.")
+    return rows
+
+
+def photograph_files(row: dict[str, str], data: Path) -> tuple[Path, Path]:
+    """The picture of a row of sources.csv and its label file."""
+    folder = data / "photos" / row["split"]
+    return folder / "images" / row["file"], folder / "labels" / f"{Path(row['file']).stem}.txt"
+
+
+def read_photograph(row: dict[str, str], data: Path) -> Photograph:
+    """The photograph of a row. Raises DataError for a picture that is missing or not the listed one, or a bad label."""
+    picture, label = photograph_files(row, data)
+    digest = file_sha256(picture)
+    if digest != row["sha256"]:
+        raise DataError(f"{picture} is not the picture that sources.csv lists: its SHA-256 is {digest}.")
+    return Photograph(
+        picture,
+        label,
+        row["split"],
+        digest,
+        row["complete_for"],
+        row.get("source_repo") or "not stated",
+        row.get("licence") or "not stated",
+        row.get("cluster") or "",
+        read_labels(label),
+    )
+
+
+def unknown_classes(complete_for: str) -> list[str]:
+    """Words of a `complete_for` value that are no class."""
+    if complete_for in EVERYTHING:
+        return []
+    return [word for word in re.split(r"[\s,;]+", complete_for) if word and word not in KNOWN_CLASSES]
+
+
+def file_sha256(path: Path) -> str:
+    """Hex SHA-256 of a file. Raises DataError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} is listed but cannot be read: {error.strerror}.") from error
