@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -19,6 +20,8 @@ from detector.sampling.cuts import CutWatch
 from detector.sampling.identical import is_near_identical
 from detector.sampling.plan import Request
 from detector.video import Probe, Video
+from detector.video.decode import Watch
+from detector.video.reader import Picture as UnconvertedPicture
 
 MEMORY_BYTES = 192 * 1024**2
 """What pictures may take that wait for the model, and once more what those may take that are kept for later."""
@@ -60,7 +63,13 @@ class ScanState:
 
     def is_over(self, request: Request) -> bool:
         """Whether there is no time left for the request."""
-        return time.monotonic() >= (self.coarse_deadline if request.coarse else self.deadline)
+        return time.monotonic() >= self.deadline_of(request)
+
+    def deadline_of(self, request: Request) -> float:
+        return self.coarse_deadline if request.coarse else self.deadline
+
+    def coarse_seconds_left(self) -> float:
+        return self.coarse_deadline - time.monotonic()
 
 
 def pictures_in_memory(probe: Probe, most: int) -> int:
@@ -84,11 +93,36 @@ def pictures(video: Video, request: Request, input_px: int, state: ScanState) ->
         yield Picture(frame, look_of(small), repeats)
 
 
+class _OutOfTime(Exception):
+    """The time for a request ran out on the way to a picture."""
+
+
+class _TimedWatch:
+    """A watch (see `Video.frames_at`) that ends the reading at a deadline; else it does what `watch` does."""
+
+    def __init__(self, deadline: float, watch: Watch | None) -> None:
+        self._deadline = deadline
+        self._watch = watch
+
+    def __call__(self, picture: UnconvertedPicture, is_sample: bool) -> UnconvertedPicture | None:
+        if time.monotonic() >= self._deadline:
+            raise _OutOfTime
+        return self._watch(picture, is_sample) if self._watch else None
+
+
 def _frames(video: Video, request: Request, state: ScanState) -> Iterator[Frame]:
+    """The frames of a request, as far as its time allows."""
+    try:
+        yield from _all_frames(video, request, state)
+    except _OutOfTime:
+        return
+
+
+def _all_frames(video: Video, request: Request, state: ScanState) -> Iterator[Frame]:
     if request.times is None or request.keyframes_only:
         yield from video.frames(keyframes_only=request.keyframes_only)
     elif request.shots and state.cuts is not None:
-        for _, frame in video.frames_at(request.times, state.cuts):
+        for _, frame in video.frames_at(request.times, _within(state.deadline_of(request), state.cuts)):
             yield frame
     else:
         yield from _frames_and_kept(video, request, request.times, state)
@@ -111,7 +145,8 @@ def _frames_and_kept(video: Video, request: Request, times: tuple[float, ...], s
     keeping = set(to_keep[: max(0, room)])
     asked = set(times) - set(ready)
     waiting = sorted(ready)
-    for target, frame in video.frames_at(sorted(asked | keeping)) if asked else ():
+    watch = _within(state.deadline_of(request), None)
+    for target, frame in video.frames_at(sorted(asked | keeping), watch) if asked else ():
         while waiting and waiting[0] < frame.pts_seconds:
             yield ready[waiting.pop(0)]
         if target in keeping:
@@ -120,6 +155,10 @@ def _frames_and_kept(video: Video, request: Request, times: tuple[float, ...], s
             yield frame
     for pts in waiting:
         yield ready[pts]
+
+
+def _within(deadline: float, watch: CutWatch | None) -> Watch | None:
+    return watch if math.isinf(deadline) else _TimedWatch(deadline, watch)
 
 
 class Ahead(Generic[Item]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -135,14 +136,20 @@ class Scanner:
         """Scan one clip. Raises VideoError where nothing of it can be decoded."""
         started_at, started = datetime.now(UTC), time.monotonic()
         digest = sha256_file(path)
-        plan = self._plan()
         samples: dict[float, Sample] = {}
-        left_out: list[LeftOut] = []
+        unlooked: dict[bool, set[float]] = {True: set(), False: set()}
         with self._open(path) as video:
             probe = video.probe
             state = self._state(probe, started)
+            plan = self._plan(state.coarse_seconds_left)
             timeline = Timeline(
-                probe.pts_seconds, probe.is_keyframe, probe.duration_seconds, probe.width, probe.height, state.room
+                probe.pts_seconds,
+                probe.is_keyframe,
+                probe.duration_seconds,
+                probe.width,
+                probe.height,
+                state.room,
+                probe.packet_bytes,
             )
             request: Request | None = plan.first(timeline)
             while request is not None:
@@ -151,8 +158,7 @@ class Scanner:
                     for sample in self._look(video, request, state, len(samples), started, on_progress):
                         samples[sample.pts_seconds] = sample
                         fresh.append(sample)
-                if self.budget and request.times is not None:
-                    left_out += _unlooked(request, fresh, state, self.budget)
+                unlooked[request.coarse].update(_unlooked(request, fresh, state))
                 request = plan.more(fresh)
                 state.again = request is not None and not request.coarse
             decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
@@ -164,7 +170,13 @@ class Scanner:
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
             coverage=_coverage_info(
-                in_order, probe, decoding, plan, self.model, state, _together([*left_out, *plan.left_out()])
+                in_order,
+                probe,
+                decoding,
+                plan,
+                self.model,
+                state,
+                (*self._over_budget(unlooked, samples), *plan.left_out()),
             ),
             errors=_errors(decoding),
         )
@@ -179,10 +191,25 @@ class Scanner:
     def _open(self, path: Path) -> AbstractContextManager[Video]:
         return open_video(path)
 
-    def _plan(self) -> Plan:
+    def _plan(self, time_left: Callable[[], float] = lambda: math.inf) -> Plan:
         options = self.options
         choice = PlanChoice(options.plan, options.cadence_seconds, options.shortest_shot_seconds)
-        return make_plan(choice, ModelFacts(self.thresholds, self.model.input_size), by_worth=self.budget is not None)
+        facts = ModelFacts(self.thresholds, self.model.input_size)
+        return make_plan(choice, facts, time_left=time_left if self.budget else None)
+
+    def _over_budget(
+        self, unlooked: Mapping[bool, Collection[float]], samples: Mapping[float, Sample]
+    ) -> tuple[LeftOut, ...]:
+        """What was not looked at because the budget was used up; by whether it belonged to the coarse pass."""
+        left_out = []
+        for coarse, what in ((True, "of the coarse pass"), (False, "where something was or may be seen")):
+            times = sorted(time for time in unlooked[coarse] if not coarse or time not in samples)
+            if times:
+                count = f"{len(times)} sample{'s' if len(times) > 1 else ''}"
+                left_out.append(
+                    LeftOut(times[0], times[-1], f"{count} {what} (the budget of {self.budget} was used up)")
+                )
+        return tuple(left_out)
 
     def _state(self, probe: Probe, started: float) -> ScanState:
         """What the scan of one clip, begun at `started` on the clock of time.monotonic, remembers on its way."""
@@ -386,26 +413,11 @@ def _coverage_info(
     )
 
 
-def _unlooked(request: Request, fresh: Sequence[Sample], state: ScanState, budget: Budget) -> tuple[LeftOut, ...]:
-    """What of a request was not looked at because the budget was used up."""
-    times = request.times or ()
-    if fresh and not state.is_over(request):
+def _unlooked(request: Request, fresh: Sequence[Sample], state: ScanState) -> tuple[float, ...]:
+    """The times of a request that were not looked at because the budget was used up."""
+    if not state.is_over(request):
         return ()
-    missing = [time for time in times if not fresh or time > fresh[-1].pts_seconds]
-    if not missing:
-        return ()
-    what = "samples of the coarse pass" if request.coarse else "samples where something was or may be seen"
-    return (LeftOut(missing[0], missing[-1], f"{what} (the budget of {budget} was used up)"),)
-
-
-def _together(left_out: Sequence[LeftOut]) -> tuple[LeftOut, ...]:
-    """One entry for each reason, from the first to the last time that it concerns."""
-    whole: dict[str, LeftOut] = {}
-    for each in left_out:
-        one = whole.get(each.what, each)
-        start, end = min(one.from_seconds, each.from_seconds), max(one.to_seconds, each.to_seconds)
-        whole[each.what] = LeftOut(start, end, each.what)
-    return tuple(whole.values())
+    return tuple(time for time in request.times or () if not fresh or time > fresh[-1].pts_seconds)
 
 
 def _errors(decoding: _Decoding) -> tuple[ErrorInfo, ...]:

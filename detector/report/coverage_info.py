@@ -93,9 +93,16 @@ class CoverageInfo(Entry):
     left_out: tuple[LeftOutInfo, ...] = Field(
         default=(), description="What the plan would have looked at and did not, such as for want of budget."
     )
-    shots: int | None = Field(default=None, ge=0, description="Shots of the clip; null where they are not known.")
+    shots: int | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "Shots between the cuts that were seen on pictures decoded on the way to samples; the clip can have more. "
+            "Null where none were looked for."
+        ),
+    )
     shots_unsampled: int | None = Field(
-        default=None, ge=0, description="Shots in which no picture was looked at; null where shots are not known."
+        default=None, ge=0, description="Of these shots, those in which no picture was looked at."
     )
     longest_unsampled_shot: GapInfo | None = Field(
         default=None, description="The longest shot in which no picture was looked at; null where there is none."

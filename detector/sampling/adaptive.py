@@ -1,6 +1,7 @@
 """The adaptive plan: a coarse pass at a promised cadence, then a denser look where something was or may be seen.
 
-1. Coarse pass (see `coarse`): whatever is shown for the cadence or longer is sampled.
+1. Coarse pass (see `coarse`): whatever is shown for the cadence or longer is sampled, and a picture of each shot that
+   the sizes of the coded pictures suggest between two samples.
 2. Closer looks: where something small scored near its threshold in a clip of far more pixels than the model takes,
    the place is looked at again in the clip's own pixels.
 3. Grid: GRID_PER_SECOND samples between every two coarse samples of which one has a detection, that is a hit (at or
@@ -21,9 +22,10 @@ GRID_PER_SECOND plus MOST_EDGE_SAMPLES.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, log2
@@ -36,7 +38,7 @@ from detector.appearances.boxes import SAME_OBJECT_IOU, affinity, iou
 from detector.appearances.linker import CONTINUE_FACTOR, DUPLICATE_IOU, LINK_GAP_SECONDS
 from detector.errors import UnknownClass
 from detector.frame import Detection
-from detector.sampling.coarse import coarse_pass
+from detector.sampling.coarse import coarse_pass, frames_of_short_shots, suspected_cuts
 from detector.sampling.coverage import SAME_PICTURE_SECONDS, LeftOut
 from detector.sampling.plan import CloserLook, Request, Sample, Timeline
 from detector.taxonomy import weapon_class
@@ -59,6 +61,10 @@ CONTEXT_SAMPLES = 80
 """How far along neighbouring samples a weak detection is followed to a hit that vouches for it: some twenty seconds."""
 KEPT_FRAMES = 24
 """Frames between samples that are kept at once, unless the clip's size calls for fewer (see Timeline.kept_frames)."""
+CHUNK_SAMPLES = 8
+"""With a budget, what so many samples of the coarse pass cost decides how far apart the next ones lie…"""
+WIDEST_STEP = 4.0
+"""…at most so many times as far as these."""
 ROUND_WINDOWS = 4
 """With a budget, so many windows are looked into before the next best ones."""
 
@@ -84,8 +90,9 @@ class _Step:
 class Adaptive:
     """See the module. `thresholds` gives the score from which a detection of a class is a hit.
 
-    With `by_worth`, requests come in the order in which they are most likely to change the answer: keyframes, then
-    the longest gaps between them, then hits, then near-hits by score; else in the order that is cheapest as a whole.
+    `time_left` tells how many seconds are left for the coarse pass, where there is a budget. Requests then come in the
+    order in which they are most likely to change the answer: the whole clip at a cadence that the time allows, then
+    the longest gaps, then hits, then near-hits by score; else in the order that is cheapest as a whole.
     """
 
     name = "adaptive"
@@ -97,13 +104,13 @@ class Adaptive:
         thresholds: Mapping[str, float],
         input_px: int,
         *,
-        by_worth: bool = False,
+        time_left: Callable[[], float] | None = None,
     ) -> None:
         self.cadence_seconds = cadence_seconds
         self._shortest_shot = shortest_shot_seconds
         self._thresholds = thresholds
         self._input_px = input_px
-        self._by_worth = by_worth
+        self._time_left = time_left
         self._timeline = Timeline(np.empty(0), np.empty(0, np.bool_), 0.0)
         self._times: list[float] = []
         self._samples: dict[float, Sample] = {}
@@ -155,16 +162,49 @@ class Adaptive:
         if not len(pts):
             yield Request(None, coarse=True)
             return
+        if self._time_left is None:
+            yield Request(self._coarse_frames(self.cadence_seconds), shots=True, coarse=True)
+        else:
+            yield from self._coarse_in_time(self._time_left)
+
+    def _coarse_in_time(self, time_left: Callable[[], float]) -> Iterator[Request]:
+        """The coarse pass, as much wider as its cost so far says that it must be to come to the clip's end in time.
+
+        Where time is left then, what the cadence wants besides, the longest gaps first.
+        """
+        pts = self._timeline.pts_seconds
+        end = float(pts[-1])
+        here, cadence = -1.0, self.cadence_seconds
+        while ahead := [time for time in self._coarse_frames(cadence) if time > here]:
+            times = tuple(ahead[:CHUNK_SAMPLES])
+            left = time_left()
+            yield Request(times, shots=True, coarse=True)
+            passed = times[-1] - max(here, float(pts[0]))
+            here = times[-1]
+            if math.isfinite(left):
+                needed = (left - time_left()) * (end - here) / passed if passed > 0 else 0.0
+                wider = cadence * needed / max(time_left(), 1e-3)
+                cadence = max(self.cadence_seconds, min(wider, cadence * WIDEST_STEP))
+        wanted = self._coarse_frames(self.cadence_seconds)
+        places = np.searchsorted(pts, [time for time in wanted if not self._is_sampled(time)]).tolist()
+        anchors = sorted({0, *np.searchsorted(pts, self._times).tolist()})
+        for some in _longest_first(anchors, places, pts):
+            yield Request(tuple(pts[list(some)].tolist()), shots=True, coarse=True)
+
+    def _coarse_frames(self, cadence_seconds: float) -> tuple[float, ...]:
+        timeline = self._timeline
         chosen = coarse_pass(
-            pts, timeline.is_keyframe, timeline.duration_seconds, self.cadence_seconds, self._shortest_shot
+            timeline.pts_seconds,
+            timeline.is_keyframe,
+            timeline.duration_seconds,
+            cadence_seconds,
+            self._shortest_shot,
         )
-        if not self._by_worth:
-            yield Request(tuple(pts[list(chosen.frames)].tolist()), shots=True, coarse=True)
-            return
-        for places in _from_far_to_near(chosen.anchors):
-            yield Request(tuple(pts[list(places)].tolist()), shots=True, coarse=True)
-        for places in _longest_first(chosen.anchors, chosen.fills, pts):
-            yield Request(tuple(pts[list(places)].tolist()), shots=True, coarse=True)
+        frames = chosen.frames
+        if timeline.packet_bytes is not None and cadence_seconds == self.cadence_seconds:
+            cuts = suspected_cuts(timeline.packet_bytes, timeline.is_keyframe)
+            frames += frames_of_short_shots(frames, cuts, timeline.pts_seconds, self._shortest_shot)
+        return tuple(timeline.pts_seconds[sorted({*frames})].tolist())
 
     def _worth(self, sample: Sample) -> float:
         return max((self._share(found) for found in sample.detections), default=0.0)
@@ -221,8 +261,8 @@ class Adaptive:
         return sorted([*hits, *kept], key=lambda step: step.left)
 
     def _rounds_of(self, steps: Sequence[_Step]) -> Iterator[list[_Step]]:
-        """All steps at once, or with `by_worth` a few windows of steps that touch at a time, the best ones first."""
-        if not self._by_worth:
+        """All steps at once, or with a budget a few windows of steps that touch at a time, the best ones first."""
+        if self._time_left is None:
             if steps:
                 yield list(steps)
             return

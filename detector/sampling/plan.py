@@ -31,7 +31,8 @@ class Timeline:
 
     `pts_seconds` is float64, ascending; `is_keyframe` is bool, of the same length. `width` and `height` are the
     picture's in display pixels, 0 where unknown. `kept_frames` is how many pictures of that size may be kept in
-    memory between two requests; 0 leaves it to the plan.
+    memory between two requests; 0 leaves it to the plan. `packet_bytes` (uint32) are the coded sizes of the frames,
+    None where unknown.
     """
 
     pts_seconds: NDArray[np.float64]
@@ -40,6 +41,7 @@ class Timeline:
     width: int = 0
     height: int = 0
     kept_frames: int = 0
+    packet_bytes: NDArray[np.uint32] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

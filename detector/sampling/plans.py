@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from detector.errors import BadOption, UnknownPlan
@@ -39,15 +39,15 @@ class ModelFacts:
     input_px: int
 
 
-def make_plan(choice: PlanChoice, model: ModelFacts, *, by_worth: bool = False) -> Plan:
-    """The plan of that name. `by_worth` lets it ask for what is most worth it first, as a budget needs it.
+def make_plan(choice: PlanChoice, model: ModelFacts, *, time_left: Callable[[], float] | None = None) -> Plan:
+    """The plan of that name. `time_left`, where there is a budget, tells the seconds left for a coarse pass.
 
     Raises UnknownPlan, or BadOption for an option that is out of its range or that the plan has no use for.
     """
     name = choice.name
     if name not in PLAN_NAMES:
         raise UnknownPlan(f"'{name}' is not a sampling plan; use one of: {', '.join(PLAN_NAMES)}.")
-    if by_worth and name != "adaptive":
+    if time_left is not None and name != "adaptive":
         raise BadOption(f"The plan {name} cannot keep to a budget; use the adaptive plan, or leave the budget out.")
     if choice.shortest_shot_seconds is not None and name != "adaptive":
         raise BadOption(f"The plan {name} does not look for shots; use the adaptive plan for a shortest shot.")
@@ -64,4 +64,4 @@ def make_plan(choice: PlanChoice, model: ModelFacts, *, by_worth: bool = False) 
     shortest = SHORTEST_SHOT_SECONDS if choice.shortest_shot_seconds is None else choice.shortest_shot_seconds
     if not 0 <= shortest <= LONGEST_CADENCE_SECONDS:
         raise BadOption(f"A shortest shot of {shortest} s cannot be used; give a number of seconds from 0 on.")
-    return Adaptive(cadence, shortest, model.thresholds, model.input_px, by_worth=by_worth)
+    return Adaptive(cadence, shortest, model.thresholds, model.input_px, time_left=time_left)

@@ -95,6 +95,7 @@ def pack_probe(probe: Probe) -> tuple[dict[str, Any], list[memoryview]]:
         probe.pts_seconds.astype("<f8"),
         probe.is_keyframe.astype("u1"),
         probe.keyframe_seek_ticks.astype("<i8"),
+        probe.packet_bytes.astype("<u4"),
     )
     return header, [np.ascontiguousarray(column).data.cast("B") for column in columns]
 
@@ -105,11 +106,12 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         packets = int(header["packets"])
         pts = np.frombuffer(body, "<f8", packets).astype(np.float64)
         keys = np.frombuffer(body, "u1", packets, packets * 8).astype(np.bool_)
-        ticks = np.frombuffer(body, "<i8", offset=packets * 9).astype(np.int64)
+        ticks = np.frombuffer(body, "<i8", int(keys.sum()), packets * 9).astype(np.int64)
+        sizes = np.frombuffer(body, "<u4", offset=packets * 9 + len(ticks) * 8).astype(np.uint32)
         plain: dict[str, Any] = {name: header[name] for name in _PLAIN}
         fractions: dict[str, Any] = {name: Fraction(*(int(part) for part in header[name])) for name in _FRACTIONS}
         times = (plain["duration_seconds"], plain["first_pts_seconds"], plain["timeline_origin_seconds"])
-        if len(ticks) != int(keys.sum()) or not np.isfinite(pts).all() or not all(map(math.isfinite, times)):
+        if len(sizes) != packets or not np.isfinite(pts).all() or not all(map(math.isfinite, times)):
             raise WireBroken("a probe that contradicts itself")
         if np.any(np.diff(pts) < 0) or plain["width"] < 1 or plain["height"] < 1:
             raise WireBroken("a probe that contradicts itself")
@@ -120,6 +122,7 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
             pts_seconds=pts,
             is_keyframe=keys,
             keyframe_seek_ticks=ticks,
+            packet_bytes=sizes,
             **plain,
             **fractions,
         )

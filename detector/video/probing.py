@@ -51,9 +51,9 @@ class OtherStream:
 class Probe:
     """Facts about a clip. Times are seconds on the clip's timeline (see `Timeline`).
 
-    `pts_seconds` (float64, ascending) and `is_keyframe` (bool) have one entry for every video packet that an
-    edit list does not discard; `keyframe_seek_ticks` (int64) has one for every True of `is_keyframe`: where
-    to seek, in the stream's `time_base`. A keyframe is what the container calls one.
+    `pts_seconds` (float64, ascending), `is_keyframe` (bool) and `packet_bytes` (uint32) have one entry for every video
+    packet that an edit list does not discard; `keyframe_seek_ticks` (int64) has one for every True of `is_keyframe`:
+    where to seek, in the stream's `time_base`. A keyframe is what the container calls one.
 
     `duration_seconds` is the end of the last picture: in MP4/MOV that is not cut off the end of the track's edit
     list, elsewhere the time of the last packet plus its length (the median distance of the packets where the
@@ -86,6 +86,7 @@ class Probe:
     pts_seconds: NDArray[np.float64] = field(repr=False)
     is_keyframe: NDArray[np.bool_] = field(repr=False)
     keyframe_seek_ticks: NDArray[np.int64] = field(repr=False)
+    packet_bytes: NDArray[np.uint32] = field(repr=False)
 
     @property
     def rotation_degrees(self) -> int:
@@ -122,7 +123,7 @@ def probe(path: str | Path) -> Probe:
             raise _too_large(path.name, f"{coded_width}x{coded_height} pixels")
         orientation = Orientation.of_frame(scan.first_picture) if scan.first_picture else Orientation()
         width, height = orientation.size(square, coded_height)
-        pts_seconds, is_keyframe, keyframe_seek_ticks = scan.in_presentation_order()
+        pts_seconds, is_keyframe, keyframe_seek_ticks, packet_bytes = scan.in_presentation_order()
         duration = scan.end_seconds(container)
         return Probe(
             path=path,
@@ -150,6 +151,7 @@ def probe(path: str | Path) -> Probe:
             pts_seconds=pts_seconds,
             is_keyframe=is_keyframe,
             keyframe_seek_ticks=keyframe_seek_ticks,
+            packet_bytes=packet_bytes,
         )
 
 
@@ -190,6 +192,7 @@ class _PacketScan:
         self._by_dts = stream.container.format.name in _DTS_SEEK_FORMATS
         self._seconds = array("d")
         self._keyframes = bytearray()
+        self._sizes = array("I")
         self._seek_ticks = array("q")
         self._last: tuple[float, float] = (0.0, 0.0)
         self._seen_end_seconds = 0.0
@@ -229,6 +232,7 @@ class _PacketScan:
             return
         self._seconds.append(seconds)
         self._keyframes.append(packet.is_keyframe)
+        self._sizes.append(min(packet.size, 2**32 - 1))
         if packet.is_keyframe:
             ticks = packet.dts if self._by_dts or packet.pts is None else packet.pts
             self._seek_ticks.append(ticks or 0)
@@ -247,13 +251,16 @@ class _PacketScan:
                 return
         self.first_picture = next(iter(pictures), None)
 
-    def in_presentation_order(self) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
+    def in_presentation_order(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64], NDArray[np.uint32]]:
         seconds = np.frombuffer(self._seconds, dtype=np.float64) if self._seconds else np.empty(0)
         keyframes = np.frombuffer(bytes(self._keyframes), dtype=np.bool_)
         order = np.argsort(seconds, kind="stable")
         ticks = np.zeros(len(seconds), dtype=np.int64)
         ticks[keyframes] = np.array(self._seek_ticks, dtype=np.int64)
-        return seconds[order], keyframes[order], ticks[order][keyframes[order]]
+        sizes = np.array(self._sizes, dtype=np.uint32)
+        return seconds[order], keyframes[order], ticks[order][keyframes[order]], sizes[order]
 
     def end_seconds(self, container: InputContainer) -> float:
         if not self._seconds:

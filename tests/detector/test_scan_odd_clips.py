@@ -1,5 +1,6 @@
 """Odd clips through the whole pipeline, with a model that sees red things: times and effort are known exactly."""
 
+import time
 from fractions import Fraction
 
 import av
@@ -176,3 +177,42 @@ def test_a_budget_is_kept_to_and_spent_on_the_whole_clip(tmp_path):
     assert report.coverage.guarantee_s <= 1.0
     assert [each.first_seen_s for each in report.appearances] == [pytest.approx(30.1)]
     assert report.coverage.left_out == ()
+    without, _ = scan(path)
+    assert report.coverage.sampled == without.coverage.sampled
+    assert report.appearances == without.appearances
+
+
+def test_a_shot_that_lies_whole_between_two_keyframes_is_sampled(tmp_path):
+    textures = np.random.default_rng(3).integers(60, 160, (2, 240, 320, 1), np.uint8).repeat(3, axis=3)
+
+    def picture(number):
+        image = textures[int(203 <= number <= 208)].copy()
+        if 203 <= number <= 208:
+            image[100:180, 120:200] = RED
+        return image
+
+    report, inferred = scan(write(tmp_path / "clip.mp4", 400, picture, gop=10))
+    (found,) = report.appearances
+    assert found.first_seen_s == pytest.approx(20.3)
+    assert found.last_seen_s == pytest.approx(20.8)
+    assert inferred < 60
+
+
+class SlowModel(RedModel):
+    """Needs far longer for a picture than any budget here leaves."""
+
+    def detect(self, images):
+        time.sleep(0.1 * len(images))
+        return super().detect(images)
+
+
+def test_a_budget_far_too_small_is_spent_over_the_clip_and_the_rest_told_in_numbers(tmp_path):
+    path = write(tmp_path / "clip.mp4", 3000, with_red(0, 0), gop=20)
+    coverage = Scanner(SlowModel(), ScanOptions(budget="4s")).scan(path).report.coverage
+    assert 0 < coverage.samples < 150
+    (left_out,) = [each for each in coverage.left_out if "coarse pass" in each.what]
+    count, _, what = left_out.what.partition(" ")
+    assert int(count) >= 150
+    assert what == "samples of the coarse pass (the budget of 4s was used up)"
+    assert coverage.guarantee_s > 1
+    assert f"{coverage.samples} pictures looked at" in coverage.statement

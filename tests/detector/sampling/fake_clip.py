@@ -39,9 +39,9 @@ class FakeClip:
         )
         return Sample(pts, found, LOOK)
 
-    def scan(self, *, cadence=1.0, by_worth=False, look=None):
+    def scan(self, *, cadence=1.0, time_left=None, look=None):
         """Run the adaptive plan to its end; returns it and all samples by time."""
-        plan = Adaptive(cadence, 0.25, {"tank": 0.5}, 416, by_worth=by_worth)
+        plan = Adaptive(cadence, 0.25, {"tank": 0.5}, 416, time_left=time_left)
         samples = {}
         request = plan.first(self.timeline())
         while request is not None:

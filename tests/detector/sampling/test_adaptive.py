@@ -1,4 +1,4 @@
-from math import ceil, log2
+from math import ceil, inf, log2
 
 import numpy as np
 import pytest
@@ -159,21 +159,42 @@ def test_small_weak_detections_in_large_pictures_get_a_closer_look():
     assert not any(request.closer for request in requests)
 
 
-def test_with_a_budget_the_keyframes_come_first_and_the_best_hits_before_the_others():
-    clip = clip_of(100, gop=50, objects=[(500, 560, 0.3, BOX), (2000, 2060, 0.9, BOX)])
+def test_with_a_budget_the_best_hits_are_looked_at_before_the_others():
+    clip = clip_of(100, objects=[(500, 560, 0.3, BOX), (2000, 2060, 0.9, BOX)])
     requests = []
 
     def look(clip, request):
         requests.append(request)
         return [clip.sample(pts) for pts in request.times]
 
-    _, samples = clip.scan(by_worth=True, look=look)
-    coarse = [pts for request in requests if request.coarse for pts in request.times]
-    keyframes = {clip.pts[key] for key in clip.keys}
-    assert set(coarse[: len(keyframes)]) == keyframes
-    assert sorted(coarse) == list(clip.coarse())
-    assert list(requests[0].times) == sorted(requests[0].times)
+    _, samples = clip.scan(time_left=lambda: inf, look=look)
+    assert sorted(pts for request in requests if request.coarse for pts in request.times) == list(clip.coarse())
+    assert all(list(request.times) == sorted(request.times) for request in requests)
     assert {clip.pts[2000], clip.pts[2060]} <= set(samples)
+
+
+@pytest.mark.parametrize("gop", [25, 50, 250])
+@pytest.mark.parametrize("affordable", [30, 60, 100])
+def test_a_budget_widens_the_coarse_pass_over_the_whole_clip(gop, affordable):
+    clip = clip_of(120, gop=gop)
+    left = float(affordable)
+
+    def look(clip, request):
+        nonlocal left
+        times = request.times[: max(0, int(left))]
+        left -= len(times)
+        return [clip.sample(pts) for pts in times]
+
+    _, samples = clip.scan(time_left=lambda: left, look=look)
+    gaps = np.diff([0.0, *sorted(samples), 120.0])
+    assert gaps.max() <= 8 * 120 / affordable
+    assert len(samples) == affordable
+
+
+def test_a_budget_that_suffices_is_as_good_as_none():
+    clip = clip_of(60, gop=250)
+    _, samples = clip.scan(time_left=lambda: 1000.0)
+    assert sorted(samples) == list(clip.coarse())
 
 
 def test_a_plan_whose_samples_fail_still_ends():

@@ -103,7 +103,7 @@ def test_a_cadence_must_be_a_positive_time(name, cadence):
         plan_of(name, cadence)
 
 
-@pytest.mark.parametrize("options", [{"cadence": 1.0}, {"shortest_shot": 0.2}, {"by_worth": True}])
+@pytest.mark.parametrize("options", [{"cadence": 1.0}, {"shortest_shot": 0.2}, {"time_left": lambda: 1.0}])
 def test_an_option_that_a_plan_has_no_use_for_is_refused(options):
     with pytest.raises(BadOption, match="every-frame"):
         plan_of("every-frame", **options)
