@@ -104,6 +104,13 @@ def evaluate_command(
         Path | None,
         typer.Option(help="Folder of clips without weapons; without it a clip is made of weapon-free photographs."),
     ] = None,
+    damage: Annotated[
+        str, typer.Option(help="Comma-separated damages done to copies of the photographs; empty for none.")
+    ] = "recompressed,dark,240p",
+    video: Annotated[
+        bool,
+        typer.Option("--video/--no-video", help="Count false alarms on a clip of weapon-free photographs."),
+    ] = True,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out the damaged copies, the bootstrap intervals and the video.")
     ] = False,
@@ -130,6 +137,8 @@ def evaluate_command(
         split=split,
         folders=folders,
         negative_video=negative_video,
+        damages=tuple(word.strip() for word in damage.split(",") if word.strip()),
+        video_alarms=video,
         quick=quick,
     )
     typer.echo(measures_markdown(done))

@@ -50,12 +50,16 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class FalseAlarms:
-    """Reports on weapon-free pictures at the thresholds: how many, on how many of the pictures, and of what class."""
+    """Reports on weapon-free pictures at the thresholds: how many, on how many of the pictures, and of what class.
+
+    `per_1000_interval` is the 95 % bootstrap interval of alarms on 1,000 weapon-free pictures, if asked for.
+    """
 
     weapon_free: int
     pictures: int
     alarms: int
     classes: dict[str, int]
+    per_1000_interval: tuple[float, float] | None = None
 
     @property
     def per_1000(self) -> float | None:
@@ -109,12 +113,12 @@ def score(
         predictions.name,
         len(predictions.pictures),
         classes,
-        false_alarms(predictions, thresholds),
+        false_alarms(predictions, thresholds, intervals=intervals),
         look_alikes(predictions, thresholds),
     )
 
 
-def false_alarms(predictions: Predictions, thresholds: Mapping[str, float]) -> FalseAlarms:
+def false_alarms(predictions: Predictions, thresholds: Mapping[str, float], *, intervals: bool = False) -> FalseAlarms:
     """Count what is reported on the weapon-free pictures of the set."""
     free = [picture for picture in predictions.pictures if picture.is_weapon_free]
     reported = [_reported(picture, predictions.classes, thresholds) for picture in free]
@@ -122,11 +126,18 @@ def false_alarms(predictions: Predictions, thresholds: Mapping[str, float]) -> F
         [np.empty(0, np.int64), *(picture.found_ids[keep] for picture, keep in zip(free, reported, strict=True))]
     )
     counts = {name: int((ids == number).sum()) for number, name in enumerate(predictions.classes)}
+    on_each = np.array([int(keep.sum()) for keep in reported], np.float64)
+    spread = None
+    if intervals and free:
+        spread = interval(lambda weights: 1000 * float(weights @ on_each) / len(free), len(free))
     return FalseAlarms(
         len(free),
         sum(bool(keep.any()) for keep in reported),
         len(ids),
         {name: count for name, count in counts.items() if count},
+        interval(lambda weights: 1000 * float(weights @ on_each) / len(free), len(free))
+        if intervals and free
+        else None,
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from detector.errors import DataError
+from detector.errors import BadOption, DataError
 from detector.training import bootstrap
 from detector.training.calibrate import BINS, Reliability, reliability, reliability_svg
 from detector.training.confusion import Confusion, confusion, confusion_rows, confusion_svg
@@ -77,13 +77,19 @@ def measure(
     split: str,
     folders: Mapping[str, Path],
     negative_video: Path | None = None,
+    damages: Sequence[str] = tuple(DAMAGES),
+    video_alarms: bool = True,
     quick: bool = False,
 ) -> Measures:
     """Measure `model` on the photographs of `split` below `data` and on each of `folders` (composite, render).
 
-    `quick` leaves out the damaged copies, the bootstrap intervals and the video. Raises DataError where there is
-    nothing to measure on.
+    The photographs are measured on damaged copies too, by the names of DAMAGES. `negative_video` is a folder of clips
+    without weapons; without it false alarms per hour are counted on a clip made of weapon-free photographs, or not at
+    all without `video_alarms`. `quick` leaves out the damaged copies, the bootstrap intervals and the made clip.
+    Raises DataError where there is nothing to measure on, BadOption for an unknown damage.
     """
+    if unknown := set(damages) - set(DAMAGES):
+        raise BadOption(f"'{min(unknown)}' is no damage; use {', '.join(DAMAGES)}, or none.")
     sets: dict[str, list[LabelledFile]] = {"photo": photographs(data, split)} if data else {}
     sets |= {name: labelled_folder(folder) for name, folder in folders.items()}
     if not sets:
@@ -92,8 +98,9 @@ def measure(
     video: VideoAlarms | None = None
     for name, files in sets.items():
         predictions = predict(model, files, name)
-        done.sets[name] = _measure_set(model, entry, predictions, files, quick=quick)
-        if name == "photo" and not quick and negative_video is None:
+        spoilt = damages if name == "photo" and not quick else ()
+        done.sets[name] = _measure_set(model, entry, predictions, files, damages=spoilt, quick=quick)
+        if name == "photo" and video_alarms and not quick and negative_video is None:
             free = {picture.name for picture in predictions.pictures if picture.is_weapon_free}
             video = _made_video_alarms(model, [file.picture for file in files if file.picture.name in free])
     if negative_video is not None:
@@ -135,15 +142,20 @@ def reliabilities(matches: Matches, entry: ManifestEntry) -> dict[str, Reliabili
 
 
 def _measure_set(
-    model: Model, entry: ManifestEntry, predictions: Predictions, files: list[LabelledFile], *, quick: bool
+    model: Model,
+    entry: ManifestEntry,
+    predictions: Predictions,
+    files: list[LabelledFile],
+    *,
+    damages: Sequence[str],
+    quick: bool,
 ) -> SetMeasures:
     thresholds = model.thresholds
     matches = match(predictions)
     damaged = {}
-    if not quick:
-        for name, damage in DAMAGES.items():
-            worse = predict(model, files, f"{predictions.name}, {name}", damage=damage)
-            damaged[name] = score(worse, thresholds, intervals=False)
+    for name in damages:
+        worse = predict(model, files, f"{predictions.name}, {name}", damage=DAMAGES[name])
+        damaged[name] = score(worse, thresholds, intervals=False)
     return SetMeasures(
         score(predictions, thresholds, intervals=not quick, strict=True, matches=matches),
         damaged,

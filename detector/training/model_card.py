@@ -148,7 +148,8 @@ def _headline(score: SetScore) -> str:
         named = ", ".join(f"{name} {count}" for name, count in alarms.classes.items())
         parts.append(
             f"{alarms.weapon_free} show no weapon: {alarms.alarms} false alarms on {alarms.pictures} of them at the "
-            f"shipped thresholds, {_number(alarms.per_1000, 0)} per 1,000 pictures{f' ({named})' if named else ''}."
+            f"shipped thresholds, {_number(alarms.per_1000, 0)} per 1,000 pictures"
+            f"{_interval(alarms.per_1000_interval, 0)}{f' ({named})' if named else ''}."
         )
     if alike.pictures:
         parts.append(f"{alike.pictures} show a look-alike: {alike.called_tow} are called tow_launcher.")
@@ -186,8 +187,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _with_interval(row: ClassScore) -> str:
-    spread = "" if row.ap50_interval is None else f" [{row.ap50_interval[0]:.2f}, {row.ap50_interval[1]:.2f}]"
-    return _number(row.ap50) + spread
+    return _number(row.ap50) + _interval(row.ap50_interval, 2)
+
+
+def _interval(ends: tuple[float, float] | None, digits: int) -> str:
+    return "" if ends is None else f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
 
 
 def _metrics(measures: Measures) -> dict[str, JsonValue]:
