@@ -135,9 +135,7 @@ def false_alarms(predictions: Predictions, thresholds: Mapping[str, float], *, i
         sum(bool(keep.any()) for keep in reported),
         len(ids),
         {name: count for name, count in counts.items() if count},
-        interval(lambda weights: 1000 * float(weights @ on_each) / len(free), len(free))
-        if intervals and free
-        else None,
+        spread,
     )
 
 
