@@ -18,6 +18,7 @@ from detector.models.cache import cache_folder
 from detector.models.manifest import find_weights
 
 QUICK_REPETITIONS, FULL_REPETITIONS = 1, 3
+QUICK_MEMORY_MINUTES, FULL_MEMORY_MINUTES = (1.0, 5.0), (1.0, 20.0)
 
 
 def bench_time(
@@ -45,6 +46,7 @@ def bench_time(
         model=model,
         device=device,
         quick=quick,
+        memory_minutes=QUICK_MEMORY_MINUTES if quick else FULL_MEMORY_MINUTES,
     )
     settings = _narrowed(settings, only, clips)
     result = run_time_benchmark(settings, lambda line: print(line, file=sys.stderr, flush=True))
@@ -78,7 +80,10 @@ def _pictures(data: Path | None, renders: Path | None, model: str) -> PictureSet
 
 
 def _narrowed(settings: Settings, only: Sequence[str], clips: Sequence[str]) -> Settings:
-    """Without the contenders and clips that were not asked for; the reference always stays."""
+    """Without the contenders and clips that were not asked for; the reference always stays.
+
+    With a choice of clips, memory is not measured.
+    """
     contenders = all_contenders()
     if only:
         _check("contender", only, [each.name for each in contenders])
@@ -90,6 +95,7 @@ def _narrowed(settings: Settings, only: Sequence[str], clips: Sequence[str]) -> 
             settings,
             accuracy=tuple(each for each in settings.accuracy if each.name in clips),
             speed=tuple(each for each in settings.speed if each.name in clips),
+            memory_minutes=(),
         )
     return settings
 

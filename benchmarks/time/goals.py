@@ -10,6 +10,8 @@ MOST_ERROR_FRAMES, MOST_P95_SECONDS = 1.0, 0.25
 MOST_INFERENCES = 0.10
 FASTER = {(DEFAULT_PLAN, "1080p-gop2"): 12.0, (DEFAULT_PLAN, "1080p-gop10"): 5.0}
 KEYFRAMES_ONLY_FASTER = 40.0
+MOST_GROWTH_MB = 1.0
+"""A minute of clip, of peak memory: what allocators and the report's own rows make of a scan that keeps no pictures."""
 
 
 def goals(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -22,6 +24,7 @@ def goals(result: Mapping[str, Any]) -> list[dict[str, Any]]:
         for plan, least in ((DEFAULT_PLAN, FASTER.get((DEFAULT_PLAN, clip))), (KEYFRAMES_ONLY, KEYFRAMES_ONLY_FASTER)):
             if least is not None:
                 found.append(_faster(clip, rows, plan, least))
+    found += _memory(result.get("memory") or {})
     return found
 
 
@@ -79,6 +82,22 @@ def _faster(clip: str, rows: Mapping[str, Any], plan: str, least: float) -> dict
         return _goal(aim, None, None)
     slowest = min(rows[plan]["times_faster_than"].values())
     return _goal(aim, f"{slowest:g} times, against the faster predict", slowest >= least)
+
+
+def _memory(memory: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for plan, peaks in memory.get("peak_mb", {}).items():
+        aim = f"{plan}: peak memory grows by at most {MOST_GROWTH_MB:g} MB a minute of clip"
+        if None in peaks:
+            found.append(_goal(aim, None, None))
+            continue
+        minutes = memory["minutes"]
+        growth = (peaks[-1] - peaks[0]) / (minutes[-1] - minutes[0])
+        measured = (
+            f"{growth:.2f} MB ({peaks[0]:.0f} MB at {minutes[0]:g} min, {peaks[-1]:.0f} MB at {minutes[-1]:g} min)"
+        )
+        found.append(_goal(aim, measured, growth <= MOST_GROWTH_MB))
+    return found
 
 
 def _goal(aim: str, measured: str | None, reached: bool | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from benchmarks.machine import machine_facts
 from benchmarks.time.clips import BuiltClip, build_clip
 from benchmarks.time.contenders import REFERENCE, TIMED_ONLY, Contender, Job, Outcome, all_contenders
 from benchmarks.time.goals import goals
+from benchmarks.time.memory import peak_by_length
 from benchmarks.time.pictures import PictureSet
 from benchmarks.time.scoring import (
     ClipScore,
@@ -40,7 +41,10 @@ SCHEMA_VERSION = "1.0"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to run. `repetitions` is how often each contender goes over the speed clips."""
+    """What to run. `repetitions` is how often each contender goes over the speed clips.
+
+    `memory_minutes` are the lengths of the two clips between which memory is compared; empty leaves that out.
+    """
 
     accuracy: tuple[ClipSpec, ...]
     speed: tuple[ClipSpec, ...]
@@ -52,6 +56,7 @@ class Settings:
     device: str = "auto"
     contenders: tuple[Contender, ...] = field(default_factory=lambda: tuple(all_contenders()))
     quick: bool = False
+    memory_minutes: tuple[float, ...] = ()
 
 
 class BenchmarkFailed(OrdnanceError):
@@ -94,6 +99,7 @@ def run_time_benchmark(settings: Settings, say: Callable[[str], None]) -> dict[s
         "accuracy": _accuracy(accuracy, accuracy_outcomes, turns),
         "sampling": _sampling(accuracy, oracle_outcomes, turns),
         "speed": {clip.spec.name: _speed(clip, speed_outcomes[clip.spec.name], turns) for clip in speed},
+        "memory": _memory(settings, say),
         "not_measured": turns.notes(),
     }
     result["goals"] = goals(result)
@@ -181,6 +187,15 @@ class _Turns:
             raise BenchmarkFailed(f"The reference, every frame, could not be run: {failure.reason}.")
         self._say(f"not measured: {contender.name}: {failure.reason}")
         self.dropped[contender.name] = failure.reason
+
+
+def _memory(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
+    """Peak memory by plan after each of the lengths, in minutes."""
+    if not settings.memory_minutes:
+        return {}
+    say("memory by length of clip")
+    peaks = peak_by_length(settings.contenders, settings.memory_minutes, settings.cache, settings.model)
+    return {"minutes": list(settings.memory_minutes), "peak_mb": peaks}
 
 
 def _built(settings: Settings) -> tuple[list[BuiltClip], list[BuiltClip]]:
