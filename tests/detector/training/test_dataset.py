@@ -176,7 +176,7 @@ def test_a_wrong_label_is_named(data, tmp_path, label, message):
 def test_an_empty_split_is_refused(folder, data, tmp_path):
     folder.rows = [row for row in folder.rows if row["split"] != "val"]
     folder.write()
-    with pytest.raises(DataError, match="The split 'val' of .* is left without a picture"):
+    with pytest.raises(DataError, match=r"The split 'val' of .* is left without a picture"):
         build_dataset(CONFIG, data, [], tmp_path / "set")
 
 

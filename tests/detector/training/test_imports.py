@@ -1,0 +1,260 @@
+import json
+
+import cv2
+import pytest
+from PIL import Image
+
+from detector.cli.app import run
+from detector.errors import DataError
+from detector.training.imports import READERS, read_class_map, write_layout
+from detector.training.imports.layout import Terms
+from detector.training.photographs import listed_rows, read_photograph
+
+from .conftest import drawn
+
+WIDTH, HEIGHT = 240, 180
+HALF = (0.25, 0.25, 0.75, 0.75)
+
+
+def add_picture(folder, name="one.jpg", seed=1):
+    folder.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(folder / name), drawn(seed, WIDTH, HEIGHT))
+    return folder / name
+
+
+def coco(folder, label="Panzer", box=(60, 45, 120, 90), **more):
+    add_picture(folder / "images")
+    content = {
+        "images": [{"id": 1, "file_name": "one.jpg", "width": WIDTH, "height": HEIGHT}],
+        "annotations": [{"id": 7, "image_id": 1, "category_id": 3, "bbox": list(box), **more}],
+        "categories": [{"id": 3, "name": label}],
+    }
+    path = folder / "instances.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+def yolo(folder, label="Panzer", line="0 0.5 0.5 0.5 0.5"):
+    add_picture(folder / "images")
+    (folder / "labels").mkdir()
+    (folder / "labels" / "one.txt").write_text(line + "\n")
+    (folder / "data.yaml").write_text(json.dumps({"names": [label]}))
+    return folder
+
+
+def voc(folder, label="Panzer", box=(60, 45, 180, 135)):
+    add_picture(folder / "JPEGImages")
+    (folder / "Annotations").mkdir()
+    corners = "".join(f"<{k}>{v}</{k}>" for k, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
+    (folder / "Annotations" / "one.xml").write_text(
+        f"<annotation><filename>one.jpg</filename><size><width>{WIDTH}</width><height>{HEIGHT}</height></size>"
+        f"<object><name>{label}</name><bndbox>{corners}</bndbox></object></annotation>"
+    )
+    return folder
+
+
+def cvat(folder, label="Panzer", shape='<box label="{}" xtl="60" ytl="45" xbr="180" ybr="135"/>'):
+    add_picture(folder / "images")
+    path = folder / "annotations.xml"
+    path.write_text(
+        '<?xml version="1.0" encoding="utf-8"?>\n<annotations><version>1.1</version><meta/>'
+        f'<image id="0" name="one.jpg" width="{WIDTH}" height="{HEIGHT}">{shape.format(label)}</image></annotations>'
+    )
+    return path
+
+
+def labelstudio(folder, label="Panzer", type_="rectanglelabels", annotations=1, **value):
+    add_picture(folder / "images")
+    rectangle = {"x": 25, "y": 25, "width": 50, "height": 50, "rotation": 0, type_: [label]} | value
+    result = {"type": type_, "value": rectangle, "original_width": WIDTH, "original_height": HEIGHT}
+    task = {"id": 5, "data": {"image": "/data/upload/1/0a1b2c3d-one.jpg"}}
+    task["annotations"] = [{"result": [result]}] * annotations
+    unlabelled = {"id": 6, "data": {"image": "/data/upload/1/two.jpg"}, "annotations": []}
+    path = folder / "export.json"
+    path.write_text(json.dumps([task, unlabelled]))
+    return path
+
+
+MAKERS = {"coco": coco, "yolo": yolo, "voc": voc, "cvat": cvat, "labelstudio": labelstudio}
+
+
+def class_map(tmp_path, text="Panzer: tank\nBaum: drop\n"):
+    path = tmp_path / "map.yaml"
+    path.write_text(text)
+    return read_class_map(path)
+
+
+def imported(tmp_path, name, source, split="train"):
+    out = tmp_path / "out"
+    write_layout(READERS[name](source), class_map(tmp_path), out, Terms("own", "ours", "tank"), split=split)
+    return [read_photograph(row, out) for row in listed_rows(out)]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_box_arrives_where_it_was_drawn(tmp_path, name):
+    photograph = imported(tmp_path, name, MAKERS[name](tmp_path / "in"))[0]
+    assert [box.class_name for box in photograph.boxes] == ["tank"]
+    assert photograph.boxes[0].corners == pytest.approx(HALF, abs=1e-5)
+    assert (photograph.licence, photograph.complete_for, photograph.split) == ("ours", "tank", "train")
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_label_that_the_map_does_not_know_is_named_with_its_file(tmp_path, name):
+    source = MAKERS[name](tmp_path / "in", "Zeppelin")
+    with pytest.raises(DataError, match=r"in/.*the label 'Zeppelin' is not in the class map"):
+        imported(tmp_path, name, source)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_dropped_label_leaves_the_picture_without_a_box(tmp_path, name):
+    assert imported(tmp_path, name, MAKERS[name](tmp_path / "in", "Baum"))[0].boxes == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("coco", {"box": (200, 45, 120, 90)}),
+        ("yolo", {"line": "0 0.9 0.5 0.5 0.5"}),
+        ("voc", {"box": (60, 45, 300, 135)}),
+        ("cvat", {"shape": '<box label="{}" xtl="60" ytl="45" xbr="250" ybr="135"/>'}),
+        ("labelstudio", {"x": 80}),
+    ],
+)
+def test_a_box_off_the_frame_is_named_with_file_and_label(tmp_path, name, wrong):
+    source = MAKERS[name](tmp_path / "in", **wrong)
+    with pytest.raises(DataError, match=r"in/.*\('Panzer'\): the box .* reaches out of the picture"):
+        imported(tmp_path, name, source)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        ("coco", {"iscrowd": 1}, "is a crowd region"),
+        ("coco", {"box": (60, 45, 0, 90)}, "has no area"),
+        ("yolo", {"line": "4 0.5 0.5 0.5 0.5"}, "class 4 has no name"),
+        ("yolo", {"line": "0 0.5 0.5"}, "2 numbers are neither a box nor an outline"),
+        ("yolo", {"line": "tank 0.5 0.5 0.5 0.5"}, "is not 'class_number cx cy w h'"),
+        ("cvat", {"shape": '<mask label="{}" rle="1" />'}, "'Panzer' is a mask"),
+        ("cvat", {"shape": '<box label="{}" xtl="a" ytl="45" xbr="250" ybr="135"/>'}, "xtl='a' is not a number"),
+        ("labelstudio", {"type_": "brushlabels"}, "is of type brushlabels"),
+        ("labelstudio", {"annotations": 2}, "task 5 has 2 annotations"),
+    ],
+)
+def test_what_cannot_be_used_is_named(tmp_path, name, wrong, message):
+    source = MAKERS[name](tmp_path / "in", **wrong)
+    with pytest.raises(DataError, match=message):
+        imported(tmp_path, name, source)
+
+
+def test_outlines_give_their_extent(tmp_path):
+    source = yolo(tmp_path / "in", line="0 0.25 0.5 0.5 0.25 0.75 0.5 0.5 0.75")
+    assert imported(tmp_path, "yolo", source)[0].boxes[0].corners == pytest.approx(HALF)
+
+
+def test_cvat_polygons_give_their_extent(tmp_path):
+    source = cvat(tmp_path / "in", shape='<polygon label="{}" points="60,90;120,45;180,90;120,135"/>')
+    assert imported(tmp_path, "cvat", source)[0].boxes[0].corners == pytest.approx(HALF)
+
+
+def test_a_turned_cvat_rectangle_gives_the_upright_box_around_it(tmp_path):
+    source = cvat(tmp_path / "in", shape='<box label="{}" xtl="75" ytl="75" xbr="165" ybr="105" rotation="90"/>')
+    corners = imported(tmp_path, "cvat", source)[0].boxes[0].corners
+    assert corners == pytest.approx((105 / WIDTH, 45 / HEIGHT, 135 / WIDTH, 135 / HEIGHT))
+
+
+def test_a_turned_label_studio_rectangle_turns_about_its_corner(tmp_path):
+    source = labelstudio(tmp_path / "in", x=50, y=50, width=25, height=10, rotation=90)
+    corners = imported(tmp_path, "labelstudio", source)[0].boxes[0].corners
+    assert corners == pytest.approx((102 / WIDTH, 0.5, 0.5, 150 / HEIGHT), abs=1e-5)
+
+
+def test_cvat_for_video_is_refused(tmp_path):
+    path = tmp_path / "annotations.xml"
+    path.write_text("<annotations><track id='0' label='Panzer'/></annotations>")
+    with pytest.raises(DataError, match="export the task as 'CVAT for images"):
+        READERS["cvat"](path)
+
+
+def test_an_entity_bomb_is_refused(tmp_path):
+    path = tmp_path / "annotations.xml"
+    path.write_text('<!DOCTYPE a [<!ENTITY b "bbbb">]><annotations>&b;</annotations>')
+    with pytest.raises(DataError, match=r"annotations\.xml are not plain XML"):
+        READERS["cvat"](path)
+
+
+def test_a_picture_outside_the_folder_is_not_read(tmp_path):
+    add_picture(tmp_path, "secret.jpg")
+    source = coco(tmp_path / "in")
+    source.write_text(source.read_text().replace("one.jpg", "../secret.jpg"))
+    with pytest.raises(DataError, match=r"names the picture '\.\./secret\.jpg', which is not in"):
+        READERS["coco"](source)
+
+
+def test_annotations_for_another_size_are_refused(tmp_path):
+    source = coco(tmp_path / "in")
+    cv2.imwrite(str(tmp_path / "in" / "images" / "one.jpg"), drawn(1, 480, 360))
+    with pytest.raises(DataError, match=r"one\.jpg is 480x360, but its annotations are for 240x180"):
+        imported(tmp_path, "coco", source)
+
+
+@pytest.mark.parametrize(("displayed", "is_refused"), [(True, False), (False, True)])
+def test_boxes_belong_to_the_picture_as_displayed(tmp_path, displayed, is_refused):
+    source = coco(tmp_path / "in")
+    path = tmp_path / "in" / "images" / "one.jpg"
+    stored = (HEIGHT, WIDTH) if displayed else (WIDTH, HEIGHT)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(drawn(1, *stored)).save(path, exif=exif)
+    if is_refused:
+        with pytest.raises(DataError, match="EXIF orientation"):
+            imported(tmp_path, "coco", source)
+    else:
+        assert imported(tmp_path, "coco", source)[0].boxes[0].corners == pytest.approx(HALF)
+
+
+def test_splits_of_the_source_are_kept(tmp_path):
+    folder = tmp_path / "in"
+    for seed, split in enumerate(("train", "valid", "test")):
+        add_picture(folder / split / "images", f"{split}.jpg", seed)
+    (folder / "data.yaml").write_text("names: {0: Panzer}")
+    photographs = imported(tmp_path, "yolo", folder, "auto")
+    assert {each.picture.name.split("__")[0]: each.split for each in photographs} == {
+        "train": "train",
+        "valid": "val",
+        "test": "test",
+    }
+
+
+def test_near_copies_get_the_same_split(tmp_path):
+    folder = tmp_path / "in"
+    for seed in range(8):
+        add_picture(folder / "images", f"{seed}.jpg", seed)
+        cv2.imwrite(str(folder / "images" / f"{seed}m.jpg"), drawn(seed, WIDTH, HEIGHT)[:, ::-1].copy())
+    (folder / "data.yaml").write_text("names: [Panzer]")
+    by_name = {each.picture.name.split("__")[0]: each.split for each in imported(tmp_path, "yolo", folder, "auto")}
+    assert all(by_name[f"{seed}"] == by_name[f"{seed}m"] for seed in range(8))
+    assert set(by_name.values()) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Panzer: zeppelin\n", r"map\.yaml maps 'Panzer' to 'zeppelin'"),
+        ("- tank\n", "must hold lines"),
+        ("a: [\n", "is not YAML"),
+    ],
+)
+def test_a_wrong_class_map_is_named(tmp_path, text, message):
+    with pytest.raises(DataError, match=message):
+        class_map(tmp_path, text)
+
+
+def test_import_by_command(tmp_path, capsys):
+    source = coco(tmp_path / "in")
+    (tmp_path / "map.yaml").write_text("Panzer: tank\n")
+    arguments = ["dataset", "import", str(source), "--format", "coco", "--classes", str(tmp_path / "map.yaml")]
+    assert run([*arguments, "--out", str(tmp_path / "own"), "--split", "train"]) == 0
+    assert "complete for tank" in capsys.readouterr().out
+    assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
+    assert "is not empty; choose another --out" in capsys.readouterr().err
