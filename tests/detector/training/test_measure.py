@@ -1,0 +1,89 @@
+"""`ordnance evaluate` on a small data folder: what it writes, and where."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.cli.app import run
+from detector.models import WEIGHTS_FOLDER, read_manifest
+from detector.training.model_card import BEGIN, END
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in ("manifest.json", read_manifest(WEIGHTS_FOLDER / "manifest.json").models[0].file):
+        shutil.copyfile(WEIGHTS_FOLDER / name, folder / name)
+    (folder / "MODEL_CARD.md").write_text(f"# Card\n\nby hand\n\n{BEGIN}\nearlier figures\n{END}\n\nmore by hand\n")
+    return next(folder.glob("*.onnx"))
+
+
+@pytest.fixture
+def renders(tmp_path: Path) -> Path:
+    folder = tmp_path / "renders"
+    for part in ("images", "labels"):
+        (folder / part).mkdir(parents=True)
+    rng = np.random.default_rng(3)
+    for number, label in enumerate(("tank 0.5 0.5 0.4 0.4\n", "", "")):
+        noise = cv2.resize(rng.integers(0, 256, (18, 32, 3), np.uint8), (320, 180))
+        cv2.imwrite(str(folder / "images" / f"{number}.jpg"), noise)
+        (folder / "labels" / f"{number}.txt").write_text(label)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_photographs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORDNANCE_DATA", raising=False)
+
+
+def test_figures_go_to_the_screen_and_to_a_file(
+    weights: Path, renders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures" / "all.json"
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--out", str(out)]) == 0
+    assert "| tank | 1 |" in capsys.readouterr().out
+    document = json.loads(out.read_text())
+    assert list(document["sets"]) == ["render"]
+    render = document["sets"]["render"]
+    assert (render["pictures"], render["false_alarms"]["weapon_free"]) == (3, 2)
+    assert "bootstrap" in document["method"]["interval"]
+    assert (tmp_path / "figures" / "all-render-confusion.svg").read_text().startswith("<svg")
+    assert (tmp_path / "figures" / "all-render-reliability.svg").exists()
+
+
+def test_recording_leaves_the_words_by_hand_alone(weights: Path, renders: Path) -> None:
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--record"]) == 0
+    card = (weights.parent / "MODEL_CARD.md").read_text()
+    assert card.startswith("# Card\n\nby hand\n")
+    assert card.endswith("more by hand\n")
+    assert "earlier figures" not in card
+    metrics = read_manifest(weights.parent / "manifest.json").models[0].metrics
+    assert metrics["render"]["boxes"]["tank"] == 1
+
+
+def test_an_unknown_damage_is_refused(weights: Path, renders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--damage", "rain"]) == 2
+    assert "'rain' is no damage" in capsys.readouterr().err
+
+
+def test_quick_figures_are_not_recorded(weights: Path, renders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--quick", "--record"]) == 2
+    assert "leave --record or --quick out" in capsys.readouterr().err
+
+
+def test_nothing_to_measure_on_is_said(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["evaluate", "--model", str(weights)]) == 1
+    assert "ORDNANCE_DATA" in capsys.readouterr().err
+
+
+def test_a_broken_label_is_named(weights: Path, renders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (renders / "labels" / "1.txt").write_text("tank 0.5 0.5\n")
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--quick"]) == 1
+    assert "1.txt" in capsys.readouterr().err
