@@ -9,8 +9,9 @@
    the object of a hit are followed from the best one down, as long as that costs at most NEAR_SHARE of the coarse
    pass.
 4. Edges: between two neighbouring samples that differ in what they show, the frame in the middle, until the samples
-   are neighbouring frames. That ends on the exact first and last frame of an object that is seen without a break,
-   after at most log2 of the frames of a grid step; where the model sees it on and off, on one of the edges.
+   are neighbouring frames, or for weak objects WEAK_EDGE_SECONDS apart. That ends on the exact first and last frame of
+   an object that is seen without a break, after at most log2 of the frames of a grid step. Where the model sees it on
+   and off, breaks that the linker bridges are not looked into.
 
 The grid comes before the edges, for all places in one reading: so pictures reach the model in full batches, and the
 frames kept in memory for the edges are those of single grid steps rather than those of whole appearances. Decoding a

@@ -90,7 +90,9 @@ def test_the_exact_first_and_last_frame_with_keyframes_near_or_one_alone(tmp_pat
 
 def test_two_scans_agree(tmp_path):
     path = write(tmp_path / "clip.mp4", 300, with_red(101, 203), gop=20)
-    one, other = (scan(path)[0].model_dump(exclude={"scan"}) for _ in range(2))
+    # How many frames are decoded on the way depends on what reading on and seeking cost at the time.
+    unlike = {"scan": True, "coverage": {"frames_decoded"}}
+    one, other = (scan(path)[0].model_dump(exclude=unlike) for _ in range(2))
     assert one == other
 
 
