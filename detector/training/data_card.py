@@ -122,7 +122,7 @@ def _groups(rows: Iterable[Row], key: Callable[[Row], Key]) -> list[tuple[Key, l
     groups: dict[Key, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
-    return sorted(groups.items(), key=lambda each: str(each[0]))
+    return sorted(groups.items(), key=lambda each: each[0])
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

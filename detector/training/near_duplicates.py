@@ -58,7 +58,7 @@ class NearCopy:
 def fingerprint(path: Path, *, turned: bool = True) -> Fingerprint:
     """Decode the picture at `path` whole and hash it, in every orientation if `turned`.
 
-    Raises DataError for a picture that is missing or damaged, BackendUnavailable where the extra `train` is missing.
+    Raises DataError for a picture that is missing or damaged, BackendUnavailable where the extra `data` is missing.
     """
     import cv2
 
@@ -195,6 +195,6 @@ def _libraries() -> tuple[Any, Any]:
         from PIL import Image
     except ImportError as error:
         raise BackendUnavailable(
-            "Comparing pictures needs the extra 'train'; install it with: pip install 'ordnance[train]'."
+            "Comparing pictures needs the extra 'data'; install it with: pip install 'ordnance[data]'."
         ) from error
     return imagehash, Image

@@ -83,7 +83,7 @@ def read_xml(path: Path) -> Any:
         from defusedxml import ElementTree
     except ImportError as error:
         raise BackendUnavailable(
-            "Reading XML annotations needs the extra 'train'; install it with: pip install 'ordnance[train]'."
+            "Reading XML annotations needs the extra 'data'; install it with: pip install 'ordnance[data]'."
         ) from error
     try:
         return ElementTree.fromstring(read_text(path))
