@@ -5,6 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,20 +31,16 @@ def postgres_bin() -> Path | None:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+def postgres():
     """The URL of an empty database."""
     programs = postgres_bin()
     if programs is None:
         pytest.skip("PostgreSQL is not installed here")
-    folder = tmp_path_factory.mktemp("postgres")
+    # pytest's own folders are closed to other users, and PostgreSQL refuses to run as root.
+    folder = Path(tempfile.mkdtemp(prefix="ordnance-postgres-"))
     as_user: list[str] = []
     if os.geteuid() == 0:
-        # PostgreSQL refuses to run as root.
         as_user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-        for each in (folder, *folder.parents):
-            if each == Path("/tmp"):
-                break
-            each.chmod(0o755)
         os.chown(folder, 65534, 65534)
     port = free_port()
     subprocess.run(
@@ -73,6 +70,7 @@ def postgres(tmp_path_factory):
     yield f"postgresql://ordnance@127.0.0.1:{port}/ordnance"
     process.terminate()
     process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
