@@ -111,6 +111,9 @@ def evaluate_command(
         bool,
         typer.Option("--video/--no-video", help="Count false alarms on a clip of weapon-free photographs."),
     ] = True,
+    baseline: Annotated[
+        Path | None, typer.Option(help="COCO-trained ultralytics weights to compare with (extra train).")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out the damaged copies, the bootstrap intervals and the video.")
     ] = False,
@@ -123,7 +126,7 @@ def evaluate_command(
     """Measure a model: AP, precision and recall, sizes, sources, damage, false alarms, look-alikes, calibration."""
     from detector.models import load_model
     from detector.models.manifest import find_weights
-    from detector.training.measure import measure, write_measures
+    from detector.training.measure import measure, with_baseline, write_measures
     from detector.training.model_card import measures_markdown, record_measures
 
     if record and quick:
@@ -141,6 +144,8 @@ def evaluate_command(
         video_alarms=video,
         quick=quick,
     )
+    if baseline is not None:
+        done = with_baseline(done, baseline, _required(data))
     typer.echo(measures_markdown(done))
     if out is not None:
         typer.echo("written: " + ", ".join(str(each) for each in write_measures(done, out)), err=True)

@@ -42,7 +42,10 @@ class SetMeasures:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measures:
-    """All figures of one model; `sets` are photo, composite and render, as far as they were given."""
+    """All figures of one model; `sets` are photo, composite and render, as far as they were given.
+
+    `baseline` is boxes and AP50 of COCO-trained weights on the same photographs (see detector.training.coco_baseline).
+    """
 
     model: str
     sha256: str
@@ -51,6 +54,7 @@ class Measures:
     sets: dict[str, SetMeasures] = field(default_factory=dict)
     video: VideoAlarms | None = None
     video_is_made: bool = False
+    baseline: dict[str, tuple[int, float | None]] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The document that `ordnance evaluate --out` writes."""
@@ -65,6 +69,8 @@ class Measures:
                 "video": "made from weapon-free photographs" if self.video_is_made else "clips given",
             },
             "sets": {name: _set_json(measures) for name, measures in self.sets.items()},
+            "coco_baseline": self.baseline
+            and {name: {"boxes": boxes, "ap50": ap50} for name, (boxes, ap50) in self.baseline.items()},
             "video": self.video and {**dataclasses.asdict(self.video), "per_hour": self.video.per_hour},
         }
 
@@ -106,6 +112,17 @@ def measure(
     if negative_video is not None:
         return dataclasses.replace(done, video=count_alarms(model, clips_in(negative_video)))
     return dataclasses.replace(done, video=video, video_is_made=video is not None)
+
+
+def with_baseline(measures: Measures, weights: Path, data: Path) -> Measures:
+    """The same with the figures of the COCO-trained ultralytics weights `weights` on the same photographs."""
+    from detector.training.coco_baseline import coco_ap50
+
+    if not weights.is_file():
+        raise DataError(f"The weights {weights} do not exist; give the COCO-trained ones, start/yolo26n_coco.pt.")
+    with tempfile.TemporaryDirectory() as scratch:
+        found = coco_ap50(weights, photographs(data, measures.split), Path(scratch), input_size=measures.input_size)
+    return dataclasses.replace(measures, baseline=found)
 
 
 def write_measures(measures: Measures, out: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from detector.models import WEIGHTS_FOLDER, read_manifest, write_manifest
 from detector.taxonomy import NAMED_CLASSES
 from detector.training import bootstrap
 from detector.training.calibrate import BINS
+from detector.training.coco_baseline import NEAREST
 from detector.training.evaluate import ClassScore, SetScore
 from detector.training.matching import SIZES
 from detector.training.measure import Measures, SetMeasures, write_pictures
@@ -34,6 +35,21 @@ def measures_markdown(measures: Measures, *, pictures: Sequence[str] = ()) -> st
     for name, each in measures.sets.items():
         parts += [f"### {TITLES.get(name, name)}", _set_markdown(each)]
         parts += [f"![{picture}]({picture})" for picture in pictures if f"-{name}-" in picture]
+    if measures.baseline is not None:
+        photo = measures.sets["photo"].score.classes
+        parts += [
+            "### Against the starting weights",
+            "What weights trained on COCO alone make of the same photographs; a box of any of the nearest COCO "
+            "classes counts.",
+            _table(
+                ("class", "nearest in COCO", "boxes", "AP50 of COCO weights", "AP50 of this model"),
+                [
+                    (name, ", ".join(NEAREST[name]), str(boxes), _number(ap50), _number(photo[name].ap50))
+                    for name, (boxes, ap50) in measures.baseline.items()
+                    if boxes and name in photo
+                ],
+            ),
+        ]
     if measures.video is not None and measures.video.per_hour is not None:
         what = (
             "a clip made from the weapon-free photographs (slow pan and zoom, 4 s each)"

@@ -127,18 +127,19 @@ def predict(
     pictures: list[Picture] = []
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
-        images = [_read_rgb(each.picture) for each in batch]
+        images = [read_rgb(each.picture) for each in batch]
         if damage is not None:
             images = [damage(image) for image in images]
         for file, image, boxes in zip(batch, images, model.detect(images, floor=floor), strict=True):
             height, width = image.shape[:2]
-            pictures.append(_picture(file, model.classes, width, height, model.input_size / max(width, height), boxes))
+            pictures.append(picture_of(file, model.classes, width, height, model.input_size, boxes))
     return Predictions(name, model.classes, tuple(pictures))
 
 
-def _picture(
-    file: LabelledFile, classes: Sequence[str], width: int, height: int, scale: float, boxes: Boxes
+def picture_of(
+    file: LabelledFile, classes: Sequence[str], width: int, height: int, input_size: int, boxes: Boxes
 ) -> Picture:
+    """The truth in the label file together with `boxes`, found on the picture of that size. Raises DataError."""
     labelled = _labels(file.label, width, height)
     truth = [(classes.index(name), box) for name, box in labelled if name in classes]
     ignored = [(classes.index(name), (0.0, 0.0, float(width), float(height))) for name in file.unvouched]
@@ -152,7 +153,7 @@ def _picture(
         source=file.source,
         width=width,
         height=height,
-        scale=scale,
+        scale=input_size / max(width, height),
         labels=tuple(name for name, _ in labelled),
         truth=truth_boxes,
         truth_ids=truth_ids,
@@ -195,7 +196,8 @@ def _columns(rows: Sequence[tuple[int, Box]]) -> tuple[NDArray[np.int64], NDArra
     return ids, np.array([box for _, box in rows], dtype=np.float64).reshape(-1, 4)
 
 
-def _read_rgb(path: Path) -> NDArray[np.uint8]:
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """The picture at `path`, uint8 (h, w, 3). Raises DataError where it is missing or damaged."""
     import cv2
 
     picture = cv2.imread(str(path))
