@@ -46,7 +46,8 @@ class CheckResult:
 def check_folder(folder: Path) -> CheckResult:
     """Check a folder with photos/sources.csv, or one that `ordnance dataset build` wrote.
 
-    Goes on after a problem and returns them all. Raises DataError only where the folder is neither of the two.
+    Goes on after a problem and returns them all. A data folder may lack a split, since further ones can join it; a
+    built set may not. Raises DataError only where the folder is neither of the two.
     """
     if (folder / INDEX).is_file():
         return _check_built(folder, read_built(folder))
@@ -74,6 +75,8 @@ def _check_data(folder: Path) -> CheckResult:
             for path in sorted(here.iterdir()) if here.is_dir() else ():
                 if path not in names:
                     problems.append(Problem(str(path), "listing", "No row of sources.csv names it."))
+    if not photographs:
+        problems.append(Problem(str(folder), "split", "No split has a picture."))
     return _result(folder, photographs, [], problems)
 
 
@@ -95,6 +98,9 @@ def _check_built(folder: Path, built: BuiltSet) -> CheckResult:
             continue
         group = photographs if each.set_name == "photos" else renders
         group.append(Photograph(picture, label, each.split, each.sha256, "all", each.source, each.licence, "", boxes))
+    for split in SPLITS:
+        if not any(each.split == split for each in photographs):
+            problems.append(Problem(str(folder), "split", f"The split '{split}' has no photograph."))
     return _result(folder, photographs, renders, problems)
 
 
@@ -126,9 +132,6 @@ def _result(
             )
         )
     pictures = Counter(each.split for each in readable)
-    for split in SPLITS:
-        if not pictures[split]:
-            problems.append(Problem(str(folder), "split", f"The split '{split}' has no picture."))
     boxes = Counter((box.class_name, each.split) for each in readable for box in each.boxes)
     counts = {name: {split: boxes[name, split] for split in SPLITS} for name in sorted({name for name, _ in boxes})}
     empty = Counter(each.split for each in readable if not each.boxes)

@@ -19,6 +19,8 @@ from detector.training.photographs import COLUMNS, SPLITS, file_sha256, unknown_
 
 MEASURED_SHARE = 0.1
 """Share of the pictures that go to val, and to test, where the import chooses the splits."""
+FEWEST_TO_SPLIT = 5
+"""Fewer scenes than this all go to train."""
 ORIENTATION_TAG = 0x0112
 TURNED_SIDEWAYS = (5, 6, 7, 8)
 
@@ -133,7 +135,7 @@ def _splits(pictures: Sequence[AnnotatedPicture], groups: Sequence[int], split: 
         return [split] * len(pictures)
     if all(each.split for each in pictures):
         return [each.split or "train" for each in pictures]
-    least = max(1, round(MEASURED_SHARE * len(pictures)))
+    least = max(1, round(MEASURED_SHARE * len(pictures))) if len(set(groups)) >= FEWEST_TO_SPLIT else 0
     digests = {group: hashlib.sha256(file_sha256(pictures[group].path).encode()).hexdigest() for group in set(groups)}
     chosen: dict[int, str] = {}
     counted: Counter[str] = Counter()

@@ -5,9 +5,19 @@ import numpy as np
 import pytest
 
 from detector.cli.app import run
+from detector.training.config import read_config
+from detector.training.dataset import build_dataset
 from detector.training.dataset_check import check_folder
 
 from .conftest import drawn
+
+CONFIG = """
+name: tiny
+start: start/none.pt
+classes: [tank]
+input_size: 64
+stages: [{name: only, sets: [photos], epochs: 1, input_size: 64}]
+"""
 
 
 @pytest.fixture
@@ -61,21 +71,15 @@ def test_every_problem_is_listed_with_its_file(data):
     ]
 
 
-def test_an_empty_split_is_a_problem(data):
+def test_a_data_folder_may_lack_a_split_but_a_built_set_may_not(data, tmp_path):
     data.rows = [row for row in data.rows if row["split"] != "test"]
     (data.root / "photos/test/images/c.jpg").unlink()
     (data.root / "photos/test/labels/c.txt").unlink()
     data.write()
-    assert [kind for kind, _ in problems(data)] == ["split"]
-
-
-CONFIG = """
-name: tiny
-start: start/none.pt
-classes: [tank]
-input_size: 64
-stages: [{name: only, sets: [photos], epochs: 1, input_size: 64}]
-"""
+    assert problems(data) == []
+    (tmp_path / "tiny.yaml").write_text(CONFIG)
+    build_dataset(read_config(tmp_path / "tiny.yaml"), data.root, [], tmp_path / "set")
+    assert [each.message for each in check_folder(tmp_path / "set").problems] == ["The split 'test' has no photograph."]
 
 
 def test_build_check_and_card_by_command(data, tmp_path, capsys):

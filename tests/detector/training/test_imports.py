@@ -258,3 +258,7 @@ def test_import_by_command(tmp_path, capsys):
     assert "complete for tank" in capsys.readouterr().out
     assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
     assert "is not empty; choose another --out" in capsys.readouterr().err
+
+
+def test_a_handful_of_pictures_goes_to_train(tmp_path):
+    assert [each.split for each in imported(tmp_path, "coco", coco(tmp_path / "in"), "auto")] == ["train"]
