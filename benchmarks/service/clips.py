@@ -14,6 +14,8 @@ import numpy as np
 
 DEMO_SECONDS = 180.0
 PART_SECONDS = 8.0
+FIRST_PART = 4
+"""The part in which the demo clip's Humvee comes into view (35 s): the smallest run has something to find, too."""
 PAINTED_SECONDS, PAINTED_RATE = 3.0, 25
 PAINTED_EVERY = 5
 """Each clip of this many is a painted one, in which nothing is to be found."""
@@ -43,7 +45,7 @@ def build_clips(folder: Path, count: int) -> list[Clip]:
             seconds = copy_part(painted, path, 0.0, PAINTED_SECONDS, title)
             source = "painted"
         else:
-            start = (number % parts) * PART_SECONDS
+            start = ((FIRST_PART + number) % parts) * PART_SECONDS
             seconds = copy_part(demo, path, start, start + PART_SECONDS, title)
             source = f"demo from {start:g} s"
         clips.append(Clip(path, source, seconds, number % 2 == 1))

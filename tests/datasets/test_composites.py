@@ -55,7 +55,7 @@ def data(tmp_path: Path) -> Path:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         rows.append([path.name, "test", "ours", path.name, "0", "CC0", digest, number, "all"])
     with (folder / "sources.csv").open("w", newline="") as lines:
-        head = "file,split,source_repo,source_path,commit,licence,sha256,cluster,complete_for".split(",")
+        head = ["file", "split", "source_repo", "source_path", "commit", "licence", "sha256", "cluster", "complete_for"]
         csv.writer(lines).writerows([head, *rows])
     return tmp_path / "data"
 
