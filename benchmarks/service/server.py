@@ -88,7 +88,9 @@ class Server:
         if not processes["api"]:
             return {}
         spent = {kind: sum(_cpu_seconds(pid)[0] for pid in pids) for kind, pids in processes.items()}
-        spent["decoders"] += sum(_cpu_seconds(pid)[1] for pid in processes["workers"])
+        # Decoders are waited for by the process that they are forked from, and that one by the worker.
+        parents = (*processes["workers"], *processes["decoders"])
+        spent["decoders"] += sum(_cpu_seconds(pid)[1] for pid in parents)
         return spent
 
     def faults(self) -> list[str]:

@@ -7,13 +7,9 @@ clip and the program's own libraries can be read) and "network and programs" (se
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +21,7 @@ from detector.errors import DecoderEnded, OrdnanceError, TooLarge, TooLong, Vide
 from detector.frame import Frame
 from detector.video import guard_wire as wire
 from detector.video.guard_child import EXIT_MEMORY
+from detector.video.guard_process import START_SECONDS, DecoderProcess, Decoders
 from detector.video.limits import MAX_PICTURE_PIXELS
 from detector.video.probing import Probe
 from detector.video.problems import DecodeProblem, ProblemLog
@@ -44,11 +41,8 @@ CODECS = (
 have written in the last thirty years. FFmpeg has some 200 more, for games and for formats nobody sends any more, whose
 decoders are looked after least."""
 
-START_SECONDS = 60.0
-"""In this time a decoder process must have started: half a second where nothing else runs."""
 PROBE_STALL_FACTOR = 5
 """Reading all packets of a long clip delivers nothing on the way; it may take this many times the usual stall."""
-_KEPT_VARIABLES = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "SYSTEMROOT", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +65,29 @@ class GuardedVideo:
 
     As Video; `errors`, `decode_errors` and `frames_decoded` count what was read to its end. The process is started
     again after it ended: `begin_afresh` has the next reading begin as such a process would, with a decoder that has
-    seen nothing, so that what comes does not depend on whether there was such an end.
+    seen nothing, so that what comes does not depend on whether there was such an end. `cpu_seconds` is what the
+    processes had used when their last reading ended.
     """
 
-    def __init__(self, path: Path, limits: GuardLimits) -> None:
+    def __init__(self, path: Path, limits: GuardLimits, decoders: Decoders | None = None) -> None:
         self._path = path
         self._limits = limits
-        self._child: subprocess.Popen[bytes] | None = None
-        self._connection: socket.socket | None = None
-        self._cpu_seconds = 0.0
+        self._decoders = decoders or Decoders()
+        self._owns_decoders = decoders is None
+        self._process: DecoderProcess | None = None
+        self._process_seconds = 0.0
         self._reading: object = None
         self._afresh = False
         self._problems = ProblemLog()
         self.isolation: tuple[str, ...] = ()
         self.decode_errors = 0
         self.frames_decoded = 0
-        self.probe: Probe = self._ask_for_probe()
+        self.cpu_seconds = 0.0
+        try:
+            self.probe: Probe = self._ask_for_probe()
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> GuardedVideo:
         return self
@@ -100,6 +101,8 @@ class GuardedVideo:
         """End the process."""
         self._reading = None
         self._stop()
+        if self._owns_decoders:
+            self._decoders.close()
 
     @property
     def errors(self) -> list[DecodeProblem]:
@@ -109,7 +112,7 @@ class GuardedVideo:
     @property
     def pid(self) -> int | None:
         """The decoder process, None while there is none."""
-        return self._child.pid if self._child else None
+        return self._process.pid if self._process else None
 
     def begin_afresh(self) -> None:
         """Let nothing that was read before have an influence on what is read from now on."""
@@ -188,8 +191,8 @@ class GuardedVideo:
 
     def _ready(self) -> socket.socket:
         """A connection to a process that knows the clip, and has processor time left."""
-        if self._connection is not None and self._cpu_seconds < self._limits.cpu_seconds / 2:
-            return self._connection
+        if self._process is not None and self._process_seconds < self._limits.cpu_seconds / 2:
+            return self._process.connection
         self._stop()
         connection = self._start()
         header, columns = wire.pack_probe(self.probe)
@@ -197,32 +200,18 @@ class GuardedVideo:
         return connection
 
     def _start(self) -> socket.socket:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            variables = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-            self._child = subprocess.Popen(
-                [sys.executable, "-m", "detector.video.guard_child", str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={**variables, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-            )
-        self._connection = ours
-        self._cpu_seconds = 0.0
-        self._send(ours, {"path": str(self._path.absolute()), **asdict(self._limits)})
+        self._process = self._decoders.start()
+        self._process_seconds = 0.0
+        connection = self._process.connection
+        self._send(connection, {"path": str(self._path.absolute()), **asdict(self._limits)})
         header, _ = self._receive(START_SECONDS)
         self.isolation = tuple(str(each) for each in header.get("isolation", ()))
-        return ours
+        return connection
 
     def _stop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
-            self._child = None
+        if self._process is not None:
+            self._process.end()
+            self._process = None
 
     def _send(self, connection: socket.socket, header: dict[str, Any], body: list[memoryview] | None = None) -> None:
         try:
@@ -231,10 +220,11 @@ class GuardedVideo:
             raise self._why_it_ended() from None
 
     def _receive(self, stall_seconds: float) -> tuple[dict[str, Any], bytearray]:
-        assert self._connection is not None
-        self._connection.settimeout(stall_seconds)
+        assert self._process is not None
+        connection = self._process.connection
+        connection.settimeout(stall_seconds)
         try:
-            return wire.receive(self._connection, max(MAX_PICTURE_PIXELS * 3, wire.MAX_HEADER_BYTES * 256))
+            return wire.receive(connection, max(MAX_PICTURE_PIXELS * 3, wire.MAX_HEADER_BYTES * 256))
         except TimeoutError:
             self._stop()
             raise self._ended(f"nothing came from it for {stall_seconds:.0f} s", fault_of_clip=True) from None
@@ -264,7 +254,9 @@ class GuardedVideo:
                 self._problems.add(wire.unpack_problem(each))
             self.decode_errors += int(header["decode_errors"])
             self.frames_decoded += int(header["frames_decoded"])
-            self._cpu_seconds = float(header["cpu_seconds"])
+            seconds = float(header["cpu_seconds"])
+            self.cpu_seconds += max(0.0, seconds - self._process_seconds)
+            self._process_seconds = seconds
             if watch is not None:
                 wire.unpack_cuts(header["cuts"], watch)
         except (KeyError, TypeError, ValueError, wire.WireBroken):
@@ -272,11 +264,7 @@ class GuardedVideo:
             raise self._ended("it sent an account that makes no sense", fault_of_clip=True) from None
 
     def _why_it_ended(self) -> DecoderEnded:
-        child = self._child
-        code = None
-        if child is not None:
-            with suppress(subprocess.TimeoutExpired):
-                code = child.wait(5)
+        code = self._process.exit_code() if self._process else None
         self._stop()
         if code == EXIT_MEMORY:
             return self._ended(f"it needed more than {self._limits.memory_bytes} bytes of memory", fault_of_clip=True)
@@ -296,12 +284,12 @@ class GuardedVideo:
         )
 
 
-def open_guarded(path: str | Path, limits: GuardLimits | None = None) -> GuardedVideo:
-    """Open a clip in a process of its own.
+def open_guarded(path: str | Path, limits: GuardLimits | None = None, decoders: Decoders | None = None) -> GuardedVideo:
+    """Open a clip in a process of its own, which comes from `decoders`: who opens many clips has them share one.
 
     Raises as `open_video` does, and TooLong, TooManyStreams, UnsupportedCodec or DecoderEnded.
     """
-    return GuardedVideo(Path(path), limits or GuardLimits())
+    return GuardedVideo(Path(path), limits or GuardLimits(), decoders)
 
 
 def _error_of(header: dict[str, Any]) -> OrdnanceError:

@@ -1,4 +1,4 @@
-"""The decoder process: `python -m detector.video.guard_child SOCKET_FD`. Started by `guard`, never by hand."""
+"""What a decoder process does, from its first message to its end. `guard_template` forks it."""
 
 from __future__ import annotations
 
@@ -25,21 +25,25 @@ EXIT_MEMORY = 70
 EXIT_ORPHANED = 71
 
 
-def main() -> None:
-    connection = socket.socket(fileno=int(sys.argv[1]))
+def serve(connection: socket.socket, *, watch: int | None = None) -> None:
+    """Give up all rights but those to one clip, then answer until the keeper is gone.
+
+    `watch` is the parent to end with, where the system does not see to that.
+    """
     order, _ = wire.receive(connection, 0)
     path = Path(order["path"])
-    threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    if watch is not None:
+        threading.Thread(target=_watch, args=(watch,), daemon=True).start()
     wire.send(connection, {"isolation": _lock_down(path, order)})
     try:
-        _serve(connection, path, order)
+        _answer(connection, path, order)
     except wire.WireClosed:
         return
     except MemoryError:
         os._exit(EXIT_MEMORY)
 
 
-def _serve(connection: socket.socket, path: Path, limits: dict[str, Any]) -> None:
+def _answer(connection: socket.socket, path: Path, limits: dict[str, Any]) -> None:
     facts: Probe | None = None
     video: Video | None = None
     while True:
@@ -136,12 +140,8 @@ def _lock_down(path: Path, limits: dict[str, Any]) -> list[str]:
     return enforced
 
 
-def _watch(keeper: int) -> None:
-    """End with the keeper, however it ended."""
-    while os.getppid() == keeper:
+def _watch(parent: int) -> None:
+    """End with the parent, however it ended."""
+    while os.getppid() == parent:
         time.sleep(WATCH_SECONDS)
     os._exit(EXIT_ORPHANED)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,12 +10,13 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 import struct
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE = 38, 22, 4
+_PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE, _PR_SET_PDEATHSIG = 38, 22, 4, 1
 _SECCOMP_MODE_FILTER = 2
 
 _LANDLOCK_CREATE_RULESET, _LANDLOCK_ADD_RULE, _LANDLOCK_RESTRICT_SELF = 444, 445, 446
@@ -53,6 +54,11 @@ _DENIED = {
         ),
     },
 }
+
+
+def die_with_parent() -> bool:
+    """Have this process killed when its parent ends; false where the system cannot. It may have ended already."""
+    return _is_linux() and _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) == 0
 
 
 def refuse_new_privileges() -> bool:

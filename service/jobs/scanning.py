@@ -16,6 +16,7 @@ from detector.errors import OrdnanceError
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scan import Progress, ScanOptions, ScanResult
 from detector.video.guard import GuardLimits
+from detector.video.guard_process import Decoders
 from service.jobs.samples import pack, unpack
 from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
@@ -46,6 +47,7 @@ class Desk:
     database: Database
     blobs: BlobStore
     model_of: Callable[[str], SharedModel]
+    decoders: Decoders
     samples: int = 0
     decoded: int = 0
     decode_errors: int = 0
@@ -122,6 +124,7 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
             model,
             _options(scan.options),
             limits=desk.limits,
+            decoders=desk.decoders,
             segment_samples=desk.settings.segment_samples,
             journal=journal,
         )

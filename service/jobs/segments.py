@@ -24,6 +24,7 @@ from detector.sampling.plan import Request, Sample
 from detector.scan import Progress, Scanner, ScanOptions
 from detector.video import DecodeProblem, Probe
 from detector.video.guard import GuardedVideo, GuardLimits, open_guarded
+from detector.video.guard_process import Decoders
 from detector.video.guard_wire import pack_cuts, unpack_cuts
 from detector.video.problems import ProblemLog
 
@@ -82,10 +83,18 @@ class SegmentedScanner(Scanner):
     """A scanner of one clip. `size` (width, height) and `duration_seconds` are the clip's once it is open."""
 
     def __init__(
-        self, model: Model, options: ScanOptions, *, limits: GuardLimits, segment_samples: int, journal: Journal
+        self,
+        model: Model,
+        options: ScanOptions,
+        *,
+        limits: GuardLimits,
+        decoders: Decoders,
+        segment_samples: int,
+        journal: Journal,
     ) -> None:
         super().__init__(model, options)
         self._limits = limits
+        self._decoders = decoders
         self._segment_samples = segment_samples
         self._journal = journal
         segments = journal.kept()
@@ -126,7 +135,7 @@ class SegmentedScanner(Scanner):
 
     @contextmanager
     def _open(self, path: Path) -> Iterator[Any]:
-        with open_guarded(path, self._limits) as video:
+        with open_guarded(path, self._limits, self._decoders) as video:
             self._probe = video.probe
             yield _PartedVideo(video)
 

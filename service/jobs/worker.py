@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from detector.models import load_model
+from detector.video.guard_process import Decoders
 from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, Jobs, engine_config
 from service.jobs.heartbeat import BEAT_SECONDS, Heartbeat, bury, dead_workers
 from service.jobs.scanning import Desk
@@ -49,7 +50,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     heart = Heartbeat(database, worker_id)
     heart.begin()
     models = _Models(settings)
-    desk = Desk(settings, database, blobs, models.get)
+    desk = Desk(settings, database, blobs, models.get, Decoders())
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threading.Thread(target=_beat, args=(heart, desk, models), name="heartbeat", daemon=True).start()

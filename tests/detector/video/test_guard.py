@@ -4,6 +4,8 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +24,7 @@ from detector.errors import (
 from detector.sampling.cuts import CutWatch
 from detector.video import open_video
 from detector.video.guard import GuardLimits, open_guarded
+from detector.video.guard_process import Decoders
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the guard's limits are Linux's")
 
@@ -104,30 +107,107 @@ def test_a_picture_that_needs_more_memory_than_allowed_is_an_error(clip, tmp_pat
     from made_clips import write_clip
 
     large = write_clip(tmp_path / "large.mp4", seconds=0.3, size=(4096, 4096))
-    with pytest.raises(VideoError), open_guarded(large, replace(GuardLimits(), memory_bytes=300 * 1024**2)) as video:
+    with pytest.raises(VideoError), open_guarded(large, replace(GuardLimits(), memory_bytes=200 * 1024**2)) as video:
         list(video.frames())
 
 
-def test_the_decoder_ends_with_its_keeper(clip):
+def test_decoder_and_template_end_with_their_keeper(clip):
     script = f"""
-        import os, time
+        import os, signal
         from detector.video.guard import open_guarded
-        video = open_guarded({str(clip)!r})
-        print(video.pid, flush=True)
-        os._exit(0)
+        from detector.video.guard_process import Decoders
+        decoders = Decoders()
+        video = open_guarded({str(clip)!r}, None, decoders)
+        frames = video.frames()
+        next(frames)
+        print(video.pid, decoders.template_pid, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
-    pid = int(done.stdout)
-    for _ in range(100):
-        if not os.path.exists(f"/proc/{pid}"):
-            return
-        with open(f"/proc/{pid}/stat") as stat:
-            if stat.read().rsplit(")", 1)[1].split()[0] == "Z":
-                return
-        import time
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    pids = [int(each) for each in done.stdout.split()]
+    assert len(pids) == 2
+    wait_until(lambda: not any(is_running(pid) for pid in pids))
 
+
+def test_many_clips_at_a_time_share_a_template_which_leaves_no_zombie(clip):
+    with Decoders() as decoders, ThreadPoolExecutor(4) as threads:
+
+        def read(_):
+            with open_guarded(clip, None, decoders) as video:
+                return video.pid, len(list(video.frames()))
+
+        found = list(threads.map(read, range(12)))
+        assert {count for _, count in found} == {40}
+        assert len({pid for pid, _ in found}) == 12
+        assert children_of(decoders.template_pid) == []
+        template = decoders.template_pid
+    assert not os.path.exists(f"/proc/{template}")
+
+
+def test_a_killed_template_is_started_again(clip):
+    with Decoders() as decoders:
+        first = decoders.template_pid
+        with open_guarded(clip, None, decoders) as video:
+            frames = video.frames()
+            next(frames)
+            os.kill(first, signal.SIGKILL)
+            with pytest.raises(DecoderEnded) as ended:
+                list(frames)
+            assert ended.value.fault_of_clip is False
+            assert len(list(video.frames())) == 40
+            assert decoders.template_pid != first
+    assert children_of(os.getpid()) == []
+
+
+def test_a_template_serves_only_so_many_clips(clip, monkeypatch):
+    monkeypatch.setattr("detector.video.guard_process.FORKS_OF_A_TEMPLATE", 2)
+    with Decoders() as decoders:
+        templates = []
+        with open_guarded(clip, None, decoders) as held:
+            frames = held.frames()
+            next(frames)
+            for _ in range(4):
+                with open_guarded(clip, None, decoders):
+                    templates.append(decoders.template_pid)
+            assert len(set(templates)) == 3
+            assert len(list(frames)) == 39
+        open_guarded(clip, None, decoders).close()
+    assert children_of(os.getpid()) == []
+
+
+def test_a_decoder_is_forked_with_one_thread_and_nothing_open_but_its_connection(clip):
+    with (
+        Decoders() as decoders,
+        open_guarded(clip, None, decoders) as other,
+        open_guarded(clip, None, decoders) as video,
+    ):
+        for pid in (decoders.template_pid, video.pid, other.pid):
+            assert len(os.listdir(f"/proc/{pid}/task")) == 1
+        if os.geteuid() != 0:
+            pytest.skip("only root may look at what a decoder has open")
+        sockets = [os.readlink(f"/proc/{video.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{video.pid}/fd")]
+        assert len([each for each in sockets if each.startswith("socket")]) == 1
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as children:
+        return children.read().split()
+
+
+def wait_until(is_so):
+    for _ in range(100):
+        if is_so():
+            return
         time.sleep(0.1)
-    raise AssertionError("the decoder process outlived its keeper")
+    raise AssertionError("a decoder process outlived its keeper")
 
 
 LOCKED = """
