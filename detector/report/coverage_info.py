@@ -101,6 +101,9 @@ class CoverageInfo(Entry):
             "Null where none were looked for."
         ),
     )
+    shot_starts_s: tuple[Seconds, ...] = Field(
+        default=(), description="When these shots begin, in seconds, ascending; the first thousand."
+    )
     shots_unsampled: int | None = Field(
         default=None, ge=0, description="Of these shots, those in which no picture was looked at."
     )
@@ -160,6 +163,7 @@ class CoverageInfo(Entry):
                 for each in coverage.effort.left_out
             ),
             shots=None if shots is None else shots.shots,
+            shot_starts_s=() if shots is None else shots.starts,
             shots_unsampled=None if shots is None else shots.unsampled,
             longest_unsampled_shot=_gap(shots.longest_unsampled) if shots and shots.longest_unsampled else None,
             smallest_object_px=coverage.effort.smallest_object_px,

@@ -58,11 +58,15 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class ShotCoverage:
-    """Shots, and those of them in which no picture was looked at; the longest such is None where there is none."""
+    """Shots, and those of them in which no picture was looked at; the longest such is None where there is none.
+
+    `starts` are the times in seconds at which they begin, ascending; the first MOST_RANGES of them.
+    """
 
     shots: int
     unsampled: int
     longest_unsampled: Gap | None
+    starts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +250,8 @@ def _shot_coverage(looked_at: Sequence[float], shots: Sequence[tuple[float, floa
         # The end is the next shot's first picture, and so is a sample that lies as good as on it.
         if place == len(looked_at) or looked_at[place] >= end - SAME_PICTURE_SECONDS:
             missed.append(Gap(start, end))
-    return ShotCoverage(len(shots), len(missed), max(missed, key=lambda gap: gap.seconds, default=None))
+    longest = max(missed, key=lambda gap: gap.seconds, default=None)
+    return ShotCoverage(len(shots), len(missed), longest, tuple(start for start, _ in shots[:MOST_RANGES]))
 
 
 def _statement(samples: int, guarantee: float, undecoded: Sequence[UndecodedRange], effort: Effort) -> str:

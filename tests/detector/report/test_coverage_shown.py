@@ -62,6 +62,7 @@ def test_the_report_holds_it_and_reads_it_back(covered: Report) -> None:
     ]
     assert [(each["from_s"], each["to"]) for each in coverage["unseen"]] == [(60.0, "00:01:10.000")]
     assert (coverage["shots"], coverage["shots_unsampled"]) == (3, 1)
+    assert coverage["shot_starts_s"] == sorted(coverage["shot_starts_s"]) and len(coverage["shot_starts_s"]) == 3
     assert coverage["longest_unsampled_shot"]["from"] == "00:01:02.000"
     assert coverage["left_out"][0]["what"] == "a closer look, for want of budget"
 
