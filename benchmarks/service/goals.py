@@ -41,6 +41,9 @@ def goals(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     overhead = result["overhead"]["wall"]
     aim = f"the service takes at most {MOST_OVERHEAD:.0%} longer than `ordnance scan` in as many processes"
     found.append(_goal(aim, f"{overhead:+.1%}", overhead <= MOST_OVERHEAD))
+    spent = result["overhead"]["cpu"]
+    aim = f"and at most {MOST_OVERHEAD:.0%} more processor time"
+    found.append(_goal(aim, *((None, None) if spent is None else (f"{spent:+.1%}", spent <= MOST_OVERHEAD))))
     return found
 
 

@@ -20,7 +20,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 def pack(content: Any) -> bytes:
     """Plain values, tuples, numpy arrays and the dataclasses of a sample, compressed."""
-    return zlib.compress(json.dumps(_plain(content), allow_nan=False).encode(), 3)
+    return zlib.compress(json.dumps(_plain(content), allow_nan=False, separators=(",", ":")).encode(), 1)
 
 
 def unpack(content: bytes) -> Any:
@@ -51,10 +51,10 @@ def _live(value: Any) -> Any:
     if kind is None:
         return {name: _live(each) for name, each in value.items()}
     if kind == "array":
-        data = base64.b85decode(value["data"])
+        data = base64.b64decode(value["data"])
         return np.frombuffer(data, np.dtype(value["type"])).reshape(value["shape"]).copy()
     return _KINDS[kind](**{name: _live(each) for name, each in value.items() if name != "~"})
 
 
 def _text(data: bytes) -> str:
-    return base64.b85encode(data).decode()
+    return base64.b64encode(data).decode()
