@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from datasets.synthetic.footage import film
 from detector.errors import DataError
-from detector.training.dataset import complete_rows, photograph_files
+from detector.training.photographs import complete_rows, photograph_files
 
 LONG_SIDE_PX = 512
 SMALLEST_CUT_OUT_PX = 40

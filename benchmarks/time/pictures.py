@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import DataError
-from detector.training.dataset import complete_rows, photograph_files, rendered_files
+from detector.training.photographs import complete_rows, photograph_files, rendered_files
 from detector.training.evaluate import NEGATIVES_COMPLETE_FOR
 
 SPLIT = "test"

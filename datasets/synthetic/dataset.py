@@ -73,7 +73,7 @@ def render_set(
     seed: int,
     classes: Sequence[str],
     workers: int,
-    backgrounds: Path | None = None,
+    backgrounds: Path | Sequence[Path] | None = None,
     width: int = WIDTH,
     height: int = HEIGHT,
     samples: int = SAMPLES,
@@ -84,8 +84,8 @@ def render_set(
     """Render pictures 0..count-1 into `out`.
 
     Written are `images/*.jpg`, `labels/*.txt` (lines `class cx cy w h` in 0..1) and `manifest.json`.
-    Pictures that are there already are left alone. `backgrounds` names a folder of weapon-free photographs to stand
-    behind some scenes; such pictures inherit the photographs' licences. `tow_share` and `negative_share` are
+    Pictures that are there already are left alone. `backgrounds` are weapon-free photographs, or a folder of them, to
+    stand behind some scenes; such pictures inherit the photographs' licences. `tow_share` and `negative_share` are
     shares of the pictures, the other classes divide what is left. `held_out` uses the models, paints and skies of
     `casts.HELD_OUT`, which no other picture shows: a set to measure on, never to train on.
 
@@ -101,8 +101,10 @@ def render_set(
     for folder in ("images", "labels", "records"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     photos: tuple[Path, ...] = ()
-    if backgrounds is not None:
+    if isinstance(backgrounds, Path):
         photos = tuple(sorted(path for path in backgrounds.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES))
+    elif backgrounds is not None:
+        photos = tuple(backgrounds)
     jobs = [
         Job(
             out,

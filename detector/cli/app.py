@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from detector._version import __version__
-from detector.cli import bench, dataset, info, scan, training
+from detector.cli import bench, dataset, evaluate, info, scan, training
 from detector.cli.exit_codes import ExitCode
 from detector.errors import OrdnanceError, UsageError
 
@@ -26,11 +26,11 @@ app.command("scan")(scan.scan_command)
 app.command("models")(info.models_command)
 app.command("schema")(info.schema_command)
 app.command("train")(training.train_command)
-app.command("evaluate")(training.evaluate_command)
+app.command("evaluate")(evaluate.evaluate_command)
 app.command("export")(training.export_command)
 app.command("calibrate")(training.calibrate_command)
 app.command("optimise")(training.optimise_command)
-app.add_typer(dataset.app, name="dataset")
+app.add_typer(dataset.dataset_app, name="dataset")
 app.add_typer(bench.bench_app, name="bench")
 
 

@@ -1,19 +1,34 @@
-"""`ordnance dataset build`, `check`, `card` and `import`: the pictures that models learn from."""
+"""`ordnance dataset`: the pictures that models learn from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from detector.cli.exit_codes import ExitCode
-from detector.cli.training import Config, Data, dataset_app
+from detector.cli.synthetic import composites_command, render_command, synthetic_command
+from detector.cli.training_options import (
+    DATASET,
+    DEFAULT_CONFIG,
+    SYNTHETIC,
+    Config,
+    Data,
+    Dataset,
+    data_folder,
+)
 from detector.errors import DataError
 
-app = dataset_app
+if TYPE_CHECKING:
+    from detector.training.config import TrainingConfig
+
+dataset_app = typer.Typer(no_args_is_help=True, help="Render and build the data that models learn from.")
+dataset_app.command("synthetic")(synthetic_command)
+dataset_app.command("render")(render_command)
+dataset_app.command("composites")(composites_command)
 SPLITS = ("train", "val", "test")
 
 
@@ -38,11 +53,18 @@ class Split(StrEnum):
 
 @dataset_app.command("build")
 def build_command(
-    config: Config,
-    out: Annotated[Path, typer.Option(help="Folder for the YOLO-format set and its dataset.json.")],
+    config: Config = DEFAULT_CONFIG,
+    out: Annotated[Path, typer.Option(help="Folder for the YOLO-format set and its dataset.json.")] = DATASET,
     renders: Annotated[
-        list[Path] | None, typer.Option(help="Folder of `ordnance dataset render`; may be given again.")
+        list[Path] | None,
+        typer.Option(
+            help="Folder of `ordnance dataset render` or `composites`, instead of --synthetic; may be given again."
+        ),
     ] = None,
+    synthetic: Annotated[
+        Path,
+        typer.Option(help="Folder of `ordnance dataset synthetic`: the parts of the settings that are there go in."),
+    ] = SYNTHETIC,
     extra: Annotated[
         list[Path] | None, typer.Option(help="Further data folder, such as one of `import`; may be given again.")
     ] = None,
@@ -59,7 +81,8 @@ def build_command(
     from detector.training.dataset import build_dataset
 
     settings = read_config(config)
-    built = build_dataset(settings, _required(data), renders or [], out, extra=extra or (), corrections=corrections)
+    parts, lacking = (renders, []) if renders else _made_parts(settings, synthetic)
+    built = build_dataset(settings, data_folder(data), parts, out, extra=extra or (), corrections=corrections)
     typer.echo(f"{len(built.pictures)} pictures in {out}, set {built.sha256[:12]}")
     _print_counts({name: {split: built.counts[split][name] for split in SPLITS} for name in settings.classes})
     for correction in built.corrections:
@@ -71,6 +94,20 @@ def build_command(
         typer.echo(f"left out of {split}: {number} ({kind})")
     if summary:
         typer.echo(f"each picture left out is listed with its reason by: ordnance dataset card {out}")
+    if lacking:
+        typer.echo(
+            f"ordnance: the set has no {', '.join(lacking)}, which the settings name; `ordnance dataset synthetic` "
+            f"makes them in {synthetic}, then build again.",
+            err=True,
+        )
+
+
+def _made_parts(settings: TrainingConfig, synthetic: Path) -> tuple[list[Path], list[str]]:
+    """The folders of the settings' parts that were made, and the names of those that were not."""
+    from datasets.parts import is_made
+
+    made = [part.name for part in settings.synthetic if is_made(part, synthetic)]
+    return [synthetic / name for name in made], [part.name for part in settings.synthetic if part.name not in made]
 
 
 @dataset_app.command("check")
@@ -87,7 +124,7 @@ def check_command(
 
     from detector.training.dataset_check import check_folder
 
-    result = check_folder(folder or _required(data))
+    result = check_folder(folder or data_folder(data))
     if as_json:
         typer.echo(json.dumps(asdict(result), indent=1))
     else:
@@ -100,12 +137,12 @@ def check_command(
 
 @dataset_app.command("card")
 def card_command(
-    dataset: Annotated[Path, typer.Argument(help="The data set built by `ordnance dataset build`.")],
+    dataset: Annotated[Path, typer.Argument(help="The data set built by `ordnance dataset build`.")] = DATASET,
     out: Annotated[Path | None, typer.Option(help="File for the sheet; standard output by default.")] = None,
 ) -> None:
     """Write the data sheet of a built set: sources, licences, counts, gaps, corrections, what was left out."""
+    from detector.training.built_set import read_built
     from detector.training.data_card import data_card
-    from detector.training.dataset import read_built
 
     sheet = data_card(read_built(dataset))
     if out is None:
@@ -115,6 +152,48 @@ def card_command(
         out.write_text(sheet, encoding="utf-8")
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror}.") from error
+
+
+@dataset_app.command("mine")
+def mine_command(
+    dataset: Dataset = DATASET,
+    model: Annotated[
+        str, typer.Option(help="A model of `ordnance models`, an .onnx file, or a .pt of `ordnance train`.")
+    ] = "default",
+    floor: Annotated[float, typer.Option(min=0.01, max=1.0, help="Score from which the model fires.")] = 0.25,
+    with_weapons: Annotated[
+        bool,
+        typer.Option(
+            "--with-weapons",
+            help="Look at pictures with labelled weapons too: where a model is sure and overlaps no label, a label may "
+            "be missing.",
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="JSON file for the listing; runs/STAGE-hard.json is what `train` repeats in that stage."),
+    ] = None,
+    show: Annotated[int, typer.Option(min=0, help="How many to print, the surest first.")] = 20,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+) -> None:
+    """List the weapon-free training pictures on which a model fires most: hard negatives.
+
+    A stage with `repeat_hard` in the settings repeats them: `train` mines with the weights that the stage starts from,
+    a round for each such stage, or takes the listing that is there.
+    """
+    from detector.training.built_set import read_built
+    from detector.training.hard_negatives import mine, write_mined
+    from detector.training.onnx_file import open_weights
+
+    built = read_built(dataset)
+    with open_weights(model, device=device) as opened:
+        mined = mine(opened, dataset, built, floor=floor, with_weapons=with_weapons)
+    for each in mined.firings[:show]:
+        typer.echo(f"{each.score:.2f} {each.class_name:<24} {each.file}{' (has weapons)' if each.has_weapons else ''}")
+    typer.echo(f"{len(mined.firings)} of {mined.looked_at} training pictures fire from {floor:.2f} up")
+    if out is not None:
+        write_mined(mined, out)
+        typer.echo(f"listed in {out}")
 
 
 @dataset_app.command("import")
@@ -158,9 +237,3 @@ def _print_counts(counts: Mapping[str, Mapping[str, int]]) -> None:
     typer.echo(f"{'boxes':<24}{'train':>7}{'val':>7}{'test':>7}")
     for name, by_split in counts.items():
         typer.echo(f"{name:<24}" + "".join(f"{by_split[split]:>7}" for split in SPLITS))
-
-
-def _required(data: Path | None) -> Path:
-    if data is None:
-        raise DataError("No data folder is given; set ORDNANCE_DATA or use --data.")
-    return data

@@ -14,9 +14,9 @@ import numpy as np
 
 from detector.errors import DataError
 from detector.frame import Boxes
+from detector.training.load_ultralytics import load_ultralytics
 from detector.training.matching import match
 from detector.training.predictions import FLOOR, LabelledFile, Predictions, picture_of, read_rgb
-from detector.training.train import load_ultralytics
 
 NEAREST: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

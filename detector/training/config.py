@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from detector.errors import DataError
 
@@ -36,7 +36,26 @@ class Stage(_Strict):
     keep_empty: float = Field(
         default=1.0, ge=0, le=1, description="share of the photographs without a box that the stage learns from"
     )
+    repeat_hard: int = Field(
+        default=1,
+        ge=1,
+        description="how often a weapon-free picture is repeated on which the weights fire that the stage starts from",
+    )
+    hard_score: float = Field(default=0.25, ge=0.01, le=1, description="score from which those weights fire")
     settings: dict[str, Any] = Field(default_factory=dict, description="further arguments of the ultralytics trainer")
+
+
+class SyntheticPart(_Strict):
+    """Pictures that `ordnance dataset synthetic` makes, for the set `synthetic`."""
+
+    name: str = Field(pattern="^[a-z0-9][a-z0-9-]*$", description="its folder")
+    kind: Literal["scenes", "composites"]
+    count: int = Field(ge=1)
+    seed: int
+    classes: tuple[str, ...] = Field(min_length=1)
+    objects_of: tuple[str, ...] = Field(
+        default=(), description="composites: earlier parts, or `rendered`, whose objects are pasted beside photographs'"
+    )
 
 
 class TrainingConfig(_Strict):
@@ -52,7 +71,21 @@ class TrainingConfig(_Strict):
     input_size: int = Field(ge=64, multiple_of=32, description="side of the square input that ships, pixels")
     batch: int = Field(default=16, ge=1)
     seed: int = 0
-    stages: tuple[Stage, ...]
+    synthetic: tuple[SyntheticPart, ...] = ()
+    stages: tuple[Stage, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        earlier = {"rendered"}
+        for part in self.synthetic:
+            if unknown := set(part.objects_of) - earlier:
+                raise ValueError(f"the part '{part.name}' takes objects of '{min(unknown)}', which is no earlier part")
+            if part.name in earlier:
+                raise ValueError(f"there are two parts '{part.name}'")
+            earlier.add(part.name)
+        if len({stage.name for stage in self.stages}) < len(self.stages):
+            raise ValueError("two stages have the same name")
+        return self
 
 
 def read_config(path: Path) -> TrainingConfig:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from detector.training.dataset import BuiltSet, LeftOut, Picture
+from detector.training.built_set import BuiltSet, LeftOut, Picture
 from detector.training.photographs import SPLITS
 
 Row = TypeVar("Row", Picture, LeftOut)

@@ -11,83 +11,36 @@ import hashlib
 import json
 import os
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from detector.errors import DataError
+from detector.training.built_set import (
+    INDEX,
+    UNFINISHED,
+    BuiltSet,
+    LeftOut,
+    Picture,
+    count_boxes,
+    dataset_hash,
+)
 from detector.training.config import TrainingConfig
 from detector.training.corrections import COMMITTED, apply_corrections, read_corrections
 from detector.training.labels import LabelledBox, read_labels
 from detector.training.leaks import find_leaks
 from detector.training.near_duplicates import read_grey
 from detector.training.photographs import (
-    EVERYTHING,
     SPLITS,
     Photograph,
     file_sha256,
     listed_rows,
-    photograph_files,
     read_photograph,
+    rendered_files,
 )
 
-__all__ = [
-    "BuiltSet",
-    "LeftOut",
-    "Picture",
-    "build_dataset",
-    "complete_rows",
-    "count_boxes",
-    "dataset_hash",
-    "photograph_files",
-    "read_built",
-    "read_dataset",
-    "rendered_files",
-]
-
-WEAPONS_COMPLETE = EVERYTHING
 AMBIGUOUS_CLASSES = ("manpads", "sam_launcher")
 """Look like rocket_launcher and mlrs, in too few pictures to be classes: training goes without such pictures."""
-INDEX = "dataset.json"
-UNFINISHED = "dataset.json.part"
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One picture of the set. `classes` are those boxed on it that the model learns."""
-
-    file: str
-    set_name: str
-    split: str
-    sha256: str
-    classes: tuple[str, ...]
-    source: str
-    licence: str = "not stated"
-    label_sha256: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A photograph that is not in the set. `kind` is incomplete, near-copy, correction or ambiguous."""
-
-    file: str
-    split: str
-    kind: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class BuiltSet:
-    """A built set: what dataset.json holds. `corrections` are the applied ones, a line each."""
-
-    classes: tuple[str, ...]
-    sha256: str
-    counts: dict[str, dict[str, int]]
-    pictures: tuple[Picture, ...]
-    left_out: tuple[LeftOut, ...] = ()
-    corrections: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
 
 
 def build_dataset(
@@ -159,64 +112,6 @@ def build_dataset(
     _write(out / UNFINISHED, json.dumps(asdict(built), indent=1) + "\n")
     (out / UNFINISHED).replace(out / INDEX)
     return built
-
-
-def read_built(out: Path) -> BuiltSet:
-    """A set built before. Raises DataError where there is none."""
-    try:
-        index = json.loads((out / INDEX).read_text(encoding="utf-8"))
-        return BuiltSet(
-            tuple(index["classes"]),
-            index["sha256"],
-            index["counts"],
-            tuple(Picture(**{**row, "classes": tuple(row["classes"])}) for row in index["pictures"]),
-            tuple(LeftOut(**row) for row in index.get("left_out", ())),
-            tuple(index.get("corrections", ())),
-            tuple(index.get("notes", ())),
-        )
-    except OSError as error:
-        raise DataError(f"{out} holds no data set; run `ordnance dataset build --out {out}` first.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{out / INDEX} is damaged; run `ordnance dataset build --out {out}` again.") from error
-
-
-def read_dataset(out: Path) -> tuple[list[Picture], str]:
-    """The pictures of a set built before, and its hash. Raises DataError where there is none."""
-    built = read_built(out)
-    return list(built.pictures), built.sha256
-
-
-def complete_rows(negatives_complete_for: Sequence[str], data: Path) -> list[dict[str, str]]:
-    """The rows of `data`/photos/sources.csv whose pictures vouch for every class we train.
-
-    Raises DataError where there is no such list.
-    """
-    return [row for row in listed_rows(data) if row["complete_for"] in (*WEAPONS_COMPLETE, *negatives_complete_for)]
-
-
-def rendered_files(folder: Path) -> list[tuple[Path, Path]]:
-    """The pictures of a folder of `ordnance dataset render`, each with its label file. Raises DataError without any."""
-    pictures = sorted((folder / "images").glob("*.jpg"))
-    if not pictures:
-        raise DataError(f"{folder} holds no images/*.jpg; render some with `ordnance dataset render --out {folder}`.")
-    return [(picture, folder / "labels" / f"{picture.stem}.txt") for picture in pictures]
-
-
-def dataset_hash(pictures: Sequence[Picture]) -> str:
-    """SHA-256 over split, picture, classes and labels of each picture, independent of order and of folder."""
-    lines = sorted(f"{p.split} {p.sha256} {','.join(p.classes)} {p.label_sha256}" for p in pictures)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def count_boxes(out: Path, classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Boxes of each class in each split, counted from the label files that were written."""
-    counts: dict[str, dict[str, int]] = {}
-    for split in SPLITS:
-        found: Counter[str] = Counter()
-        for label in (out / split / "labels").glob("*.txt"):
-            found.update(classes[int(line.split()[0])] for line in label.read_text().splitlines())
-        counts[split] = {name: found[name] for name in classes}
-    return counts
 
 
 def _photographs(folder: Path) -> Iterator[Photograph]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import DataError
-from detector.training.dataset import INDEX, BuiltSet, read_built
-from detector.training.labels import LabelledBox, checked_box
+from detector.training.built_set import INDEX, BuiltSet, read_built, read_numbered_labels
 from detector.training.leaks import find_leaks
 from detector.training.near_duplicates import read_grey
 from detector.training.photographs import (
@@ -92,7 +91,7 @@ def _check_built(folder: Path, built: BuiltSet) -> CheckResult:
                 raise DataError(f"{picture} is not the picture that {INDEX} lists; build the set again.")
             if each.label_sha256 and file_sha256(label) != each.label_sha256:
                 raise DataError(f"The label file {label} was changed since the build; build the set again.")
-            boxes = _numbered_labels(label, built.classes)
+            boxes = read_numbered_labels(label, built.classes)
         except DataError as error:
             problems.append(Problem(str(picture), _kind(str(error)), str(error)))
             continue
@@ -102,20 +101,6 @@ def _check_built(folder: Path, built: BuiltSet) -> CheckResult:
         if not any(each.split == split for each in photographs):
             problems.append(Problem(str(folder), "split", f"The split '{split}' has no photograph."))
     return _result(folder, photographs, renders, problems)
-
-
-def _numbered_labels(path: Path, classes: Sequence[str]) -> tuple[LabelledBox, ...]:
-    boxes = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        where = f"The label file {path}, line {number}"
-        try:
-            class_id, *values = line.split()
-            cx, cy, width, height = map(float, values)
-            name = classes[int(class_id)]
-        except (ValueError, IndexError) as error:
-            raise DataError(f"{where}: '{line}' is not 'class_number cx cy w h' with a known class.") from error
-        boxes.append(checked_box(LabelledBox(name, cx, cy, width, height), where))
-    return tuple(boxes)
 
 
 def _result(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -13,20 +12,18 @@ from pydantic import JsonValue
 from detector.errors import DataError
 from detector.models import WEIGHTS_FOLDER, Head, Manifest, ManifestEntry, load_model, read_manifest, write_manifest
 from detector.models.manifest import MANIFEST_NAME
+from detector.training.built_set import read_dataset
 from detector.training.calibrate import calibrate, reliability
 from detector.training.config import TrainingConfig
-from detector.training.dataset import read_dataset
+from detector.training.load_ultralytics import load_ultralytics
 from detector.training.matching import Matches, match
+from detector.training.onnx_file import LICENCE, UNCHOSEN_THRESHOLD, export_onnx
 from detector.training.optimise import CALIBRATION_PICTURES, MOST_AP50_LOST, Precision, optimise
 from detector.training.predictions import photographs, predict
 from detector.training.smallest_side import smallest_side
 from detector.training.thresholds import FALSE_ALARMS_PER_100, LOWEST, choose_thresholds
-from detector.training.train import load_ultralytics
 
-OPSET = 18
 SCORE_FLOOR = 0.05
-UNCHOSEN_THRESHOLD = 0.35
-LICENCE = "AGPL-3.0-or-later"
 
 
 def export_model(
@@ -116,34 +113,6 @@ def add_precision(name: str, precision: Precision, data: Path, out: Path | None 
         return made, False
     _list(made, folder)
     return made, True
-
-
-def export_onnx(weights: Path, out: Path, *, input_size: int, head: Head) -> str:
-    """Write the ONNX form of the ultralytics weights `weights` to `out`; returns its SHA-256.
-
-    The graph takes float32 (n, 3, input_size, input_size) in 0..1, where n is free. With the one-to-one head it
-    gives (n, 300, 6): x1, y1, x2, y2, score, class. With the one-to-many head it gives (n, 4 + classes, anchors):
-    centre x, centre y, width, height, then a score of every class, and needs NMS after it.
-    """
-    if not weights.is_file():
-        raise DataError(f"The weights {weights} do not exist; train them with `ordnance train`.")
-    with tempfile.TemporaryDirectory() as scratch:
-        ultralytics = load_ultralytics(Path(scratch) / "settings")
-        copy = Path(scratch) / weights.name
-        shutil.copyfile(weights, copy)
-        made = ultralytics.YOLO(copy).export(
-            format="onnx",
-            imgsz=input_size,
-            dynamic=True,
-            simplify=True,
-            opset=OPSET,
-            # False is the head that needs no NMS, None (the default) the other one without an NMS in the graph.
-            nms=False if head == "one-to-one" else None,
-            device="cpu",
-        )
-        out.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(made, out)
-    return hashlib.sha256(out.read_bytes()).hexdigest()
 
 
 def _val_matches(entry: ManifestEntry, data: Path, folder: Path, *, listed: bool = True) -> Matches:

@@ -71,6 +71,34 @@ def photograph_files(row: dict[str, str], data: Path) -> tuple[Path, Path]:
     return folder / "images" / row["file"], folder / "labels" / f"{Path(row['file']).stem}.txt"
 
 
+def complete_rows(negatives_complete_for: Sequence[str], data: Path) -> list[dict[str, str]]:
+    """The rows of `data`/photos/sources.csv whose pictures vouch for every class we train.
+
+    Raises DataError where there is no such list.
+    """
+    return [row for row in listed_rows(data) if row["complete_for"] in (*EVERYTHING, *negatives_complete_for)]
+
+
+def weapon_free_pictures(data: Path, split: str) -> list[Path]:
+    """The photographs of a split without any box on which every weapon would be boxed, by name.
+
+    Raises DataError where there is none.
+    """
+    files = [photograph_files(row, data) for row in complete_rows((), data) if row["split"] == split]
+    free = sorted(picture for picture, label in files if not read_labels(label))
+    if not free:
+        raise DataError(f"The split '{split}' of {data} has no weapon-free photograph.")
+    return free
+
+
+def rendered_files(folder: Path) -> list[tuple[Path, Path]]:
+    """The pictures of a folder of `ordnance dataset render`, each with its label file. Raises DataError without any."""
+    pictures = sorted((folder / "images").glob("*.jpg"))
+    if not pictures:
+        raise DataError(f"{folder} holds no images/*.jpg; render some with `ordnance dataset render --out {folder}`.")
+    return [(picture, folder / "labels" / f"{picture.stem}.txt") for picture in pictures]
+
+
 def read_photograph(row: dict[str, str], data: Path) -> Photograph:
     """The photograph of a row. Raises DataError for a picture that is missing or not the listed one, or a bad label."""
     picture, label = photograph_files(row, data)

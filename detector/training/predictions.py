@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from detector.errors import DataError
 from detector.frame import Boxes
-from detector.training.dataset import complete_rows, photograph_files, rendered_files
+from detector.training.photographs import complete_rows, photograph_files, rendered_files
 
 if TYPE_CHECKING:
     from detector.models import Model

@@ -8,10 +8,11 @@ import pytest
 
 from detector.errors import DataError
 from detector.training import dataset as dataset_module
+from detector.training.built_set import read_built, read_dataset
 from detector.training.config import TrainingConfig, read_config
 from detector.training.data_card import data_card
-from detector.training.dataset import build_dataset, read_built, read_dataset
-from detector.training.train import repeat_factors
+from detector.training.dataset import build_dataset
+from detector.training.listing import repeat_factors
 
 from .conftest import DataFolder, drawn
 

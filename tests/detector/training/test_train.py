@@ -1,0 +1,141 @@
+"""`ordnance train` on a handful of pictures: what it leaves, that it goes on after a kill, what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from detector.cli.app import run
+from detector.models.backend import missing_torch_packages
+
+from .conftest import DataFolder
+
+pytestmark = [pytest.mark.needs_torch, pytest.mark.filterwarnings("ignore")]
+
+SETTINGS = """
+name: tiny
+start: start/yolo.pt
+classes: [tank, humvee]
+input_size: 160
+batch: 4
+synthetic: [{name: scenes-1, kind: scenes, count: 1, seed: 1, classes: [tank]}]
+stages:
+  - {name: first, sets: [photos], epochs: 2, input_size: 64, settings: &quick {workers: 0, save_period: -1}}
+  - {name: second, sets: [photos], epochs: 3, input_size: 160, repeat_hard: 3, hard_score: 0.01, settings: *quick}
+  - {name: third, sets: [photos, synthetic], epochs: 1, input_size: 64, settings: *quick}
+"""
+KILL_AFTER_S = 120
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained weights, as a training starts from."""
+    if missing := missing_torch_packages():
+        pytest.skip(f"training needs {', '.join(missing)} (extra train)")
+    from detector.training.load_ultralytics import load_ultralytics
+
+    folder = tmp_path_factory.mktemp("start")
+    path = folder / "yolo.pt"
+    load_ultralytics(folder / "settings").YOLO("yolo26n.yaml", verbose=False).save(path)
+    return path
+
+
+@pytest.fixture
+def tiny(folder: DataFolder, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with settings, and with a data folder that ORDNANCE_DATA names; the set is built."""
+    for number in range(6):
+        folder.add("train", f"t{number}.jpg", "tank 0.5 0.5 0.4 0.4\n" if number % 2 else "")
+    folder.add("val", "v.jpg", "tank 0.5 0.5 0.4 0.4\n")
+    folder.add("test", "e.jpg", "humvee 0.5 0.5 0.4 0.4\n")
+    (folder.root / "start").mkdir()
+    (folder.root / "start" / "yolo.pt").hardlink_to(start)
+    monkeypatch.setenv("ORDNANCE_DATA", str(folder.root))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.yaml").write_text(SETTINGS)
+    assert run(["dataset", "build", "--config", "tiny.yaml"]) == 0
+    return tmp_path
+
+
+def train(*options: str) -> list[str]:
+    return ["train", "--config", "tiny.yaml", "--threads", "1", *options]
+
+
+def epochs_of(stage: str) -> list[int]:
+    with Path("runs", stage, "results.csv").open(newline="") as lines:
+        return [int(row["epoch"]) for row in csv.DictReader(lines, skipinitialspace=True)]
+
+
+def states() -> dict[str, str]:
+    return {row["name"]: row["state"] for row in json.loads(Path("runs/training.json").read_text())["stages"]}
+
+
+def test_build_and_one_epoch_need_no_further_option(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(train("--epochs", "1")) == 0
+    said = capsys.readouterr()
+    assert "the stage third is left out: the data set has no picture of synthetic" in said.err
+    assert Path("runs/tiny.pt").stat().st_size > 1_000_000
+    assert (epochs_of("first"), epochs_of("second")) == ([1], [1])
+    assert states() == {"first": "done", "second": "done", "third": "left out"}
+
+
+def test_a_stage_repeats_what_the_weights_before_it_fire_on(tiny: Path) -> None:
+    assert run(train("--epochs", "1")) == 0
+    mined = json.loads(Path("runs/second-hard.json").read_text())
+    fired = {row["file"] for row in mined["firings"]}
+    assert mined["looked_at"] == 3
+    seen = [Path(line).name for line in Path("runs/second.txt").read_text().split()]
+    for number in range(6):
+        name = f"t{number}.jpg"
+        assert seen.count(name) == (3 if name in fired else 1)
+        assert name not in fired or number % 2 == 0
+
+
+def test_after_a_kill_it_goes_on_at_the_last_finished_epoch(tiny: Path) -> None:
+    command = [sys.executable, "-c", "import sys; from detector.cli.app import run; sys.exit(run(sys.argv[1:]))"]
+    process = subprocess.Popen([*command, *train("--stages", "first,second")], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + KILL_AFTER_S
+    while not Path("runs/second/weights/epoch-0001.pt").exists():
+        assert process.poll() is None and time.monotonic() < deadline, "the second stage never finished an epoch"
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    last = Path("runs/second/weights/last.pt")
+    last.write_bytes(last.read_bytes()[:1000])
+    begun = Path("runs/first/weights/last.pt").stat().st_mtime_ns
+    assert run(train("--stages", "first,second", "--resume")) == 0
+    assert Path("runs/first/weights/last.pt").stat().st_mtime_ns == begun
+    assert epochs_of("second") == [1, 2, 3]
+    assert not list(Path("runs/second/weights").glob("epoch-*"))
+    assert states()["second"] == "done"
+
+
+def test_other_settings_do_not_go_on_with_an_earlier_training(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(train("--stages", "first", "--epochs", "1")) == 0
+    assert run(train("--stages", "first")) == 1
+    assert "was trained with epochs: 1, and now epochs: 2 is asked for" in capsys.readouterr().err
+
+
+def test_a_missing_part_a_missing_predecessor_and_nothing_to_resume_are_said(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(train()) == 1
+    assert "`ordnance dataset synthetic`" in capsys.readouterr().err
+    assert run(train("--stages", "second")) == 1
+    assert "goes on from 'first'" in capsys.readouterr().err
+    assert run(train("--stages", "first", "--resume")) == 1
+    assert "holds no training to go on with" in capsys.readouterr().err
+
+
+def test_starting_weights_that_know_other_classes_cannot_be_mined_with(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Path("tiny.yaml")
+    settings.write_text(settings.read_text().replace("name: first,", "name: first, repeat_hard: 2,"))
+    assert run(train("--stages", "first", "--epochs", "1")) == 1
+    assert "none of ours" in capsys.readouterr().err
