@@ -96,6 +96,9 @@ class Settings(BaseSettings):
         default=64, ge=1, description="Scans of one key's owner that may run at once; the others wait their turn."
     )
     requests_per_minute: int = Field(default=1200, ge=1, description="Requests of a key that has no rate of its own.")
+    session_hours: float = Field(
+        default=12, gt=0, le=24 * 365, description="Hours after which a browser must sign in again."
+    )
 
     webhook_hosts: Words = Field(default=(), description="Hosts that webhooks may be sent to; none by default.")
     webhook_secret: SecretStr | None = Field(default=None, description="Key of the webhooks' HMAC SHA-256 signature.")

@@ -36,6 +36,9 @@ class Principal:
     bytes_per_day: int | None = None
     concurrent_scans: int | None = None
     requests_per_minute: int | None = None
+    reviewer_id: str = LOCAL_OWNER
+    reviewer: str = LOCAL_OWNER
+    """Whose verdicts theirs are, and the name they are shown under: the key's note, or its owner."""
 
     def require(self, scope: str) -> None:
         """Raises Forbidden where the key lacks `scope`."""
@@ -57,8 +60,12 @@ def create_key(
     bytes_per_day: int | None = None,
     concurrent_scans: int | None = None,
     requests_per_minute: int | None = None,
+    reviewer_id: str | None = None,
 ) -> str:
-    """Make a key and return it; it cannot be shown again. Raises BadOption."""
+    """Make a key and return it; it cannot be shown again. Raises BadOption.
+
+    Verdicts given with it are those of `reviewer_id`, by default a reviewer of its own.
+    """
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise BadOption(f"'{', '.join(unknown)}' is no scope; use some of: {', '.join(SCOPES)}.")
@@ -83,6 +90,7 @@ def create_key(
                 requests_per_minute=requests_per_minute,
                 created_at=now(),
                 expires_at=None if expires_in_days is None else now() + expires_in_days * 86400,
+                reviewer_id=reviewer_id,
             )
         )
     return f"ord_{key_id}_{secret}"
@@ -105,6 +113,7 @@ def rotate_key(database: Database, key_id: str, *, overlap_hours: float = 24.0) 
         bytes_per_day=old.bytes_per_day,
         concurrent_scans=old.concurrent_scans,
         requests_per_minute=old.requests_per_minute,
+        reviewer_id=old.reviewer_id or old.id,
     )
     with database.write() as session:
         row = session.get(KeyRow, key_id)
@@ -134,22 +143,29 @@ def principal_of(database: Database, key: str) -> Principal:
     if found:
         with database.read() as session:
             row = session.get(KeyRow, found[1])
-        if (
-            row is not None
-            and hmac.compare_digest(row.secret_sha256, _digest(found[2]))
-            and row.revoked_at is None
-            and (row.expires_at is None or row.expires_at > now())
-        ):
-            return Principal(
-                row.owner,
-                row.id,
-                frozenset(row.scopes),
-                row.priority,
-                row.bytes_per_day,
-                row.concurrent_scans,
-                row.requests_per_minute,
-            )
+        if row is not None and hmac.compare_digest(row.secret_sha256, _digest(found[2])) and is_in_use(row):
+            return principal_with(row)
     raise Unauthorized(f"The key is not valid, or no longer; {_HOWTO}.")
+
+
+def is_in_use(row: KeyRow) -> bool:
+    """Whether the key is neither revoked nor expired."""
+    return row.revoked_at is None and (row.expires_at is None or row.expires_at > now())
+
+
+def principal_with(row: KeyRow) -> Principal:
+    """Who holds the key of that row, which must be in use."""
+    return Principal(
+        row.owner,
+        row.id,
+        frozenset(row.scopes),
+        row.priority,
+        row.bytes_per_day,
+        row.concurrent_scans,
+        row.requests_per_minute,
+        row.reviewer_id or row.id,
+        row.note.strip() or row.owner,
+    )
 
 
 def no_key() -> Unauthorized:

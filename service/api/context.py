@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from service.access.browser import (
+    COOKIE,
+    PROXY_HEADERS,
+    check_same_site,
+    has_own_origin,
+    host_of,
+    is_loopback,
+    signed_in,
+)
 from service.access.keys import LOCAL, Principal, no_key, principal_of
 from service.access.limits import RateLimiter
 from service.api.live import Hub
 from service.intake import Office
-from service.problems import Forbidden
+from service.problems import Unauthorized
 from service.settings import Settings
 
 _bearer = HTTPBearer(
     auto_error=False, scheme_name="key", description="A key of `ordnance keys create`; none is needed on loopback."
 )
-_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+_session = APIKeyCookie(
+    name=COOKIE,
+    auto_error=False,
+    scheme_name="session",
+    description="A browser that POST /v1/session signed in; what changes something needs its X-CSRF-Token as well.",
+)
 
 
 class Context:
@@ -46,58 +58,68 @@ def remote_of(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def identify(request: Request, credentials: HTTPAuthorizationCredentials | None) -> Principal:
-    """Who asks. Raises Unauthorized, Forbidden or TooManyRequests."""
+def identify(request: Request, credentials: HTTPAuthorizationCredentials | None, cookie: str | None) -> Principal:
+    """Who asks: the holder of a key, who is signed in, or a program on this machine.
+
+    Raises Unauthorized, Forbidden or TooManyRequests.
+    """
     context = context_of(request)
     if credentials is not None:
         principal = principal_of(context.database, credentials.credentials)
-    elif _is_local(request, context.settings):
-        principal = LOCAL
     else:
-        raise no_key()
+        principal = _without_key(request, context, cookie)
     context.limiter.take(principal)
     return principal
 
 
-def require(scope: str) -> Callable[..., Principal]:
-    """A dependency: whoever asks, with this scope."""
+def require(scope: str | None) -> Callable[..., Principal]:
+    """A dependency: whoever asks, with this scope, or with any."""
 
     def principal(
-        request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+        request: Request,
+        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+        cookie: Annotated[str | None, Security(_session)],
     ) -> Principal:
-        who = identify(request, credentials)
-        who.require(scope)
+        who = identify(request, credentials, cookie)
+        if scope is not None:
+            who.require(scope)
         return who
 
     return principal
+
+
+def _without_key(request: Request, context: Context, cookie: str | None) -> Principal:
+    is_local = _is_local(request, context.settings)
+    if cookie:
+        try:
+            return signed_in(context.database, request, cookie)
+        except Unauthorized:
+            if not is_local:
+                raise
+    if not is_local:
+        raise no_key()
+    return LOCAL
 
 
 def _is_local(request: Request, settings: Settings) -> bool:
     """Whether the request comes from a program on this machine, not from a page or a proxy that borrowed it."""
     if not (settings.allow_anonymous and settings.is_loopback) or request.headers.get("authorization"):
         return False
-    if any(name in request.headers for name in _PROXY_HEADERS) or not _is_loopback(remote_of(request)):
+    if any(name in request.headers for name in PROXY_HEADERS) or not is_loopback(remote_of(request)):
         return False
     # A page of another site reaches a loopback address as well: through a name that it points there, or by a form.
-    if not _is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
+    if not is_loopback(host_of(request)):
         return False
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        raise Forbidden("A page of another site may not use this service; open the service's own page.")
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
+    if not has_own_origin(request):
         return False
+    check_same_site(request)
+    return True
 
 
 Ctx = Annotated[Context, Depends(context_of)]
 Remote = Annotated[str, Depends(remote_of)]
+Known = Annotated[Principal, Depends(require(None))]
 Reader = Annotated[Principal, Depends(require("read"))]
 Writer = Annotated[Principal, Depends(require("write"))]
+Reviewer = Annotated[Principal, Depends(require("review"))]
 Admin = Annotated[Principal, Depends(require("admin"))]

@@ -12,6 +12,7 @@ from service.store.blobs import BlobStore
 from service.store.clips import drop_unreferenced, remove_marked, sweep
 from service.store.database import Database, now
 from service.store.scans import find_scan
+from service.store.sessions import drop_expired
 from service.store.tables import OPEN_STATES, ClipRow, IdempotencyRow, PictureRow, ScanRow, UploadRow, UsageRow
 
 IDEMPOTENCY_DAYS = 7
@@ -55,6 +56,7 @@ def tidy(settings: Settings, database: Database, blobs: BlobStore, forget: Calla
         session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < now() - IDEMPOTENCY_DAYS * 86400))
         oldest = _day(now() - USAGE_DAYS * 86400)
         session.execute(delete(UsageRow).where(UsageRow.day < oldest))
+        drop_expired(session)
     removed["blobs"] = sweep(database, blobs)
     _remove_strays(settings, database)
     return removed

@@ -53,6 +53,29 @@ class KeyRow(Base):
     created_at: Mapped[float]
     expires_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
+    reviewer_id: Mapped[str | None] = mapped_column(String(16))
+    """Who gives verdicts with it: the first key of those that it was rotated from; its own id where null."""
+
+
+class SessionRow(Base):
+    """A browser that is signed in. The cookie is not here, only its SHA-256; it has 256 random bits."""
+
+    __tablename__ = "ord_sessions"
+
+    cookie_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("ord_keys.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[float]
+    expires_at: Mapped[float] = mapped_column(index=True)
+
+
+class PreferenceRow(Base):
+    """How a reviewer wants the page to be; what the document lacks is as by default."""
+
+    __tablename__ = "ord_preferences"
+
+    reviewer_id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    document: Mapped[dict[str, Any]]
+    changed_at: Mapped[float]
 
 
 class BlobRow(Base):
@@ -154,6 +177,7 @@ class AppearanceRow(Base):
     """One appearance; provisional while the scan runs, the report's when it is done."""
 
     __tablename__ = "ord_appearances"
+    __table_args__ = (Index("ix_ord_appearances_class", "scan_id", "class_name", "confidence"),)
 
     scan_id: Mapped[str] = mapped_column(ForeignKey("ord_scans.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
@@ -162,6 +186,45 @@ class AppearanceRow(Base):
     first_seen_s: Mapped[float]
     last_seen_s: Mapped[float]
     document: Mapped[dict[str, Any]]
+
+
+class VerdictRow(Base):
+    """What a reviewer said about an appearance, or took back. Rows are added, never changed.
+
+    `undoes` is the row that this one takes back; the other columns of the verdict are empty then.
+    """
+
+    __tablename__ = "ord_verdicts"
+    __table_args__ = (Index("ix_ord_verdicts_appearance", "scan_id", "number", "reviewer_id", "id"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    scan_id: Mapped[str] = mapped_column(ForeignKey("ord_scans.id", ondelete="CASCADE"))
+    number: Mapped[int]
+    reviewer_id: Mapped[str] = mapped_column(String(16))
+    reviewer: Mapped[str] = mapped_column(String(200))
+    key_id: Mapped[str] = mapped_column(String(16))
+    verdict: Mapped[str | None] = mapped_column(String(16))
+    class_name: Mapped[str | None] = mapped_column(String(64))
+    note: Mapped[str]
+    at: Mapped[float]
+    undoes: Mapped[int | None]
+
+
+class JudgementRow(Base):
+    """The verdict of each reviewer that is in force: what the history in VerdictRow amounts to."""
+
+    __tablename__ = "ord_judgements"
+    __table_args__ = (Index("ix_ord_judgements_verdict", "scan_id", "verdict"),)
+
+    scan_id: Mapped[str] = mapped_column(ForeignKey("ord_scans.id", ondelete="CASCADE"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    reviewer_id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    reviewer: Mapped[str] = mapped_column(String(200))
+    verdict_id: Mapped[int]
+    verdict: Mapped[str] = mapped_column(String(16))
+    class_name: Mapped[str | None] = mapped_column(String(64))
+    note: Mapped[str]
+    at: Mapped[float]
 
 
 class PictureRow(Base):

@@ -80,7 +80,7 @@ def test_two_keys_of_one_owner_see_the_same(server, scan):
 def test_every_route_but_health_needs_a_valid_key(server, alice):
     for path, methods in alice.get("/openapi.json").json()["paths"].items():
         for method in methods:
-            if path in ("/healthz", "/readyz") or method == "options":
+            if path in ("/healthz", "/readyz") or method == "options" or (method, path) == ("post", "/v1/session"):
                 continue
             url = re.sub(r"{[a-z_]+}", "0" * 32, path)
             with server.client("ord_000000000000_" + "A" * 43) as stranger:

@@ -170,3 +170,16 @@ def test_what_nobody_refers_to_is_removed_and_nothing_else(bucket, tmp_path):
         assert blobs.has(fresh)
         assert not blobs.has(orphan)
         database.close()
+
+
+def test_a_postgresql_database_of_the_first_version_is_brought_up_to_date(postgres):
+    from sqlalchemy import create_engine, text
+    from test_migrations import check_upgrade
+
+    from service.settings import load_settings
+
+    plain = create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with plain.connect() as connection:
+        connection.execute(text("CREATE DATABASE earlier"))
+    plain.dispose()
+    check_upgrade(load_settings(database_url=postgres.rsplit("/", 1)[0] + "/earlier"))
