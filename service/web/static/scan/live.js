@@ -1,0 +1,62 @@
+// Partial results while the scan runs: an event says that there is news, the news itself is always read whole.
+
+import { events, get } from "../api.js";
+import { api, emit, goneNow, isOpen, state } from "./state.js";
+import { itemsOf, sameItem } from "./outline.js";
+import { forgetTracks } from "./boxes.js";
+
+const LEAST_MS = 900;
+let last = 0, timer = 0, reading = null, again = false;
+
+export async function readScan() {
+  state.scan = await get(api);
+  emit("scan");
+}
+
+// The list is replaced, never added to, so that nothing is doubled however often it is read.
+export async function readItems() {
+  const items = itemsOf(await get(`${api}/outline`));
+  const old = state.selected;
+  state.items = items;
+  forgetTracks();
+  state.selected = old?.weak ? old : sameItem(items, old);
+  emit("items");
+  if (state.selected) emit("selected", { seek: false });
+}
+
+export function follow(onProblem) {
+  if (!isOpen()) return;
+  events(state.scanId, (event) => {
+    if (event.kind === "gone") goneNow();
+    else if (event.kind === "progress") progressed(event.data);
+    else soon(onProblem);
+  });
+}
+
+function progressed(data) {
+  const { progress } = state.scan;
+  for (const name of ["position_s", "duration_s", "samples"]) if (data[name] !== undefined) progress[name] = data[name];
+  if (data.finds !== undefined) progress.appearances = data.finds;
+  emit("scan");
+}
+
+function soon(onProblem) {
+  clearTimeout(timer);
+  timer = setTimeout(() => refresh(onProblem), Math.max(0, last + LEAST_MS - performance.now()));
+}
+
+async function refresh(onProblem) {
+  if (reading) {
+    again = true;
+    return;
+  }
+  last = performance.now();
+  reading = Promise.all([readScan(), readItems()]).catch(onProblem);
+  await reading;
+  reading = null;
+  if (again) {
+    again = false;
+    soon(onProblem);
+  }
+}
+

@@ -1,0 +1,50 @@
+// Appearances from the columns that the server sends.
+
+export function itemsOf(outline) {
+  return outline.number.map((number, at) => ({
+    key: `a${number}`,
+    number,
+    id: outline.id[at],
+    cls: outline.classes[outline.class_index[at]],
+    confidence: outline.confidence[at],
+    first: outline.first_seen_s[at],
+    last: outline.last_seen_s[at],
+    peak: outline.peak_s[at],
+    best: outline.best_pts_s[at],
+    box: outline.box[at],
+    overlay: outline.overlay[at] === 1,
+    pictured: outline.pictured[at] === 1,
+    weak: false,
+  }));
+}
+
+// Detections that the scan's threshold left out, linked by the server. They have no number and take no verdict.
+export function weakItemsOf(answer) {
+  return answer.items.map((each, at) => ({
+    key: `w${at + 1}`,
+    number: null,
+    id: "",
+    cls: each.class,
+    confidence: each.confidence,
+    first: each.first_seen_s,
+    last: each.last_seen_s,
+    peak: each.peak_s,
+    best: each.best_pts_s,
+    box: (each.boxes.find((box) => box[0] === each.best_pts_s) ?? each.boxes[0]).slice(1),
+    boxes: each.boxes,
+    overlay: false,
+    pictured: false,
+    weak: true,
+  }));
+}
+
+// The same object after the list was read anew: numbers move while a scan runs, times and classes mostly do not.
+export function sameItem(items, old) {
+  if (!old) return null;
+  const near = items.filter((each) => each.cls === old.cls && each.weak === old.weak);
+  return (
+    near.find((each) => each.first === old.first) ??
+    near.find((each) => each.first <= old.best && each.last >= old.best) ??
+    null
+  );
+}

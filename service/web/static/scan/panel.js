@@ -1,0 +1,162 @@
+// The panel of the selected appearance: what it is, the verdict buttons, what others said, the note.
+
+import { timecode } from "../api.js";
+import { t } from "../labels.js";
+import { classOf, emit, isOpen, on, state } from "./state.js";
+import { give, mineOf, undo } from "./verdicts.js";
+import { move } from "./list.js";
+import { announce } from "./notices.js";
+
+const GO_ON = "ordnance.scan.go_on";
+const drafts = new Map();
+let parts, dialog;
+
+export function startPanel(root) {
+  const find = (id) => root.querySelector(`#${id}`);
+  parts = {
+    panel: find("panel"), title: find("panel-title"), facts: find("panel-facts"), others: find("panel-others"),
+    note: find("note"), goOn: find("go-on"), wait: find("panel-wait"), buttons: [...root.querySelectorAll("[data-verdict]")],
+    undo: find("undo"), save: find("note-save"),
+  };
+  dialog = find("other-class");
+  parts.goOn.checked = localStorage.getItem(GO_ON) !== "no";
+  parts.goOn.addEventListener("change", () => localStorage.setItem(GO_ON, parts.goOn.checked ? "yes" : "no"));
+  for (const button of parts.buttons) button.addEventListener("click", () => judge(button.dataset.verdict));
+  parts.undo.addEventListener("click", takeBack);
+  parts.note.addEventListener("input", () => state.selected && drafts.set(state.selected.number, parts.note.value));
+  parts.note.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey) {
+      event.preventDefault();
+      saveNote();
+      parts.panel.focus();
+    } else if (event.key === "Escape") parts.panel.focus();
+  });
+  parts.save.addEventListener("click", saveNote);
+  dialog.querySelector("form").addEventListener("submit", onOtherClass);
+  dialog.querySelector("[value=cancel]").addEventListener("click", () => dialog.close());
+  on("selected", show);
+  on("verdicts", show);
+  on("scan", show);
+  on("gone", show);
+}
+
+function canJudge() {
+  return Boolean(state.selected?.number) && !isOpen() && !state.gone;
+}
+
+export function judge(verdict, cls = null) {
+  const item = state.selected;
+  if (!canJudge()) {
+    announce(t(isOpen() ? "scan.wait_for_end" : "scan.no_verdict_here"));
+    return;
+  }
+  if (verdict === "other_class" && !cls) {
+    openOther(item);
+    return;
+  }
+  const draft = drafts.get(item.number);
+  drafts.delete(item.number);
+  give(item, verdict, { cls, note: draft ?? null });
+  if (parts.goOn.checked) move(1);
+}
+
+export function takeBack() {
+  const number = undo(state.selected);
+  const item = number === null ? null : state.items.find((each) => each.number === number);
+  if (item && item !== state.selected) emit("go_to", item);
+}
+
+export function focusNote() {
+  if (canJudge()) parts.note.focus();
+}
+
+function saveNote() {
+  const item = state.selected;
+  const mine = mineOf(item);
+  if (!canJudge()) return;
+  if (!mine) {
+    announce(t("scan.note_waits"));
+    return;
+  }
+  drafts.delete(item.number);
+  give(item, mine.verdict, { cls: mine.class, note: parts.note.value });
+}
+
+function openOther(item) {
+  const choice = dialog.querySelector("select");
+  choice.replaceChildren(
+    ...[...state.taxonomy.values()]
+      .filter((each) => each.id !== item.cls)
+      .map((each) => new Option(each.name, each.id)),
+  );
+  const mine = mineOf(item);
+  if (mine?.class) choice.value = mine.class;
+  dialog.showModal();
+  choice.focus();
+}
+
+function onOtherClass(event) {
+  event.preventDefault();
+  dialog.close();
+  judge("other_class", dialog.querySelector("select").value);
+}
+
+function show() {
+  const item = state.selected;
+  parts.panel.classList.toggle("empty", !item);
+  const able = canJudge();
+  const mine = mineOf(item);
+  for (const button of [...parts.buttons, parts.save]) button.disabled = !able;
+  for (const button of parts.buttons) button.setAttribute("aria-pressed", mine?.verdict === button.dataset.verdict);
+  parts.note.disabled = !able;
+  parts.wait.hidden = able || !item;
+  if (!item) {
+    parts.title.textContent = t("scan.choose_one");
+    parts.facts.textContent = "";
+    parts.others.replaceChildren();
+    return;
+  }
+  parts.wait.textContent = t(item.weak ? "scan.no_verdict_here" : "scan.wait_for_end");
+  const place = state.shown.indexOf(item);
+  const { name, colour } = classOf(item.cls);
+  parts.panel.style.setProperty("--class", colour);
+  parts.title.textContent = item.weak ? t("scan.weak_name", { class: name }) : name;
+  parts.facts.textContent = t("scan.facts", {
+    place: place < 0 ? "–" : place + 1,
+    count: state.shown.length,
+    from: timecode(item.first),
+    to: timecode(item.last),
+    best: timecode(item.best),
+    confidence: item.confidence.toFixed(2),
+  });
+  if (document.activeElement !== parts.note) parts.note.value = drafts.get(item.number) ?? mine?.note ?? "";
+  showOthers(item, mine);
+}
+
+function showOthers(item, mine) {
+  const found = item.number === null ? undefined : state.verdicts.get(item.number);
+  const lines = (found?.list ?? []).map((each) => {
+    const line = document.createElement("li");
+    const who = each.mine ? t("scan.you") : each.reviewer;
+    const said = t(`scan.verdict.${each.verdict}`, { class: classOf(each.class ?? "").name });
+    const name = document.createElement("bdi");
+    name.textContent = who;
+    line.append(name, `: ${said}`);
+    if (each.note) {
+      const note = document.createElement("q");
+      note.dir = "auto";
+      note.textContent = each.note;
+      line.append(" ", note);
+    }
+    return line;
+  });
+  if (found?.state === "disagreed") {
+    const warning = document.createElement("li");
+    warning.className = "disagreed";
+    warning.textContent = t("scan.disagreed");
+    lines.unshift(warning);
+  }
+  parts.others.replaceChildren(...lines);
+  parts.others.hidden = !lines.length;
+  parts.undo.disabled = !mine && state.gone;
+}

@@ -1,0 +1,32 @@
+// What is shown at a threshold: stored confidences are compared, nothing is scanned again.
+
+import { emit, on, state } from "./state.js";
+
+// Without a threshold: the scan's own appearances. With one: whatever reaches it, weak finds included.
+export function passes(item, { threshold, hiddenClasses, overlays, review, verdicts }) {
+  if (item.overlay && !overlays) return false;
+  if (hiddenClasses.has(item.cls)) return false;
+  if (threshold === null ? item.weak : item.confidence < threshold) return false;
+  if (review === "all") return true;
+  const found = item.number === null ? undefined : verdicts.get(item.number);
+  if (review === "open") return item.number !== null && !found?.mine;
+  if (review === "disagreed") return found?.state === "disagreed";
+  return found?.mine?.verdict === review;
+}
+
+export function applyFilters() {
+  const everything = state.threshold === null || !state.weak ? state.items : merged(state.items, state.weak);
+  state.shown = everything.filter((item) => passes(item, state));
+  emit("shown");
+}
+
+export function setThreshold(value) {
+  state.threshold = value;
+  applyFilters();
+}
+
+function merged(items, weak) {
+  return [...items, ...weak].sort((a, b) => a.first - b.first || a.last - b.last);
+}
+
+on("items", applyFilters);

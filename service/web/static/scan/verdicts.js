@@ -1,0 +1,88 @@
+// What reviewers say of each appearance: shown at once, sent in order, taken back where the server refuses.
+
+import { get, send } from "../api.js";
+import { t } from "../labels.js";
+import { api, emit, state } from "./state.js";
+import { announce, tell } from "./notices.js";
+import { checkGone } from "./stills.js";
+
+const done = [];
+let line = Promise.resolve();
+
+export async function readVerdicts() {
+  const { items, summary } = await get(`${api}/verdicts`);
+  const found = new Map();
+  for (const each of items) {
+    const entry = found.get(each.appearance) ?? { list: [], mine: null, state: "single" };
+    entry.list.push(each);
+    if (each.mine) entry.mine = each;
+    found.set(each.appearance, entry);
+  }
+  for (const [number, { state: agreement }] of Object.entries(summary)) {
+    const entry = found.get(Number(number));
+    if (entry) entry.state = agreement;
+  }
+  state.verdicts = found;
+  emit("verdicts");
+}
+
+function agreementOf(list) {
+  if (list.length < 2) return "single";
+  const opinions = new Set(list.map((each) => `${each.verdict} ${each.class ?? ""}`));
+  return opinions.size > 1 ? "disagreed" : "agreed";
+}
+
+function put(number, mine) {
+  const others = (state.verdicts.get(number)?.list ?? []).filter((each) => !each.mine);
+  const list = mine ? [...others, mine] : others;
+  if (list.length) state.verdicts.set(number, { list, mine: mine ?? null, state: agreementOf(list) });
+  else state.verdicts.delete(number);
+  emit("verdicts");
+}
+
+export function mineOf(item) {
+  return item?.number ? (state.verdicts.get(item.number)?.mine ?? null) : null;
+}
+
+// Resolves when the server has it. An `other_class` verdict carries the class.
+export function give(item, verdict, { cls = null, note = null } = {}) {
+  const before = mineOf(item);
+  const words = note ?? before?.note ?? "";
+  const body = { verdict, note: words, ...(cls ? { class: cls } : {}) };
+  put(item.number, { appearance: item.number, reviewer: "", verdict, class: cls, note: words, at: Date.now() / 1000, mine: true });
+  done.push(item.number);
+  announce(t(`scan.said.${verdict}`, { number: item.number }));
+  return queued(() => send("PUT", `${api}/appearances/${item.number}/verdict`, body), item.number, before);
+}
+
+// Takes back the last verdict given on this page, else the one on `item`; tells which appearance it was on.
+export function undo(item) {
+  const number = done.pop() ?? (mineOf(item) ? item.number : null);
+  if (number === null) {
+    announce(t("scan.nothing_to_undo"));
+    return null;
+  }
+  const before = state.verdicts.get(number)?.mine ?? null;
+  put(number, null);
+  announce(t("scan.undone", { number }));
+  queued(async () => {
+    await send("DELETE", `${api}/appearances/${number}/verdict`);
+    await readVerdicts();
+  }, number, before);
+  return number;
+}
+
+function queued(work, number, before) {
+  line = line.then(work).catch(async (problem) => {
+    put(number, before);
+    const place = done.lastIndexOf(number);
+    if (place >= 0) done.splice(place, 1);
+    tell("verdict", t("scan.not_saved", { number, why: problem.detail ?? problem.message }), "danger");
+    await checkGone();
+  });
+  return line;
+}
+
+export function allSent() {
+  return line;
+}
