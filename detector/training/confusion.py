@@ -94,26 +94,51 @@ def confusion_svg(matrix: Confusion, title: str) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
-def _count(picture: Picture, least: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What is reported on one picture against what is there, as positions in its `found` and `truth`.
+
+    `right` are pairs (found, truth) of one class, `confused` those of two; `alarms` are reports of nothing, `missed`
+    boxes that no report took.
+    """
+
+    right: tuple[tuple[int, int], ...]
+    confused: tuple[tuple[int, int], ...]
+    alarms: tuple[int, ...]
+    missed: tuple[int, ...]
+
+
+def pair(picture: Picture, least: NDArray[np.float64]) -> Pairing:
+    """Pair the findings that score `least` (by class number) or more with the true boxes, as `confusion` does."""
     reported = np.flatnonzero(picture.scores >= least[picture.found_ids])
     reported = reported[np.argsort(-picture.scores[reported], kind="stable")]
     overlaps = _overlaps(picture.found[reported], picture.truth)
     same = picture.found_ids[reported][:, None] == picture.truth_ids[None, :]
-    background = len(counts) - 1
     free_rows, free_columns = set(range(len(reported))), set(range(len(picture.truth)))
+    pairs: list[list[tuple[int, int]]] = []
     for allowed in (same, ~same):
+        pairs.append([])
         for row in sorted(free_rows):
             rivals = [column for column in free_columns if allowed[row, column] and overlaps[row, column] >= IOU]
             if rivals:
                 column = max(rivals, key=lambda each: overlaps[row, each])
-                counts[picture.truth_ids[column], picture.found_ids[reported[row]]] += 1
+                pairs[-1].append((int(reported[row]), column))
                 free_rows.discard(row)
                 free_columns.discard(column)
-    for row in free_rows:
-        if not _is_unlabelled(picture, int(reported[row])):
-            counts[background, picture.found_ids[reported[row]]] += 1
-    for column in free_columns:
-        counts[picture.truth_ids[column], background] += 1
+    left = [int(reported[row]) for row in sorted(free_rows)]
+    alarms = tuple(found for found in left if not _is_unlabelled(picture, found))
+    return Pairing(tuple(pairs[0]), tuple(pairs[1]), alarms, tuple(sorted(free_columns)))
+
+
+def _count(picture: Picture, least: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+    paired = pair(picture, least)
+    background = len(counts) - 1
+    for found, true in (*paired.right, *paired.confused):
+        counts[picture.truth_ids[true], picture.found_ids[found]] += 1
+    for found in paired.alarms:
+        counts[background, picture.found_ids[found]] += 1
+    for true in paired.missed:
+        counts[picture.truth_ids[true], background] += 1
 
 
 def _is_unlabelled(picture: Picture, found: int) -> bool:

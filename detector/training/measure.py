@@ -17,6 +17,7 @@ from detector.training.calibrate import BINS, Reliability, reliability, reliabil
 from detector.training.confusion import Confusion, confusion, confusion_rows, confusion_svg
 from detector.training.damage import DAMAGES
 from detector.training.evaluate import SetScore, score
+from detector.training.failures import Failure, contact_sheet, failures
 from detector.training.matching import Matches, match
 from detector.training.predictions import LabelledFile, Picture, Predictions, labelled_folder, photographs, predict
 from detector.training.video_alarms import VideoAlarms, clips_in, count_alarms, make_clip
@@ -31,13 +32,17 @@ FEWEST_OF_A_SOURCE = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SetMeasures:
-    """The figures of one set of pictures. `damaged` and `sources` are by name of the damage and of the source."""
+    """The figures of one set of pictures. `damaged` and `sources` are by name of the damage and of the source.
+
+    `failures` are the worst ones among pictures that may be shown.
+    """
 
     score: SetScore
     damaged: dict[str, SetScore]
     sources: dict[str, SetScore]
     confusion: Confusion
     reliability: dict[str, Reliability]
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,13 +86,13 @@ def measure(
     *,
     data: Path | None,
     split: str,
-    folders: Mapping[str, Path],
+    folders: Mapping[str, Sequence[Path]],
     negative_video: Path | None = None,
     damages: Sequence[str] = tuple(DAMAGES),
     video_alarms: bool = True,
     quick: bool = False,
 ) -> Measures:
-    """Measure `model` on the photographs of `split` below `data` and on each of `folders` (composite, render).
+    """Measure `model` on the photographs of `split` below `data` and on those of each of `folders` (composite, render).
 
     The photographs are measured on damaged copies too, by the names of DAMAGES. `negative_video` is a folder of clips
     without weapons; without it false alarms per hour are counted on a clip made of weapon-free photographs, or not at
@@ -96,10 +101,7 @@ def measure(
     """
     if unknown := set(damages) - set(DAMAGES):
         raise BadOption(f"'{min(unknown)}' is no damage; use {', '.join(DAMAGES)}, or none.")
-    sets: dict[str, list[LabelledFile]] = {"photo": photographs(data, split)} if data else {}
-    sets |= {name: labelled_folder(folder) for name, folder in folders.items()}
-    if not sets:
-        raise DataError("There is nothing to measure on; set ORDNANCE_DATA, or give --composites or --renders.")
+    sets = labelled_sets(data, split, folders)
     done = Measures(model.name, model.sha256, model.input_size, split)
     video: VideoAlarms | None = None
     for name, files in sets.items():
@@ -112,6 +114,17 @@ def measure(
     if negative_video is not None:
         return dataclasses.replace(done, video=count_alarms(model, clips_in(negative_video)))
     return dataclasses.replace(done, video=video, video_is_made=video is not None)
+
+
+def labelled_sets(
+    data: Path | None, split: str, folders: Mapping[str, Sequence[Path]]
+) -> dict[str, list[LabelledFile]]:
+    """The pictures of each set: photo (of `split`, with `data`), and those of `folders`. Raises DataError for none."""
+    sets: dict[str, list[LabelledFile]] = {"photo": photographs(data, split)} if data else {}
+    sets |= {name: [file for folder in each for file in labelled_folder(folder)] for name, each in folders.items()}
+    if not sets:
+        raise DataError("There is nothing to measure on; set ORDNANCE_DATA, or give --composites or --renders.")
+    return sets
 
 
 def with_baseline(measures: Measures, weights: Path, data: Path) -> Measures:
@@ -133,7 +146,7 @@ def write_measures(measures: Measures, out: Path) -> list[Path]:
 
 
 def write_pictures(measures: Measures, folder: Path, stem: str) -> list[Path]:
-    """Write `folder`/`stem`-SET-confusion.svg and -reliability.svg; returns their paths."""
+    """Write `folder`/`stem`-SET-confusion.svg and -reliability.svg, and -failures.jpg if any can be shown; paths."""
     written = []
     for name, each in measures.sets.items():
         title = f"{measures.model} on the {name} set"
@@ -144,6 +157,11 @@ def write_pictures(measures: Measures, folder: Path, stem: str) -> list[Path]:
             path = folder / f"{stem}-{name}-{kind}.svg"
             path.write_text(picture, encoding="utf-8")
             written.append(path)
+        sheet = folder / f"{stem}-{name}-failures.jpg"
+        sheet.unlink(missing_ok=True)
+        if each.failures:
+            sheet.write_bytes(contact_sheet(each.failures))
+            written.append(sheet)
     return written
 
 
@@ -179,6 +197,7 @@ def _measure_set(
         _by_source(predictions, thresholds),
         confusion(predictions, thresholds),
         reliabilities(matches, entry),
+        failures(predictions, files, thresholds),
     )
 
 
@@ -215,6 +234,7 @@ def _set_json(measures: SetMeasures) -> dict[str, Any]:
         "sources": {name: _score_json(each) for name, each in measures.sources.items()},
         "confusion": confusion_rows(measures.confusion),
         "reliability": {name: dataclasses.asdict(each) for name, each in measures.reliability.items()},
+        "failures_shown": [each.line() for each in measures.failures],
     }
 
 

@@ -1,76 +1,26 @@
-"""Writes measured figures where people read them: a table on the screen, the manifest and weights/MODEL_CARD.md."""
+"""Writes measured figures into the manifest and into the sections of weights/MODEL_CARD.md that are not by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from detector.errors import DataError
 from detector.models import WEIGHTS_FOLDER, read_manifest, write_manifest
-from detector.taxonomy import NAMED_CLASSES
-from detector.training import bootstrap
-from detector.training.calibrate import BINS
-from detector.training.coco_baseline import NEAREST
-from detector.training.evaluate import ClassScore, SetScore
-from detector.training.matching import SIZES
+from detector.training.compare import Compared
 from detector.training.measure import Measures, SetMeasures, write_pictures
+from detector.training.measures_markdown import comparison_markdown, measures_markdown
 
 BEGIN, END = "<!-- evaluation:begin -->", "<!-- evaluation:end -->"
-TITLES = {
-    "photo": "Photographs",
-    "composite": "Composites (real objects pasted into other photographs)",
-    "render": "Renders",
-}
-
-
-def measures_markdown(measures: Measures, *, pictures: Sequence[str] = ()) -> str:
-    """All figures as Markdown, one part a set, with what they were measured on. `pictures` are file names to show."""
-    parts = [
-        f"Model `{measures.model}` (SHA-256 {measures.sha256[:12]}…), input {measures.input_size} px, photographs "
-        f"of the split `{measures.split}`. Brackets: 95 % bootstrap interval over pictures ({bootstrap.DRAWS} draws, "
-        f"seed {bootstrap.SEED}). Sizes: the box's longer side in pixels of the network's input.",
-    ]
-    for name, each in measures.sets.items():
-        parts += [f"### {TITLES.get(name, name)}", _set_markdown(each)]
-        parts += [f"![{picture}]({picture})" for picture in pictures if f"-{name}-" in picture]
-    if measures.baseline is not None:
-        photo = measures.sets["photo"].score.classes
-        parts += [
-            "### Against the starting weights",
-            "What weights trained on COCO alone make of the same photographs; a box of any of the nearest COCO "
-            "classes counts.",
-            _table(
-                ("class", "nearest in COCO", "boxes", "AP50 of COCO weights", "AP50 of this model"),
-                [
-                    (name, ", ".join(NEAREST[name]), str(boxes), _number(ap50), _number(photo[name].ap50))
-                    for name, (boxes, ap50) in measures.baseline.items()
-                    if boxes and name in photo
-                ],
-            ),
-        ]
-    if measures.video is not None and measures.video.per_hour is not None:
-        what = (
-            "a clip made from the weapon-free photographs (slow pan and zoom, 4 s each)"
-            if measures.video_is_made
-            else f"{measures.video.clips} weapon-free clips"
-        )
-        parts.append(
-            f"**Video:** {measures.video.appearances} false appearances in {measures.video.hours * 60:.1f} minutes of "
-            f"{what}: {measures.video.per_hour:.0f} an hour."
-        )
-    return "\n\n".join(parts)
+COMPARISON_BEGIN, COMPARISON_END = "<!-- comparison:begin -->", "<!-- comparison:end -->"
 
 
 def record_measures(measures: Measures, folder: Path = WEIGHTS_FOLDER) -> Path:
     """Put the figures into `folder`/manifest.json and the card's section; returns the card."""
     path, card = folder / "manifest.json", folder / "MODEL_CARD.md"
-    try:
-        before, rest = card.read_text(encoding="utf-8").split(BEGIN, 1)
-        after = rest.split(END, 1)[1]
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{card} has no section between {BEGIN} and {END} to write into.") from error
+    before, after = _around(card, BEGIN, END)
     manifest = read_manifest(path)
     models = tuple(
         entry.model_copy(update={"metrics": {**entry.metrics, **_metrics(measures)}})
@@ -85,129 +35,19 @@ def record_measures(measures: Measures, folder: Path = WEIGHTS_FOLDER) -> Path:
     return card
 
 
-def _set_markdown(measures: SetMeasures) -> str:
-    score = measures.score
-    blocks = [
-        _headline(score),
-        _table(
-            ("class", "boxes", "AP50", "AP50-95", "threshold", "precision", "recall"),
-            [
-                (
-                    name,
-                    str(row.boxes),
-                    _with_interval(row),
-                    _number(row.ap50_95),
-                    f"{row.threshold:.2f}",
-                    _number(row.precision),
-                    _number(row.recall),
-                )
-                for name, row in score.classes.items()
-            ],
-        ),
-        f"mAP50 of the six named classes: {_number(score.mean_ap50(NAMED_CLASSES))}",
-        _strict(score),
-        _sizes(score),
-    ]
-    if measures.damaged:
-        blocks.append(_columns("AP50 on damaged copies", {"clean": score, **measures.damaged}))
-        blocks.append(
-            "False alarms per 1,000 weapon-free pictures: "
-            + ", ".join(
-                f"{name} {_number(each.false_alarms.per_1000, 0)}"
-                for name, each in {"clean": score, **measures.damaged}.items()
-            )
-            + "."
-        )
-    if measures.sources:
-        blocks.append(
-            _table(
-                ("source", "pictures", "boxes", "mean AP50", "false alarms / weapon-free"),
-                [
-                    (
-                        name,
-                        str(each.pictures),
-                        str(sum(row.boxes for row in each.classes.values())),
-                        _number(each.mean_ap50(tuple(each.classes))),
-                        f"{each.false_alarms.alarms} / {each.false_alarms.weapon_free}",
-                    )
-                    for name, each in measures.sources.items()
-                ],
-            )
-        )
-    errors = ", ".join(
-        f"{name} {_number(each.ece)} ({each.findings} boxes)" for name, each in measures.reliability.items()
-    )
-    blocks.append(f"Expected calibration error ({BINS} equal bins): {errors}.")
-    return "\n\n".join(block for block in blocks if block)
+def record_comparison(compared: Mapping[str, Sequence[Compared]], card: Path) -> None:
+    """Put the comparison of several weights into the section of `card` for it. Raises DataError where it has none."""
+    before, after = _around(card, COMPARISON_BEGIN, COMPARISON_END)
+    text = comparison_markdown(compared)
+    card.write_text(f"{before}{COMPARISON_BEGIN}\n{text}\n{COMPARISON_END}{after}", encoding="utf-8")
 
 
-def _strict(score: SetScore) -> str:
-    lower = {
-        name: row
-        for name, row in score.classes.items()
-        if row.ap50 is not None and row.ap50_strict is not None and row.ap50 - row.ap50_strict >= 0.0005
-    }
-    if not lower:
-        return ""
-    return (
-        "Findings in regions that are not labelled for their class (small guns on roofs) count neither for nor "
-        "against. AP50 where they count against: "
-        + ", ".join(f"{name} {_number(row.ap50_strict)}" for name, row in lower.items())
-        + "."
-    )
-
-
-def _headline(score: SetScore) -> str:
-    alarms, alike = score.false_alarms, score.look_alikes
-    parts = [f"{score.pictures} pictures."]
-    if alarms.weapon_free:
-        named = ", ".join(f"{name} {count}" for name, count in alarms.classes.items())
-        parts.append(
-            f"{alarms.weapon_free} show no weapon: {alarms.alarms} false alarms on {alarms.pictures} of them at the "
-            f"shipped thresholds, {_number(alarms.per_1000, 0)} per 1,000 pictures"
-            f"{_interval(alarms.per_1000_interval, 0)}{f' ({named})' if named else ''}."
-        )
-    if alike.pictures:
-        parts.append(f"{alike.pictures} show a look-alike: {alike.called_tow} are called tow_launcher.")
-    return " ".join(parts)
-
-
-def _sizes(score: SetScore) -> str:
-    ranges = [size for size in SIZES if any(size in row.sizes for row in score.classes.values())]
-    rows = []
-    for name, row in score.classes.items():
-        if row.sizes:
-            cells = [
-                f"{_number(part.ap50)} ({part.boxes}, recall {_number(part.recall, 2)})"
-                if (part := row.sizes.get(size))
-                else ""
-                for size in ranges
-            ]
-            rows.append((name, *cells))
-    return _table(("AP50 by size (boxes, recall)", *ranges), rows) if rows else ""
-
-
-def _columns(title: str, scores: dict[str, SetScore]) -> str:
-    first = next(iter(scores.values()))
-    rows = [
-        (name, *(_number(each.classes[name].ap50) for each in scores.values()))
-        for name, row in first.classes.items()
-        if row.boxes
-    ]
-    return _table((title, *scores), rows)
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    rule = "| " + " | ".join(["---", *["---:"] * (len(head) - 1)]) + " |"
-    return "\n".join(["| " + " | ".join(head) + " |", rule, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
-def _with_interval(row: ClassScore) -> str:
-    return _number(row.ap50) + _interval(row.ap50_interval, 2)
-
-
-def _interval(ends: tuple[float, float] | None, digits: int) -> str:
-    return "" if ends is None else f" [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+def _around(card: Path, begin: str, end: str) -> tuple[str, str]:
+    try:
+        before, rest = card.read_text(encoding="utf-8").split(begin, 1)
+        return before, rest.split(end, 1)[1]
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{card} has no section between {begin} and {end} to write into.") from error
 
 
 def _metrics(measures: Measures) -> dict[str, JsonValue]:
@@ -245,10 +85,6 @@ def _set_metrics(measures: SetMeasures) -> dict[str, JsonValue]:
         "recall": {key: _rounded(row.recall) for key, row in classes.items()},
         "ece": {key: _rounded(each.ece) for key, each in measures.reliability.items()},
     }
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "n/a" if value is None else f"{value:.{digits}f}"
 
 
 def _rounded(value: float | None) -> float | None:
