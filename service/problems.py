@@ -63,6 +63,12 @@ class ChecksumWrong(ServiceError):
     code = "upload_checksum_wrong"
 
 
+class FrameNotDecodable(ServiceError):
+    """The clip holds no frame there that can be decoded."""
+
+    code = "frame_not_decodable"
+
+
 class QuotaExceeded(ServiceError):
     """The key's quota is used up."""
 
@@ -104,6 +110,7 @@ STATUS_OF_CODE = {
     "unknown_plan": 422,
     "bad_option": 422,
     "weights_not_found": 422,
+    "frame_not_decodable": 422,
     "quota_exceeded": 429,
     "rate_limited": 429,
     "upload_checksum_wrong": 460,
@@ -130,6 +137,7 @@ TITLES = {
     "unknown_plan": "Unknown sampling plan",
     "bad_option": "Invalid option",
     "weights_not_found": "Unknown model",
+    "frame_not_decodable": "Frame not decodable",
     "quota_exceeded": "Quota exceeded",
     "rate_limited": "Too many requests",
     "upload_checksum_wrong": "Checksum mismatch",

@@ -20,6 +20,7 @@ from service.access.browser import (
 from service.access.keys import LOCAL, Principal, no_key, principal_of
 from service.access.limits import RateLimiter
 from service.api.live import Hub
+from service.decoding import Viewer
 from service.intake import Office
 from service.problems import Unauthorized
 from service.settings import Settings
@@ -46,6 +47,7 @@ class Context:
         self.jobs = office.jobs
         self.limiter = RateLimiter(office.settings)
         self.hub = hub
+        self.viewer = Viewer(office.settings, office.blobs)
 
 
 def context_of(request: Request) -> Context:

@@ -16,6 +16,7 @@ from detector.report.html import render_html
 from detector.report.schema import crop_name, thumbnail_name
 from service.access import audit
 from service.api.context import Ctx, Reader, Remote
+from service.api.pictures import BINARY, CONTENT, IMMUTABLE, decoded, encoded, form_for
 from service.api.problem import responses
 from service.api.scans import ScanId
 from service.api.webvtt import appearances_vtt
@@ -27,7 +28,6 @@ from service.store.tables import PictureRow, ScanState
 router = APIRouter(prefix="/v1/scans/{scan_id}", tags=["results"])
 
 HEARTBEAT_SECONDS = 15
-IMMUTABLE = "private, max-age=31536000, immutable"
 _VIDEO_TYPES = {
     "mov,mp4,m4a,3gp,3g2,mj2": "video/mp4",
     "matroska,webm": "video/webm",
@@ -37,7 +37,6 @@ _VIDEO_TYPES = {
     "ogg": "video/ogg",
     "flv": "video/x-flv",
 }
-_BINARY = {"schema": {"type": "string", "format": "binary"}}
 _TEXT = {"schema": {"type": "string"}}
 
 
@@ -97,7 +96,7 @@ def report_vtt(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Respon
     "/frames/{number}/{kind}",
     response_class=Response,
     responses={
-        200: {"content": {"image/jpeg": _BINARY, "image/webp": _BINARY}},
+        200: {"content": CONTENT},
         304: {"description": "Not changed."},
         **responses("not_found"),
     },
@@ -114,20 +113,20 @@ def picture(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """JPEG, or WebP for a client that accepts it."""
-    form = "webp" if "image/webp" in accept else "jpeg"
+    form = form_for(accept)
     with ctx.database.write() as session:
         find_scan(session, who.owner, scan_id)
         row = session.get(PictureRow, (scan_id, number, kind))
         if row is None:
             raise NotFound(f"This scan has no {kind} number {number}; its appearances link to those that there are.")
         tag = f'"{row.sha256[:32]}-{form}"'
-        headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept, Authorization"}
+        headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept, Authorization, Cookie"}
         if if_none_match is not None and tag in if_none_match:
             return Response(status_code=304, headers=headers)
         audit.note(session, who, "picture", remote=remote, scan_id=scan_id)
     content = ctx.blobs.read(row.sha256)
     if form == "webp":
-        content = _as_webp(content)
+        content = encoded(decoded(content), form)
     return Response(content, media_type=f"image/{form}", headers=headers)
 
 
@@ -135,8 +134,8 @@ def picture(
     "/clip",
     response_class=FileResponse,
     responses={
-        200: {"content": {"video/*": _BINARY, "application/octet-stream": _BINARY}},
-        206: {"description": "The range asked for.", "content": {"video/*": _BINARY}},
+        200: {"content": {"video/*": BINARY, "application/octet-stream": BINARY}},
+        206: {"description": "The range asked for.", "content": {"video/*": BINARY}},
         304: {"description": "Not changed."},
         416: {"description": "Range not satisfiable"},
         **responses("bad_request", "not_found"),
@@ -203,14 +202,3 @@ def _report_of(ctx: Ctx, who: Reader, remote: str, scan_id: str) -> bytes:
             raise Conflict(f"This scan {state}: it has no report (yet); …/appearances shows what was found so far.")
         audit.note(session, who, "report", remote=remote, scan_id=scan_id, clip_sha256=row.clip_sha256)
     return content
-
-
-def _as_webp(jpeg: bytes) -> bytes:
-    import cv2
-    import numpy as np
-
-    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    done, content = cv2.imencode(".webp", image, [cv2.IMWRITE_WEBP_QUALITY, 80])
-    if not done:
-        raise NotFound("This picture cannot be written as WebP; ask for image/jpeg.")
-    return bytes(content)

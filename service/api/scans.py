@@ -298,6 +298,7 @@ def delete(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId) -> None:
         row = find_scan(session, who.owner, scan_id)
         audit.note(session, who, "delete", remote=remote, scan_id=scan_id, clip_sha256=row.clip_sha256)
         was_open = row.state in OPEN_STATES
+    ctx.viewer.forget(row.clip_sha256)
     if was_open:
         ctx.jobs.cancel(scan_id)
     remove_scan(ctx.database, ctx.blobs, who.owner, scan_id)

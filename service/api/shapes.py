@@ -122,6 +122,7 @@ class PictureLinks(_Shape):
 
     thumbnail: str | None
     crop: str | None
+    review: str | None = Field(description="The thumbnail, sharp and in colour inside the weapon's box only.")
 
 
 class AppearanceOut(AppearanceInfo):
@@ -207,6 +208,7 @@ def appearance_out(scan_id: str, row: AppearanceRow, pictures: set[str]) -> dict
     """The appearance's document with its number and links; it was validated when it was written."""
     base = f"/v1/scans/{scan_id}/frames/{row.number}"
     links = {kind: f"{base}/{kind}" if kind in pictures else None for kind in ("thumbnail", "crop")}
+    links["review"] = f"{base}/review" if "thumbnail" in pictures else None
     return {**row.document, "number": row.number, "links": links}
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from detector.errors import OrdnanceError
@@ -17,12 +15,13 @@ from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scan import Progress, ScanOptions, ScanResult
 from detector.video.guard import GuardLimits
 from detector.video.guard_process import Decoders
+from service.decoding import guard_limits
 from service.jobs.samples import pack, unpack
 from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
 from service.settings import Settings
 from service.store.blobs import BlobStore
-from service.store.clips import keep_picture
+from service.store.clips import keep_picture, link_clip
 from service.store.database import Database, now
 from service.store.results import read_carry, read_segments, save_appearances, save_progress, save_report, save_segment
 from service.store.scans import move_scan
@@ -36,7 +35,6 @@ MAX_ATTEMPTS_WITHOUT_PROGRESS = 30
 """A scan whose worker died so often without finishing one more segment is failed: the clip may be what kills it."""
 RELINK_SHARE = 0.05
 """So much of a scan's time may go into showing its appearances before it ends."""
-_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 
 @dataclass(slots=True)
@@ -54,15 +52,7 @@ class Desk:
 
     @property
     def limits(self) -> GuardLimits:
-        settings = self.settings
-        return GuardLimits(
-            memory_bytes=settings.guard_memory_bytes,
-            cpu_seconds=settings.guard_cpu_seconds,
-            stall_seconds=settings.guard_stall_seconds,
-            max_duration_seconds=settings.max_duration_seconds,
-            max_pixels=settings.max_pixels,
-            max_streams=settings.max_streams,
-        )
+        return guard_limits(self.settings)
 
 
 RunStep = Callable[[Callable[[], None]], None]
@@ -117,7 +107,7 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
     control = _Control(desk, scan.id)
     folder = desk.settings.work_folder / scan.id
     try:
-        path = _named_clip(desk, scan, folder)
+        path = link_clip(desk.blobs, scan.clip_sha256, scan.name, folder)
         journal = _Kept(desk, scan, step, control)
         model = desk.model_of(scan.options["model"]).as_model()
         scanner = journal.scanner = SegmentedScanner(
@@ -280,13 +270,3 @@ def _options(options: dict[str, Any]) -> ScanOptions:
         classes=None if classes is None else tuple(classes),
         threshold=options.get("threshold"),
     )
-
-
-def _named_clip(desk: Desk, scan: ScanRow, folder: Path) -> Path:
-    """The clip in a folder of its own, under its own kind of name: FFmpeg knows some formats by their suffix only."""
-    folder.mkdir(parents=True, exist_ok=True)
-    suffix = _SUFFIX.search(scan.name)
-    path = folder / f"clip{suffix.group().lower() if suffix else ''}"
-    path.unlink(missing_ok=True)
-    path.symlink_to(desk.blobs.local_path(scan.clip_sha256))
-    return path

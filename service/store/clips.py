@@ -7,6 +7,7 @@ bytes are removed, so that whatever is killed in between, no referenced byte is 
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from service.store.tables import BlobRow, ClipRow, PictureRow
 DELETING_WAIT_SECONDS = 10.0
 GRACE_SECONDS = 3600.0
 """What nobody refers to is removed after this long: an upload or a report may be about to refer to it."""
+_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 
 def keep_clip(database: Database, blobs: BlobStore, owner: str, sha256: str, size: int, source: Path) -> None:
@@ -35,6 +37,17 @@ def keep_picture(database: Database, blobs: BlobStore, content: bytes) -> str:
     _claim(database, sha256, len(content), None)
     blobs.put_bytes(sha256, content)
     return sha256
+
+
+def link_clip(blobs: BlobStore, sha256: str, name: str, folder: Path) -> Path:
+    """A link to the clip in a folder of its own, under its own kind of name: FFmpeg knows some formats by their suffix
+    only. Raises FileNotFoundError where the bytes are gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = _SUFFIX.search(name)
+    path = folder / f"clip{suffix.group().lower() if suffix else ''}"
+    path.unlink(missing_ok=True)
+    path.symlink_to(blobs.local_path(sha256))
+    return path
 
 
 def drop_unreferenced(session: Session, hashes: list[str]) -> list[str]:

@@ -38,6 +38,7 @@ class ReviewApp:
         return httpx.Client(base_url=base_url, headers=headers, transport=_InProcess(self.app))
 
     def close(self) -> None:
+        self.context.viewer.close()
         self.context.jobs.close()
         self.database.close()
 
