@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import hashlib
 import re
 import secrets
@@ -15,10 +13,10 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from service.problems import BadRequest, StorageFull, UploadTooLarge
+from service.api.writing import FileWriter
+from service.problems import BadRequest, UploadTooLarge
 from service.settings import Settings
 
-BUFFER_BYTES = 256 * 1024
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 32
 _CONTENT_LENGTH = re.compile(r"\d{1,18}")
@@ -32,8 +30,7 @@ class Received:
         self.bytes = 0
         self._most = settings.max_upload_bytes
         self._hash = hashlib.sha256()
-        self._buffer = bytearray()
-        self._file: Any = None
+        self._writer = FileWriter(self.path, self._hash)
 
     @property
     def sha256(self) -> str:
@@ -44,34 +41,16 @@ class Received:
         self.bytes += len(chunk)
         if self.bytes > self._most:
             raise UploadTooLarge(f"More than the {self._most} bytes taken here; cut the clip into parts.")
-        self._buffer += chunk
-        if len(self._buffer) >= BUFFER_BYTES:
-            await self._flush()
+        await self._writer.write(chunk)
 
     async def close(self) -> None:
-        await self._flush()
-        if self._file is not None:
-            await asyncio.to_thread(self._file.close)
+        """Raises StorageFull, or BadRequest where there is not one byte."""
+        if self.bytes == 0:
+            raise BadRequest("The upload is empty; send the clip's bytes.")
+        await self._writer.settle()
 
     def discard(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        self.path.unlink(missing_ok=True)
-
-    async def _flush(self) -> None:
-        content, self._buffer = bytes(self._buffer), bytearray()
-        try:
-            await asyncio.to_thread(self._append, content)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise StorageFull("The disk is full; ask the operator to make room.") from error
-            raise
-
-    def _append(self, content: bytes) -> None:
-        if self._file is None:
-            self._file = self.path.open("xb")
-        self._hash.update(content)
-        self._file.write(content)
+        self._writer.abandon(remove=True)
 
 
 def announced_bytes(request: Request) -> int | None:

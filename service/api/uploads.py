@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import errno
 import hashlib
 import logging
 import os
@@ -29,8 +28,8 @@ from service.access.keys import Principal
 from service.access.limits import check_upload
 from service.api.context import Context, Ctx, Remote, Writer
 from service.api.problem import responses
-from service.api.receiving import BUFFER_BYTES
 from service.api.scans import ScanId, wish_of
+from service.api.writing import FileWriter, new_digest
 from service.intake import Upload, accept, check_wish, clean_name
 from service.problems import (
     BadRequest,
@@ -39,7 +38,6 @@ from service.problems import (
     Gone,
     NotFound,
     ServiceError,
-    StorageFull,
     UploadTooLarge,
 )
 from service.store.database import now
@@ -51,9 +49,10 @@ log = logging.getLogger("ordnance.api")
 
 VERSION = "1.0.0"
 EXTENSIONS = "creation,checksum,expiration,termination"
-ALGORITHMS = "sha1,sha256,md5"
+ALGORITHMS = "sha1,sha256,md5,crc32"
 CONTENT_TYPE = "application/offset+octet-stream"
 MAX_METADATA_BYTES = 8 * 1024
+MOST_RUNNING_HASHES = 10_000
 _OPTIONS = ("model", "plan", "every_s", "classes", "threshold", "webhook", "priority")
 _NUMBER = re.compile(r"\d{1,15}")
 _BASE = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
@@ -133,6 +132,8 @@ def create(
     if upload_length is None or not _NUMBER.fullmatch(upload_length):
         raise BadRequest("Upload-Length is missing or no number of bytes.")
     length = int(upload_length)
+    if length == 0:
+        raise BadRequest("An upload of no bytes holds no clip; send the clip's size as Upload-Length.")
     check_upload(ctx.settings, ctx.database, who, length)
     metadata = _read_metadata(upload_metadata)
     options = {name: metadata[name] for name in _OPTIONS if metadata.get(name)}
@@ -238,6 +239,7 @@ def terminate(request: Request, ctx: Ctx, who: Writer, upload_id: ScanId) -> Res
         if row is not None:
             session.delete(row)
         _file(ctx, upload_id).unlink(missing_ok=True)
+        _running_hashes.pop(upload_id, None)
     return Response(status_code=204, headers=_BASE)
 
 
@@ -249,49 +251,65 @@ async def _append(
     announced = request.headers.get("content-length")
     if announced and announced.isdecimal() and here + int(announced) > row.length:
         raise UploadTooLarge(f"These bytes go beyond the {row.length} that the upload announced.")
-    hashed = hashlib.new(checksum[0], usedforsecurity=False) if checksum else None
-    buffer, written, is_cut_off = bytearray(), here, False
+    hashed = new_digest(checksum[0]) if checksum else None
+    seen, running = _running_hashes.pop(row.id, (0, None)) if here else (0, hashlib.sha256())
+    running = running if seen == here else None
+    before = running.copy() if running is not None else None
+    writer = FileWriter(path, *(each for each in (running, hashed) if each is not None))
+    written, is_cut_off = here, False
     if checksum is not None:
         # Until the checksum is seen to be right these bytes do not count, not even after a crash.
         _unchecked(ctx, row.id).write_text(str(here))
 
-    def flush(content: bytes) -> None:
-        with path.open("ab") as file:
-            file.write(content)
-        if hashed is not None:
-            hashed.update(content)
+    async def take_back() -> None:
+        await writer.settle()
+        await asyncio.to_thread(os.truncate, path, here)
+        _remember_hash(row.id, here, before)
 
     try:
-        try:
-            async for chunk in request.stream():
-                buffer += chunk
-                if written + len(buffer) > row.length:
-                    raise UploadTooLarge(f"These bytes go beyond the {row.length} that the upload announced.")
-                if len(buffer) >= BUFFER_BYTES:
-                    content, buffer = bytes(buffer), bytearray()
-                    await asyncio.to_thread(flush, content)
-                    written += len(content)
-        except ClientDisconnect:
-            is_cut_off = True
-        await asyncio.to_thread(flush, bytes(buffer))
-        if checksum is not None and hashed is not None and (is_cut_off or hashed.digest() != checksum[1]):
-            await asyncio.to_thread(os.truncate, path, here)
-            raise ChecksumWrong("The bytes that arrived are not those that the checksum is of; send them again.")
-        _unchecked(ctx, row.id).unlink(missing_ok=True)
-    except UploadTooLarge:
-        await asyncio.to_thread(os.truncate, path, here)
+        async for chunk in request.stream():
+            written += len(chunk)
+            if written > row.length:
+                await take_back()
+                raise UploadTooLarge(f"These bytes go beyond the {row.length} that the upload announced.")
+            await writer.write(chunk)
+    except ClientDisconnect:
+        is_cut_off = True
+    except BaseException:
+        writer.abandon()
         raise
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull("The disk is full; what arrived is kept: go on when there is room.") from error
-        raise
+    await writer.settle()
+    if checksum is not None and hashed is not None and (is_cut_off or hashed.digest() != checksum[1]):
+        await take_back()
+        raise ChecksumWrong("The bytes that arrived are not those that the checksum is of; send them again.")
+    _unchecked(ctx, row.id).unlink(missing_ok=True)
+    _remember_hash(row.id, written, running)
+
+
+_running_hashes: dict[str, tuple[int, Any]] = {}
+"""By upload, the SHA-256 of its first so many bytes, where this process has seen them all. It spares reading the whole
+file once more at the end; without it (after a restart, or with several API processes) that is done."""
+
+
+def _remember_hash(upload_id: str, size: int, sha256: Any) -> None:
+    if sha256 is not None:
+        _running_hashes[upload_id] = (size, sha256)
+        while len(_running_hashes) > MOST_RUNNING_HASHES:
+            del _running_hashes[next(iter(_running_hashes))]
+
+
+def _sha256_of(path: Path, upload_id: str, length: int) -> str:
+    size, sha256 = _running_hashes.pop(upload_id, (-1, None))
+    if size == length:
+        return str(sha256.hexdigest())
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _complete(ctx: Context, who: Principal, row: UploadRow, remote: str) -> UploadRow:
     """Make the scan; done again after a crash in between, it makes the same one."""
     path = _file(ctx, row.id)
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = _sha256_of(path, row.id, row.length)
     order = check_wish(ctx.settings, wish_of(row.options))
     upload = Upload(_spare(path), sha256, row.length, row.name)
     scan, _ = accept(ctx.office, who, upload, order, remote=remote, idempotency_key=f"upload:{row.id}")

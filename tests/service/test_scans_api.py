@@ -39,7 +39,9 @@ def test_a_clip_is_uploaded_scanned_and_reported_as_on_the_command_line(client, 
 
 def test_the_answer_to_an_upload_points_to_the_scan(client, bands):
     with bands.open("rb") as file:
-        answer = client.post("/v1/scans", content=file.read(), params={"name": "raw.mp4", "plan": "interval"})
+        answer = client.post(
+            "/v1/scans", content=file.read(), params={"name": "raw.mp4", "plan": "interval", "threshold": 0.77}
+        )
     assert answer.status_code == 202
     scan = client.get(answer.headers["Location"]).json()
     assert scan["clip"]["name"] == "raw.mp4"
@@ -49,7 +51,7 @@ def test_the_answer_to_an_upload_points_to_the_scan(client, bands):
         "plan": "interval",
         "every_s": 0.5,
         "classes": None,
-        "threshold": None,
+        "threshold": 0.77,
     }
     assert wait_for(client, scan["id"])["progress"]["appearances"] == 0
 
@@ -183,7 +185,6 @@ def test_a_rescan_needs_no_upload(client, done):
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"", "not_a_video"),
         (b"this is no film\n" * 50, "not_a_video"),
         (b"\x89PNG\r\n\x1a\n" + b"0" * 64, "not_a_video"),
     ],
@@ -195,6 +196,18 @@ def test_a_file_that_is_no_video_ends_as_failed_with_its_reason(client, content,
     assert ended["error"]["code"] == code
     assert ended["error"]["message"].startswith("holiday.mp4: ")
     assert client.get(f"/v1/scans/{scan['id']}/report.json").status_code == 409
+
+
+def test_an_upload_of_no_bytes_is_refused(client):
+    before = client.get("/v1/scans").json()["items"]
+    for empty in ({"content": b""}, {"files": {"file": ("empty.mp4", b"")}}):
+        answer = client.post("/v1/scans", params={"name": "empty.mp4"}, **empty)
+        assert answer.status_code == 400
+        assert answer.json()["code"] == "bad_request"
+        assert "empty" in answer.json()["detail"]
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "0"}
+    assert client.post("/v1/uploads", headers=headers).json()["code"] == "bad_request"
+    assert client.get("/v1/scans").json()["items"] == before
 
 
 def test_a_truncated_clip_is_scanned_as_far_as_it_goes(client, humvee):
