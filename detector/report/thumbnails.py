@@ -25,7 +25,7 @@ def encode_thumbnail(image: Image, box: Sequence[float], colour: str, max_side: 
 
     _check(image, box)
     red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    small = _shrunk(image, max_side)
+    small = shrunk(image, max_side)
     canvas = np.ascontiguousarray(small[:, :, ::-1])
     height, width = canvas.shape[:2]
     scale_x, scale_y = width / image.shape[1], height / image.shape[0]
@@ -49,7 +49,7 @@ def encode_crop(image: Image, box: Sequence[float], margin: float = 0.15, max_si
     around = margin * max(box[2] - box[0], box[3] - box[1])
     left, right = _span(box[0] - around, box[2] + around, width)
     top, bottom = _span(box[1] - around, box[3] + around, height)
-    return _jpeg(np.ascontiguousarray(_shrunk(image[top:bottom, left:right], max_side)[:, :, ::-1]))
+    return _jpeg(np.ascontiguousarray(shrunk(image[top:bottom, left:right], max_side)[:, :, ::-1]))
 
 
 def _check(image: Image, box: Sequence[float]) -> None:
@@ -70,7 +70,8 @@ def _span(low: float, high: float, size: int) -> tuple[int, int]:
     return start, stop
 
 
-def _shrunk(image: Image, max_side: int) -> Image:
+def shrunk(image: Image, max_side: int) -> Image:
+    """`image` with no side longer than `max_side`; never enlarged."""
     import cv2
 
     height, width = image.shape[:2]

@@ -14,7 +14,19 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector import __version__
-from service.api import catalogue, health, outline, outputs, problem, scans, sessions, stills, uploads, verdicts
+from service.api import (
+    catalogue,
+    health,
+    outline,
+    outputs,
+    preferences,
+    problem,
+    scans,
+    sessions,
+    stills,
+    uploads,
+    verdicts,
+)
 from service.api.context import Context
 from service.api.live import Hub
 from service.intake import Office
@@ -67,7 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     app.state.metrics = health.Metrics(context)
     problem.install(app)
-    for each in (scans, outline, stills, outputs, verdicts, uploads, sessions, catalogue, health):
+    for each in (scans, outline, stills, outputs, verdicts, uploads, sessions, preferences, catalogue, health):
         app.include_router(each.router)
     app.add_middleware(Watch, metrics=app.state.metrics)
     if settings.cors_origins:

@@ -8,6 +8,7 @@ import numpy as np
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field
 
+from detector.report.thumbnails import shrunk
 from detector.report.veil import veiled
 from service.access import audit
 from service.api.context import Ctx, Reader, Remote
@@ -123,7 +124,7 @@ def still(
         headers["Ordnance-Previous-PTS"] = f"{times[place - 1]:.6f}"
     if place + 1 < len(times):
         headers["Ordnance-Next-PTS"] = f"{times[place + 1]:.6f}"
-    return Response(encoded(_shrunk(image, max_side), form), media_type=f"image/{form}", headers=headers)
+    return Response(encoded(shrunk(image, max_side), form), media_type=f"image/{form}", headers=headers)
 
 
 @router.get(
@@ -151,14 +152,3 @@ def times(
         total=len(known),
         next=round(float(known[following]), 6) if following < stop and len(page) else None,
     )
-
-
-def _shrunk(image: np.ndarray, max_side: int) -> np.ndarray:
-    import cv2
-
-    height, width = image.shape[:2]
-    scale = max_side / max(height, width)
-    if scale >= 1:
-        return image
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
