@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 from detector import __version__
 from detector.errors import BadOption, UnknownClass, WeightsNotFound
 from detector.models import WEIGHTS_FOLDER, read_manifest
+from detector.sampling.budget import Budget
 from detector.sampling.plans import ModelFacts, PlanChoice, make_plan
 from detector.scan import ScanOptions
 from detector.taxonomy import weapon_class
@@ -41,6 +43,8 @@ class Wish:
     model: str | None = None
     plan: str | None = None
     every_s: float | None = None
+    shortest_shot_s: float | None = None
+    budget: str | None = None
     classes: tuple[str, ...] | None = None
     threshold: float | None = None
     webhook: str | None = None
@@ -77,7 +81,12 @@ def check_wish(settings: Settings, wish: Wish) -> Order:
         known = ", ".join(each.name for each in manifest.models)
         raise WeightsNotFound(f"There is no model '{asked[:64]}'; use one of: {known}.")
     plan = wish.plan or ScanOptions().plan
-    made = make_plan(PlanChoice(plan, wish.every_s), ModelFacts(entry.thresholds, entry.input_size))
+    budget = None if wish.budget is None else Budget.parse(wish.budget)
+    made = make_plan(
+        PlanChoice(plan, wish.every_s, wish.shortest_shot_s),
+        ModelFacts(entry.thresholds, entry.input_size),
+        time_left=None if budget is None else lambda: math.inf,
+    )
     if wish.threshold is not None and not 0 <= wish.threshold <= 1:
         raise BadOption(f"A threshold of {wish.threshold} cannot be used; give a number from 0 to 1.")
     classes = None if wish.classes is None else tuple(sorted({weapon_class(word).id for word in wish.classes}))
@@ -97,6 +106,8 @@ def check_wish(settings: Settings, wish: Wish) -> Order:
         "model": entry.name,
         "plan": plan,
         "every_s": made.cadence_seconds,
+        "shortest_shot_s": made.options.get("shortest_shot_s"),
+        "budget": None if budget is None else str(budget),
         "classes": None if classes is None else list(classes),
         "threshold": wish.threshold,
     }

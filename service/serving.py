@@ -18,8 +18,8 @@ log = logging.getLogger("ordnance.serve")
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
-HEALTHY_SECONDS = 60.0
-"""A worker that has lived this long is started again at once when it ends."""
+HEALTHY_SECONDS = 10.0
+"""A worker that has lived this long had loaded its model: it is started again after the first pause when it ends."""
 STOP_SECONDS = 5.0
 
 
@@ -98,8 +98,10 @@ class Crew:
             if self._stopping.is_set():
                 return
             log.warning("worker ended with %s and is started again", code, extra={"pid": process.pid})
-            pause = FIRST_PAUSE_SECONDS if time.monotonic() - started > HEALTHY_SECONDS else pause * 2
-            self._stopping.wait(min(pause, LONGEST_PAUSE_SECONDS))
+            if time.monotonic() - started > HEALTHY_SECONDS:
+                pause = FIRST_PAUSE_SECONDS
+            self._stopping.wait(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         settings = self._settings

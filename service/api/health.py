@@ -14,19 +14,21 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.api.context import Admin, Context, Ctx
 from service.api.problem import responses
-from service.jobs.heartbeat import living
+from service.jobs.heartbeat import counted, living
 from service.store.tables import ScanRow, ScanState
 
 router = APIRouter(tags=["operation"])
 
 _COUNTERS = {
-    "samples": "Pictures looked at by the workers that live.",
-    "frames_decoded": "Pictures decoded by the workers that live.",
-    "decode_errors": "Packets that the workers that live could not decode.",
-    "pictures": "Pictures given to the model by the workers that live.",
-    "batches": "Batches given to the model by the workers that live.",
-    "infer_seconds": "Seconds in the model, of the workers that live.",
+    "samples": "Pictures looked at.",
+    "frames_decoded": "Pictures decoded.",
+    "decode_errors": "Packets that could not be decoded.",
+    "decode_seconds": "Processor seconds of the decoder processes.",
+    "pictures": "Pictures given to the model.",
+    "batches": "Batches given to the model.",
+    "infer_seconds": "Seconds in the model.",
 }
+"""Of all workers that there ever were."""
 
 
 class Health(BaseModel):
@@ -40,6 +42,7 @@ class Readiness(BaseModel):
     database: str
     blobs: str
     workers: str
+    model: str
 
 
 class Metrics:
@@ -70,11 +73,10 @@ class Metrics:
                 failed.add_metric([code], count)
         yield scans
         yield failed
-        workers = living(database)
-        yield GaugeMetricFamily("ordnance_workers", "Workers that live.", value=len(workers))
+        yield GaugeMetricFamily("ordnance_workers", "Workers that live.", value=len(living(database)))
+        totals = counted(database)
         for name, words in _COUNTERS.items():
-            total = sum(float(row.counters.get(name, 0)) for row in workers)
-            yield CounterMetricFamily(f"ordnance_{name}", words, value=total)
+            yield CounterMetricFamily(f"ordnance_{name}", words, value=totals.get(name, 0.0))
 
 
 @router.get("/healthz", summary="Whether the process answers")
@@ -89,13 +91,16 @@ def healthz() -> Health:
     summary="Whether scans can be taken and made",
 )
 def readyz(ctx: Ctx) -> Response:
-    states = {"database": "ok", "blobs": "ok", "workers": "ok"}
+    states = {"database": "ok", "blobs": "ok", "workers": "ok", "model": "ok"}
     try:
         ctx.database.check()
-        if not any(row.ready for row in living(ctx.database)):
-            states["workers"] = "no worker is ready: none runs, or its model is being loaded"
+        workers = living(ctx.database)
+        if not workers:
+            states["workers"], states["model"] = "none runs", "not loaded: no worker runs"
+        elif not any(row.ready for row in workers):
+            states["model"] = "being loaded"
     except SQLAlchemyError:
-        states["database"], states["workers"] = "does not answer", "unknown"
+        states |= {"database": "does not answer", "workers": "unknown", "model": "unknown"}
     try:
         ctx.blobs.check()
     except Exception:

@@ -19,6 +19,7 @@ from service.api.problem import responses
 from service.api.receiving import announced_bytes, receive_form, receive_raw
 from service.api.shapes import (
     AppearancePage,
+    BUDGET,
     DetectionOut,
     DetectionPage,
     RescanIn,
@@ -56,6 +57,18 @@ _FIELDS = {
     },
     "classes": {"type": "string", "description": "Weapon classes with commas between; all by default."},
     "threshold": {
+    "shortest_shot_s": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 86400,
+        "description": "Shots of at least so many seconds get a sample of their own; for the adaptive plan.",
+    },
+    "budget": {
+        "type": "string",
+        "pattern": BUDGET,
+        "maxLength": 20,
+        "description": "How long the scan may take, as 30s or, of the clip's length, 2x; for the adaptive plan.",
+    },
         "type": "number",
         "minimum": 0,
         "maximum": 1,
@@ -82,7 +95,7 @@ _BODY = {
                 },
             }
         },
-        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
     },
 }
 _MADE = {
@@ -127,6 +140,8 @@ async def create_scan(
     every_s: Annotated[float | None, Query(ge=0.001, le=86400, allow_inf_nan=False)] = None,
     classes: Annotated[str | None, Query(max_length=2000, description="Separated by commas.")] = None,
     threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
+    shortest_shot_s: Annotated[float | None, Query(ge=0, le=86400, allow_inf_nan=False)] = None,
+    budget: Annotated[str | None, Query(pattern=BUDGET, max_length=20, description="Such as 30s or 2x.")] = None,
     webhook: Annotated[str | None, Query(max_length=2000)] = None,
     priority: Annotated[int | None, Query(ge=1, le=9)] = None,
 ) -> Response:
@@ -139,6 +154,8 @@ async def create_scan(
         "every_s": every_s,
         "classes": classes,
         "threshold": threshold,
+        "shortest_shot_s": shortest_shot_s,
+        "budget": budget,
         "webhook": webhook,
         "priority": priority,
     }
@@ -330,7 +347,7 @@ def wish_of(fields: dict[str, Any]) -> Wish:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         raise BadOption(f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}.") from error
     classes = None if asked.classes is None else tuple(asked.classes)
-    return Wish(asked.model, asked.plan, asked.every_s, classes, asked.threshold, asked.webhook, asked.priority)
+    return Wish(**{**asked.model_dump(), "classes": classes})
 
 
 def _made(row: ScanRow, is_new: bool) -> JSONResponse:

@@ -16,6 +16,7 @@ from service.store.tables import AppearanceRow, DetectionRow, PictureRow, ScanRo
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 EXAMPLE_ID = "5f0c6f2d1b8e4a5c9d7e3f2a1b0c9d8e"
+BUDGET = r"^[0-9]{1,9}(\.[0-9]{1,6})?[xs]$"
 
 
 class BadCursor(ServiceError):
@@ -35,6 +36,10 @@ class OptionsOut(_Shape):
     plan: str = Field(description="Sampling plan.")
     every_s: float | None = Field(description="The plan's cadence in seconds; null where it has none.")
     classes: list[str] | None = Field(description="Classes looked for; null for all of the model's.")
+    shortest_shot_s: float | None = Field(
+        default=None, description="Shots of at least so many seconds get a sample of their own; null for other plans."
+    )
+    budget: str | None = Field(default=None, description="How long the scan may take; null for as long as it needs.")
     threshold: float | None = Field(description="Score from which to report; null for the model's own.")
 
 
@@ -75,7 +80,10 @@ class ScanOut(_Shape):
     clip: ClipOut
     options: OptionsOut
     progress: ProgressOut
-    coverage: CoverageInfo | None = Field(description="What was looked at; null before the end, and in lists.")
+    coverage: CoverageInfo | None = Field(
+        description="What was looked at so far, while the scan runs: the rest counts as not looked at. Null before it "
+        "begins, and in lists."
+    )
     error: ErrorOut | None = Field(description="Why it failed; null where it did not.")
     created_at: AwareDatetime
     started_at: AwareDatetime | None
@@ -185,6 +193,8 @@ class RescanIn(_Shape):
 class ModelOut(_Shape):
     """A model."""
 
+    shortest_shot_s: float | None = Field(default=None, ge=0, le=86400, allow_inf_nan=False)
+    budget: str | None = Field(default=None, pattern=BUDGET, max_length=20, examples=["2x", "30s"])
     name: str
     is_default: bool
     sha256: str

@@ -26,6 +26,12 @@ def submit_command(
     ] = None,
     plan: Annotated[str | None, typer.Option(help="Sampling plan; the server's default.")] = None,
     every: Annotated[float | None, typer.Option(help="The plan's cadence in seconds.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="How long a scan may take: 30s, or 2x the clip's length; adaptive plan only.")
+    ] = None,
+    shortest_shot: Annotated[
+        float | None, typer.Option(help="Sample every shot that lasts this many seconds; adaptive plan only.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="A model of the server.")] = None,
     classes: Annotated[str | None, typer.Option(help="Weapon classes with commas between; all by default.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Score from which to report, 0..1.")] = None,
@@ -47,7 +53,10 @@ def submit_command(
     unknown = sorted(set(wanted) - {"json", "html", "csv", "vtt"})
     if unknown:
         raise BadOption(f"'{unknown[0]}' is not an output format; use: json, html, csv, vtt.")
-    options = {"plan": plan, "every_s": every, "model": model, "classes": classes, "threshold": threshold}
+    options = {
+        **{"plan": plan, "every_s": every, "shortest_shot_s": shortest_shot, "budget": budget},
+        **{"model": model, "classes": classes, "threshold": threshold},
+    }
     failed = False
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     console = Console(file=sys.stderr)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
 from service.store.database import Database, now
-from service.store.tables import WorkerRow
+from service.store.tables import CounterRow, WorkerRow
 
 log = logging.getLogger("ordnance.worker")
 
@@ -69,16 +70,37 @@ def dead_workers(database: Database) -> list[str]:
 
 
 def bury(database: Database, worker_ids: Sequence[str]) -> None:
-    """Remove the rows of dead workers; one that lives after all ends when it finds its row gone."""
+    """Remove the rows of dead workers, keeping what they had counted; one that lives after all ends when it finds its
+    row gone."""
     for worker_id in worker_ids:
         log.warning("worker is gone", extra={"worker": worker_id})
     with database.write() as session:
-        session.execute(delete(WorkerRow).where(WorkerRow.id.in_(worker_ids)))
+        gone = delete(WorkerRow).where(WorkerRow.id.in_(worker_ids)).returning(WorkerRow.counters)
+        for counters in session.scalars(gone).all():
+            for name, value in counters.items():
+                _add(session, name, float(value))
+
+
+def counted(database: Database) -> dict[str, float]:
+    """What all workers there ever were have counted, by name."""
+    with database.read() as session:
+        totals = {row.name: row.value for row in session.scalars(select(CounterRow))}
+        for counters in session.scalars(select(WorkerRow.counters)):
+            for name, value in counters.items():
+                totals[name] = totals.get(name, 0.0) + float(value)
+    return totals
 
 
 def living(database: Database) -> list[WorkerRow]:
     with database.read() as session:
         return list(session.scalars(select(WorkerRow).where(WorkerRow.seen_at > now() - DEAD_SECONDS)))
+
+
+def _add(session: Session, name: str, value: float) -> None:
+    added = update(CounterRow).where(CounterRow.name == name).values(value=CounterRow.value + value)
+    if not session.execute(added).rowcount:
+        session.add(CounterRow(name=name, value=value))
+        session.flush()
 
 
 def _is_alive(pid: int) -> bool:

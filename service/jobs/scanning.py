@@ -23,7 +23,15 @@ from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.clips import keep_picture, link_clip
 from service.store.database import Database, now
-from service.store.results import read_carry, read_segments, save_appearances, save_progress, save_report, save_segment
+from service.store.results import (
+    drop_segments,
+    read_carry,
+    read_segments,
+    save_appearances,
+    save_progress,
+    save_report,
+    save_segment,
+)
 from service.store.scans import move_scan
 from service.store.tables import OPEN_STATES, ScanRow, ScanState
 
@@ -33,8 +41,10 @@ CONTROL_SECONDS = 0.5
 """How often a running scan looks whether it was cancelled."""
 MAX_ATTEMPTS_WITHOUT_PROGRESS = 30
 """A scan whose worker died so often without finishing one more segment is failed: the clip may be what kills it."""
+SHOW_SECONDS = 1.0
+"""How often what a running scan has found and looked at is shown, as long as it takes no more of the scan's time than
+RELINK_SHARE: both are made anew from all samples."""
 RELINK_SHARE = 0.05
-"""So much of a scan's time may go into showing its appearances before it ends."""
 
 
 @dataclass(slots=True)
@@ -49,6 +59,7 @@ class Desk:
     samples: int = 0
     decoded: int = 0
     decode_errors: int = 0
+    decode_seconds: float = 0.0
 
     @property
     def limits(self) -> GuardLimits:
@@ -108,6 +119,10 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
     folder = desk.settings.work_folder / scan.id
     try:
         path = link_clip(desk.blobs, scan.clip_sha256, scan.name, folder)
+        if _has_budget(scan):
+            # What a budget leaves time for is not the same twice: it is spent anew, not gone on with.
+            with desk.database.write() as session:
+                drop_segments(session, scan.id)
         journal = _Kept(desk, scan, step, control)
         model = desk.model_of(scan.options["model"]).as_model()
         scanner = journal.scanner = SegmentedScanner(
@@ -158,12 +173,14 @@ class _Kept:
         self._scan = scan
         self._step = step
         self._control = control
-        self._shown_at = 0.0
+        self._shown_at = time.monotonic()
         self._show_cost = 0.0
+        self._decode_seconds = 0.0
         self.scanner: SegmentedScanner
 
     def on_batch(self, progress: Progress) -> None:
         self._control.on_batch(progress)
+        self._show(SHOW_SECONDS)
 
     def kept(self) -> list[list[Part]]:
         with self._desk.database.read() as session:
@@ -178,7 +195,7 @@ class _Kept:
     def keep(self, number: int, parts: Sequence[Part] | None, carry: Carry | None) -> None:
         self._step(lambda: self._save(number, parts or (), carry))
         if parts is not None:
-            self._show()
+            self._show(0.0)
 
     def _save(self, number: int, parts: Sequence[Part], carry: Carry | None) -> None:
         """Done again for a segment that is kept, it does nothing."""
@@ -201,7 +218,9 @@ class _Kept:
             for found in sample.detections
         ]
         duration = self.scanner.duration_seconds
-        progress: dict[str, Any] = {"samples": len(self.scanner.samples), "duration_s": duration, "attempts": 0}
+        progress: dict[str, Any] = {"samples": len(self.scanner.samples), "duration_s": duration}
+        if not _has_budget(self._scan):
+            progress["attempts"] = 0
         if self.scanner.samples:
             progress["position_s"] = max(self.scanner.samples)
         content = pack([part.as_dict() for part in parts])
@@ -214,24 +233,40 @@ class _Kept:
         desk.samples += len(samples)
         desk.decoded += sum(part.frames_decoded for part in parts)
         desk.decode_errors += sum(part.decode_errors for part in parts)
+        desk.decode_seconds += self.scanner.decode_seconds - self._decode_seconds
+        self._decode_seconds = self.scanner.decode_seconds
 
-    def _show(self) -> None:
-        """Let the appearances so far be seen, as long as that takes a small share of the time."""
+    def _show(self, least_pause: float) -> None:
+        """Let what was found and looked at so far be seen, at most so often."""
         started = time.monotonic()
-        if started - self._shown_at < self._show_cost / RELINK_SHARE:
+        if started - self._shown_at < max(least_pause, self._show_cost / RELINK_SHARE):
             return
-        found = self.scanner.appearances()
+        samples = self.scanner.so_far()
+        if not samples:
+            return
+        found = self.scanner.appearances(samples)
         width, height = self.scanner.size
         infos = [AppearanceInfo.of(each, width=width, height=height, pictures=False) for each in found]
+        progress = {
+            "samples": len(samples),
+            "duration_s": self.scanner.duration_seconds,
+            "position_s": samples[-1].pts_seconds,
+            "coverage": self.scanner.coverage(samples).model_dump(mode="json", by_alias=True),
+        }
         with self._desk.database.write() as session:
             scan = session.get(ScanRow, self._scan.id, with_for_update=True)
             if scan is None or scan.state != ScanState.RUNNING:
                 raise ScanStopped
             scan.finds = len(infos)
             session.flush()
+            save_progress(session, self._scan.id, progress)
             save_appearances(session, self._scan.id, infos)
         self._shown_at = time.monotonic()
         self._show_cost = self._shown_at - started
+
+
+def _has_budget(scan: ScanRow) -> bool:
+    return scan.options.get("budget") is not None
 
 
 def _finish(desk: Desk, scan: ScanRow, result: ScanResult) -> None:
@@ -269,4 +304,6 @@ def _options(options: dict[str, Any]) -> ScanOptions:
         cadence_seconds=options["every_s"],
         classes=None if classes is None else tuple(classes),
         threshold=options.get("threshold"),
+        shortest_shot_seconds=options.get("shortest_shot_s"),
+        budget=options.get("budget"),
     )

@@ -19,9 +19,10 @@ from detector.errors import DecoderEnded, OrdnanceError, VideoError
 from detector.frame import Appearance, Frame
 from detector.looking import ScanState
 from detector.models import Model
+from detector.report import CoverageInfo
 from detector.sampling.cuts import CutWatch
-from detector.sampling.plan import Request, Sample
-from detector.scan import Progress, Scanner, ScanOptions
+from detector.sampling.plan import Plan, Request, Sample
+from detector.scan import Progress, Scanner, ScanOptions, _coverage_info, _Decoding
 from detector.video import DecodeProblem, Probe
 from detector.video.guard import GuardedVideo, GuardLimits, open_guarded
 from detector.video.guard_process import Decoders
@@ -104,23 +105,41 @@ class SegmentedScanner(Scanner):
         self._open_parts: list[Part] = []
         self._ended_in_a_row = 0
         self._scan_state: ScanState | None = None
-        self._probe: Probe | None = None
+        self._video: _PartedVideo | None = None
+        self._running_plan: Plan | None = None
+        self._in_the_making: list[Sample] = []
         self.samples: dict[float, Sample] = {}
-        """All so far, by time."""
+        """All of the parts so far, by time."""
 
     @property
     def size(self) -> tuple[int, int]:
-        return (self._probe.width, self._probe.height) if self._probe else (1, 1)
+        return (self._video.probe.width, self._video.probe.height) if self._video else (1, 1)
 
     @property
     def duration_seconds(self) -> float:
-        return self._probe.duration_seconds if self._probe else 0.0
+        return self._video.probe.duration_seconds if self._video else 0.0
 
-    def appearances(self) -> list[Appearance]:
-        """What the samples so far amount to."""
-        assert self._scan_state is not None and self._probe is not None
-        in_order = [self.samples[pts] for pts in sorted(self.samples)]
-        return self._link(in_order, self._scan_state.static, self._probe)
+    @property
+    def decode_seconds(self) -> float:
+        """Processor time of the decoders so far."""
+        return self._video.guarded.cpu_seconds if self._video else 0.0
+
+    def so_far(self) -> list[Sample]:
+        """The samples by time, with those of the part that is being made."""
+        latest = {**self.samples, **{sample.pts_seconds: sample for sample in self._in_the_making}}
+        return [latest[pts] for pts in sorted(latest)]
+
+    def appearances(self, samples: Sequence[Sample]) -> list[Appearance]:
+        """What these samples amount to."""
+        assert self._scan_state is not None and self._video is not None
+        return self._link(samples, self._scan_state.static, self._video.probe)
+
+    def coverage(self, samples: Sequence[Sample]) -> CoverageInfo:
+        """What was looked at with these samples; what is still to come counts as not looked at."""
+        assert self._scan_state is not None and self._video is not None and self._running_plan is not None
+        video = self._video
+        decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
+        return _coverage_info(samples, video.probe, decoding, self._running_plan, self.model, self._scan_state, ())
 
     def keep_rest(self) -> None:
         """Have the parts that are in no segment yet kept as one."""
@@ -136,8 +155,12 @@ class SegmentedScanner(Scanner):
     @contextmanager
     def _open(self, path: Path) -> Iterator[Any]:
         with open_guarded(path, self._limits, self._decoders) as video:
-            self._probe = video.probe
-            yield _PartedVideo(video)
+            self._video = _PartedVideo(video)
+            yield self._video
+
+    def _plan(self, *given: Any) -> Plan:
+        self._running_plan = super()._plan(*given)
+        return self._running_plan
 
     def _look(
         self,
@@ -151,6 +174,8 @@ class SegmentedScanner(Scanner):
         self._scan_state = state
         last = float("-inf")
         for piece in self._cut(video.probe, request):
+            if state.is_over(request):
+                return
             part = self._next_part(video, piece, state)
             self._check(part)
             # A frame that stands for the last time of one part and the first of the next is one sample.
@@ -225,6 +250,7 @@ class SegmentedScanner(Scanner):
         guarded: GuardedVideo = video.guarded
         for attempt in range(MAX_RETRIES + 1):
             samples: list[Sample] = []
+            self._in_the_making = samples
             before = _Account(guarded)
             tried = copy(state)
             tried.static, tried.cuts = deepcopy(state.static), _copy_of(state.cuts)
@@ -246,6 +272,7 @@ class SegmentedScanner(Scanner):
                 part = Part(tuple(samples), before.problems(), *before.counts(), False)
             finally:
                 video.window = None
+                self._in_the_making = []
             break
         state.static, state.cuts, state.kept, state.finds = tried.static, tried.cuts, tried.kept, tried.finds
         return part

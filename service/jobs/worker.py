@@ -143,6 +143,7 @@ def _beat(heart: Heartbeat, desk: Desk, models: _Models) -> None:
             "samples": desk.samples,
             "frames_decoded": desk.decoded,
             "decode_errors": desk.decode_errors,
+            "decode_seconds": desk.decode_seconds,
         }
         try:
             if not heart.beat(ready=models.ready, model=models.name, counters=counters):

@@ -67,10 +67,19 @@ def save_segment(
     return True
 
 
+def drop_segments(session: Session, scan_id: str) -> None:
+    """Forget what is kept of a scan that has not ended, to begin it anew."""
+    for kind in (SegmentRow, CarryRow, DetectionRow):
+        session.execute(delete(kind).where(kind.scan_id == scan_id))
+
+
 def save_progress(session: Session, scan_id: str, progress: Mapping[str, Any]) -> None:
-    """`position_s`, `duration_s`, `samples`, `finds` and `clip`, with an event; what is missing stays as it was."""
+    """`position_s`, `duration_s`, `samples`, `finds`, `clip` and `coverage`, with an event of all but the last two.
+
+    What is missing stays as it was.
+    """
     session.execute(update(ScanRow).where(ScanRow.id == scan_id).values(**progress))
-    shown = {name: value for name, value in progress.items() if name not in ("clip", "attempts")}
+    shown = {name: value for name, value in progress.items() if name not in ("clip", "coverage", "attempts")}
     add_event(session, scan_id, "progress", shown)
 
 

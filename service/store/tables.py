@@ -326,3 +326,12 @@ class WorkerRow(Base):
     ready: Mapped[bool] = mapped_column(default=False)
     model: Mapped[str | None]
     counters: Mapped[dict[str, Any]]
+
+
+class CounterRow(Base):
+    """What workers that are gone had counted, by the counter's name."""
+
+    __tablename__ = "ord_counters"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[float]

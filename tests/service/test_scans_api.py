@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import re
 import subprocess
 import sys
 
@@ -50,6 +51,8 @@ def test_the_answer_to_an_upload_points_to_the_scan(client, bands):
         "model": "ordnance-n",
         "plan": "interval",
         "every_s": 0.5,
+        "shortest_shot_s": None,
+        "budget": None,
         "classes": None,
         "threshold": 0.77,
     }
@@ -174,6 +177,32 @@ def test_events_tell_the_whole_story_and_resume_where_they_broke_off(client, hum
     assert events_of(client, scan["links"]["events"], **{"Last-Event-ID": "3"}) == live[3:]
 
 
+def test_what_was_found_and_looked_at_is_shown_while_the_scan_runs(start, tmp_path):
+    from service_server import cut_demo
+
+    server = start("slow", SEGMENT_SAMPLES=4096)
+    server.wait_ready()
+    clip = cut_demo(tmp_path / "part.mp4", 24.0, 60.0)
+    with server.client() as client:
+        scan = upload(client, clip, plan="every-frame")
+        while not (now := wait_for(client, scan["id"], "running"))["coverage"]:
+            assert now["state"] == "running"
+        assert 0 < now["progress"]["samples"] == now["coverage"]["samples"]
+        assert now["coverage"]["longest_gap_s"] > 1
+        assert 0 < now["progress"]["position_s"] < now["progress"]["duration_s"]
+        client.post(f"/v1/scans/{scan['id']}/cancel").raise_for_status()
+        assert client.get(f"/v1/scans/{scan['id']}").json()["coverage"]["samples"] >= now["coverage"]["samples"]
+
+
+def test_a_budget_is_kept_and_what_it_left_out_is_said(client, humvee):
+    scan = wait_for(client, upload(client, humvee, budget="0.001s", shortest_shot_s="0.5")["id"])
+    assert scan["state"] == "done"
+    assert (scan["options"]["budget"], scan["options"]["shortest_shot_s"]) == ("0.001s", 0.5)
+    report = client.get(scan["links"]["report.json"]).json()
+    assert report["scan"]["plan"]["options"] == {"every_s": 1.0, "shortest_shot_s": 0.5, "budget": "0.001s"}
+    assert "budget" in report["coverage"]["left_out"][0]["what"]
+
+
 def test_a_rescan_needs_no_upload(client, done):
     answer = client.post(f"/v1/scans/{done['id']}/rescan", json={"plan": "interval", "classes": ["hmmwv"]})
     assert answer.status_code == 202
@@ -229,6 +258,9 @@ def test_a_truncated_clip_is_scanned_as_far_as_it_goes(client, humvee):
         ({"model": "../../etc/passwd"}, "weights_not_found", "ordnance-n"),
         ({"threshold": "7"}, "invalid_request", "threshold"),
         ({"every_s": "0"}, "invalid_request", "every_s"),
+        ({"budget": "soon"}, "invalid_request", "budget"),
+        ({"budget": "2x", "plan": "interval"}, "bad_option", "adaptive"),
+        ({"shortest_shot_s": "1", "plan": "interval"}, "bad_option", "adaptive"),
         ({"webhook": "http://127.0.0.1/"}, "bad_option", "not allowed"),
     ],
 )
@@ -306,10 +338,13 @@ def test_models_taxonomy_health_and_metrics(client):
     assert client.get("/v1/models").json()[0]["classes"]
     assert "tow_launcher" in {each["id"] for each in client.get("/v1/taxonomy").json()}
     assert client.get("/healthz").json() == {"status": "ok"}
-    assert client.get("/readyz").json()["ready"] is True
+    assert client.get("/readyz").json() == {name: "ok" for name in ("database", "blobs", "workers", "model")} | {
+        "ready": True
+    }
     metrics = client.get("/metrics").text
     assert 'ordnance_scans{state="done"}' in metrics
-    assert "ordnance_samples_total" in metrics
+    for name in ("samples", "decode_seconds", "infer_seconds"):
+        assert float(re.search(rf"^ordnance_{name}_total (\S+)$", metrics, re.M)[1]) > 0
 
 
 def test_every_answer_carries_the_security_headers(client):

@@ -1,0 +1,114 @@
+import os
+import re
+
+from service_server import upload, wait_for
+
+from service.settings import load_settings
+from service.store.blobs import open_blobs
+from service.store.clips import keep_clip
+from service.store.database import migrate, now, open_database
+from service.store.removal import tidy
+from service.store.tables import ScanRow, UploadRow
+
+DAY = 86400.0
+
+
+def test_counters_do_not_fall_when_a_worker_is_killed(start, bands):
+    server = start()
+    with server.client() as client:
+
+        def counters():
+            text = client.get("/metrics").text
+            names = "samples|frames_decoded|pictures|batches|decode_seconds|infer_seconds"
+            return {name: float(value) for name, value in re.findall(rf"^ordnance_({names})_total (\S+)$", text, re.M)}
+
+        server.wait_ready()
+        wait_for(client, upload(client, bands)["id"])
+        while not (before := counters())["samples"]:
+            pass
+        (worker,) = server.worker_pids()
+        os.kill(worker, 9)
+        while worker in server.worker_pids() or not server.worker_pids():
+            assert all(value >= before[name] for name, value in counters().items())
+        server.wait_ready()
+        assert all(value >= before[name] for name, value in counters().items())
+        wait_for(client, upload(client, bands, plan="interval")["id"])
+        while counters()["samples"] <= before["samples"]:
+            pass
+
+
+def test_no_worker_is_told_apart_from_one_that_is_loading(start):
+    server = start(WORKERS=0)
+    with server.client() as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["workers"] == "none runs"
+    assert answer.json()["model"].startswith("not loaded")
+    assert answer.json()["database"] == "ok"
+
+
+def test_old_scans_and_uploads_go_and_fresh_ones_stay(tmp_path):
+    settings = load_settings(store=tmp_path / "store", retention_days=10)
+    migrate(settings)
+    database, blobs = open_database(settings), open_blobs(settings)
+    settings.uploads_folder.mkdir(parents=True)
+    settings.work_folder.mkdir()
+    ages = {"1" * 32: ("a" * 64, 11), "2" * 32: ("b" * 64, 9), "3" * 32: ("c" * 64, None)}
+    for scan_id, (sha256, days) in ages.items():
+        source = tmp_path / sha256
+        source.write_bytes(sha256.encode())
+        keep_clip(database, blobs, "alice", sha256, 64, source)
+        with database.write() as session:
+            session.add(
+                ScanRow(
+                    id=scan_id,
+                    owner="alice",
+                    key_id="",
+                    clip_sha256=sha256,
+                    name="x",
+                    bytes=64,
+                    state="queued" if days is None else "done",
+                    options={},
+                    fingerprint="",
+                    created_at=now() - 100 * DAY,
+                    finished_at=None if days is None else now() - days * DAY,
+                )
+            )
+    for upload_id, expires_at in (("old", now() - 1), ("fresh", now() + 100)):
+        (settings.uploads_folder / upload_id).write_bytes(b"half")
+        with database.write() as session:
+            session.add(
+                UploadRow(
+                    id=upload_id,
+                    owner="alice",
+                    key_id="",
+                    length=8,
+                    name="x",
+                    metadata_header="",
+                    options={},
+                    created_at=now(),
+                    expires_at=expires_at,
+                )
+            )
+    forgotten = []
+    removed = tidy(settings, database, blobs, forgotten.append)
+    assert (removed["scans"], removed["uploads"]) == (1, 1)
+    assert forgotten == ["1" * 32]
+    assert [blobs.has(sha256) for sha256, _ in ages.values()] == [False, True, True]
+    assert [path.name for path in settings.uploads_folder.iterdir()] == ["fresh"]
+    with database.read() as session:
+        assert {row.id for row in session.query(ScanRow)} == {"2" * 32, "3" * 32}
+    database.close()
+
+
+def test_an_upload_that_has_expired_is_gone(start):
+    server = start(UPLOAD_HOURS=1e-9, WORKERS=0)
+    headers = {"Tus-Resumable": "1.0.0"}
+    with server.client() as client:
+        url = client.post("/v1/uploads", headers={**headers, "Upload-Length": "10"}).headers["Location"]
+        answer = client.head(url, headers=headers)
+        assert answer.status_code == 410
+        patch = {**headers, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+        refused = client.patch(url, content=b"x", headers=patch)
+    assert refused.status_code == 410
+    assert refused.json()["code"] == "gone"
