@@ -22,6 +22,7 @@ from service.api import (
     preferences,
     problem,
     scans,
+    search,
     sessions,
     stills,
     uploads,
@@ -79,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     app.state.metrics = health.Metrics(context)
     problem.install(app)
-    for each in (scans, outline, stills, outputs, verdicts, uploads, sessions, preferences, catalogue, health):
+    for each in (scans, outline, stills, outputs, verdicts, search, uploads, sessions, preferences, catalogue, health):
         app.include_router(each.router)
     app.add_middleware(Watch, metrics=app.state.metrics)
     if settings.cors_origins:

@@ -15,11 +15,12 @@ from detector.sampling.names import PLAN_NAMES
 from service.access import audit
 from service.access.limits import check_upload
 from service.api.context import Ctx, Reader, Remote, Writer
+from service.api.moments import Since, Until, since_seconds, until_seconds
 from service.api.problem import responses
 from service.api.receiving import announced_bytes, receive_form, receive_raw
 from service.api.shapes import (
-    AppearancePage,
     BUDGET,
+    AppearancePage,
     DetectionOut,
     DetectionPage,
     RescanIn,
@@ -33,6 +34,7 @@ from service.api.shapes import (
 )
 from service.intake import Upload, Wish, accept, accept_again, check_wish, clean_name
 from service.problems import Conflict
+from service.store import search
 from service.store.database import now
 from service.store.removal import remove_scan
 from service.store.scans import find_scan, list_scans, move_scan
@@ -55,8 +57,6 @@ _FIELDS = {
         "maximum": 86400,
         "description": "The plan's cadence in seconds, for a plan that has one.",
     },
-    "classes": {"type": "string", "description": "Weapon classes with commas between; all by default."},
-    "threshold": {
     "shortest_shot_s": {
         "type": "number",
         "minimum": 0,
@@ -69,6 +69,8 @@ _FIELDS = {
         "maxLength": 20,
         "description": "How long the scan may take, as 30s or, of the clip's length, 2x; for the adaptive plan.",
     },
+    "classes": {"type": "string", "description": "Weapon classes with commas between; all by default."},
+    "threshold": {
         "type": "number",
         "minimum": 0,
         "maximum": 1,
@@ -138,10 +140,10 @@ async def create_scan(
     model: Annotated[str | None, Query(max_length=200)] = None,
     plan: Annotated[str | None, Query(max_length=64, json_schema_extra=PLANS)] = None,
     every_s: Annotated[float | None, Query(ge=0.001, le=86400, allow_inf_nan=False)] = None,
-    classes: Annotated[str | None, Query(max_length=2000, description="Separated by commas.")] = None,
-    threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
     shortest_shot_s: Annotated[float | None, Query(ge=0, le=86400, allow_inf_nan=False)] = None,
     budget: Annotated[str | None, Query(pattern=BUDGET, max_length=20, description="Such as 30s or 2x.")] = None,
+    classes: Annotated[str | None, Query(max_length=2000, description="Separated by commas.")] = None,
+    threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
     webhook: Annotated[str | None, Query(max_length=2000)] = None,
     priority: Annotated[int | None, Query(ge=1, le=9)] = None,
 ) -> Response:
@@ -152,10 +154,10 @@ async def create_scan(
         "model": model,
         "plan": plan,
         "every_s": every_s,
-        "classes": classes,
-        "threshold": threshold,
         "shortest_shot_s": shortest_shot_s,
         "budget": budget,
+        "classes": classes,
+        "threshold": threshold,
         "webhook": webhook,
         "priority": priority,
     }
@@ -179,13 +181,25 @@ async def create_scan(
     return _made(row, is_new)
 
 
-@router.get("", responses=responses("not_found"), summary="Your scans, the newest first")
+@router.get("", responses=responses("not_found", "bad_option"), summary="Your scans, the newest first")
 def scans(
     ctx: Ctx,
     who: Reader,
     state: Annotated[list[State] | None, Query(description="Only these states.")] = None,
     sha256: Annotated[str | None, Query(pattern="^[0-9a-f]{64}$", description="Only this clip.")] = None,
     name: Annotated[str | None, Query(max_length=255, description="Only names that hold this.")] = None,
+    class_names: Annotated[
+        list[str] | None, Query(alias="class", max_length=100, description="Only where one of these was found.")
+    ] = None,
+    min_confidence: Annotated[
+        float, Query(ge=0, le=1, description="Only where something (of these classes) was found so surely.")
+    ] = 0.0,
+    reviewed: Annotated[
+        bool | None,
+        Query(description="true: ended, and every appearance has a verdict; false: some appearance has none."),
+    ] = None,
+    since: Since = None,
+    until: Until = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor_text: Annotated[str | None, Query(alias="cursor", max_length=200)] = None,
 ) -> ScanPage:
@@ -194,6 +208,10 @@ def scans(
         at, last = read_cursor(cursor_text, float, str)
         before = (at, last)
     clean = None if name is None else name.replace("\x00", "")
+    conditions = search.made_between(since_seconds(since), until_seconds(until))
+    conditions += search.holding([each.replace("\x00", "") for each in class_names or ()], min_confidence)
+    if reviewed is not None:
+        conditions += search.reviewed(reviewed)
     with ctx.database.read() as session:
         rows = list_scans(
             session,
@@ -203,16 +221,19 @@ def scans(
             states=state or (),
             clip_sha256=sha256,
             name_contains=clean,
+            conditions=conditions,
         )
-    page = rows[:limit]
+        page = rows[:limit]
+        counts = search.count_finds(session, [row.id for row in page])
     following = cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None
-    return ScanPage(items=[ScanOut.of(row, in_list=True) for row in page], next=following)
+    return ScanPage(items=[ScanOut.of(row, in_list=True, counts=counts[row.id]) for row in page], next=following)
 
 
 @router.get("/{scan_id}", responses=responses("not_found"), summary="A scan")
 def scan(ctx: Ctx, who: Reader, scan_id: ScanId) -> ScanOut:
     with ctx.database.read() as session:
-        return ScanOut.of(find_scan(session, who.owner, scan_id))
+        row = find_scan(session, who.owner, scan_id)
+        return ScanOut.of(row, counts=search.count_finds(session, [scan_id])[scan_id])
 
 
 @router.get(

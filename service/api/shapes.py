@@ -12,11 +12,12 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from detector.report import AppearanceInfo, CoverageInfo
 from detector.report.schema import Box, Score, Seconds
 from service.problems import ServiceError
+from service.store.search import Counts
 from service.store.tables import AppearanceRow, DetectionRow, PictureRow, ScanRow
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-EXAMPLE_ID = "5f0c6f2d1b8e4a5c9d7e3f2a1b0c9d8e"
 BUDGET = r"^[0-9]{1,9}(\.[0-9]{1,6})?[xs]$"
+EXAMPLE_ID = "5f0c6f2d1b8e4a5c9d7e3f2a1b0c9d8e"
 
 
 class BadCursor(ServiceError):
@@ -35,11 +36,11 @@ class OptionsOut(_Shape):
     model: str = Field(description="Name of the model.")
     plan: str = Field(description="Sampling plan.")
     every_s: float | None = Field(description="The plan's cadence in seconds; null where it has none.")
-    classes: list[str] | None = Field(description="Classes looked for; null for all of the model's.")
     shortest_shot_s: float | None = Field(
         default=None, description="Shots of at least so many seconds get a sample of their own; null for other plans."
     )
     budget: str | None = Field(default=None, description="How long the scan may take; null for as long as it needs.")
+    classes: list[str] | None = Field(description="Classes looked for; null for all of the model's.")
     threshold: float | None = Field(description="Score from which to report; null for the model's own.")
 
 
@@ -88,15 +89,21 @@ class ScanOut(_Shape):
     created_at: AwareDatetime
     started_at: AwareDatetime | None
     finished_at: AwareDatetime | None
+    classes: dict[str, int] | None = Field(
+        default=None, description="Appearances by class; null in answers that make or stop a scan."
+    )
+    reviewed: int | None = Field(
+        default=None, description="Appearances that have a verdict; null in answers that make or stop a scan."
+    )
     links: dict[str, str] = Field(description="Addresses of what belongs to the scan.")
 
     @classmethod
-    def of(cls, row: ScanRow, *, in_list: bool = False) -> ScanOut:
+    def of(cls, row: ScanRow, *, in_list: bool = False, counts: Counts | None = None) -> ScanOut:
         base = f"/v1/scans/{row.id}"
         known = row.clip or {}
         facts = {name: known.get(name) for name in ("container", "codec", "width", "height")}
         links = {"self": base, "clip": f"{base}/clip", "events": f"{base}/events"}
-        links |= {name: f"{base}/{name}" for name in ("appearances", "detections")}
+        links |= {name: f"{base}/{name}" for name in ("appearances", "detections", "verdicts", "still", "times")}
         if row.state == "done":
             links |= {name: f"{base}/{name}" for name in ("report.json", "report.html", "report.csv", "report.vtt")}
         return cls(
@@ -111,9 +118,11 @@ class ScanOut(_Shape):
             error=None
             if row.error_code is None
             else ErrorOut(code=row.error_code, message=row.error_message or row.error_code),
-            created_at=_moment(row.created_at),
-            started_at=None if row.started_at is None else _moment(row.started_at),
-            finished_at=None if row.finished_at is None else _moment(row.finished_at),
+            classes=None if counts is None else counts.classes,
+            reviewed=None if counts is None else counts.reviewed,
+            created_at=moment(row.created_at),
+            started_at=None if row.started_at is None else moment(row.started_at),
+            finished_at=None if row.finished_at is None else moment(row.finished_at),
             links=links,
         )
 
@@ -184,6 +193,8 @@ class RescanIn(_Shape):
     model: str | None = Field(default=None, min_length=1, max_length=200)
     plan: str | None = Field(default=None, min_length=1, max_length=64)
     every_s: float | None = Field(default=None, ge=0.001, le=86400, allow_inf_nan=False)
+    shortest_shot_s: float | None = Field(default=None, ge=0, le=86400, allow_inf_nan=False)
+    budget: str | None = Field(default=None, pattern=BUDGET, max_length=20, examples=["2x", "30s"])
     classes: list[str] | None = Field(default=None, min_length=1, max_length=100)
     threshold: float | None = Field(default=None, ge=0, le=1)
     webhook: str | None = Field(default=None, min_length=1, max_length=2000)
@@ -193,8 +204,6 @@ class RescanIn(_Shape):
 class ModelOut(_Shape):
     """A model."""
 
-    shortest_shot_s: float | None = Field(default=None, ge=0, le=86400, allow_inf_nan=False)
-    budget: str | None = Field(default=None, pattern=BUDGET, max_length=20, examples=["2x", "30s"])
     name: str
     is_default: bool
     sha256: str
@@ -253,5 +262,6 @@ def read_cursor(text: str, *kinds: type) -> list[Any]:
         raise BadCursor("This cursor was not given out here; leave it out to begin at the first page.") from error
 
 
-def _moment(at: float) -> datetime:
+def moment(at: float) -> datetime:
+    """Epoch seconds as a time of the day in UTC."""
     return datetime.fromtimestamp(at, UTC)

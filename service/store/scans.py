@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.problems import NotFound
@@ -58,9 +58,10 @@ def list_scans(
     states: Sequence[str] = (),
     clip_sha256: str | None = None,
     name_contains: str | None = None,
+    conditions: Sequence[ColumnElement[bool]] = (),
 ) -> list[ScanRow]:
-    """The newest first, from just after `before` (created_at, id)."""
-    query = select(ScanRow).where(ScanRow.owner == owner)
+    """The newest first, from just after `before` (created_at, id); those of which all `conditions` are true."""
+    query = select(ScanRow).where(ScanRow.owner == owner, *conditions)
     if before is not None:
         at, last = before
         query = query.where(or_(ScanRow.created_at < at, and_(ScanRow.created_at == at, ScanRow.id < last)))
