@@ -125,7 +125,7 @@ def synthetic_command(
 ) -> None:
     """Make every rendered and pasted part that the settings name; goes on where an earlier run stopped.
 
-    `ordnance dataset build` puts them into the set. About 3 CPU seconds a rendered scene, half a second a composite;
+    `ordnance dataset build` puts them into the set. About 3 CPU seconds a rendered scene, 0.7 a composite;
     needs the extra 'render'.
     """
     from datasets.parts import make_part
