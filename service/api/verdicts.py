@@ -123,7 +123,7 @@ def verdicts(ctx: Ctx, who: Reader, scan_id: ScanId) -> Response:
 
 @router.put(
     "/appearances/{number}/verdict",
-    responses=responses("not_found", "conflict", "unknown_class"),
+    responses=responses("bad_request", "not_found", "conflict", "unknown_class"),
     summary="Give a verdict",
 )
 def give(ctx: Ctx, who: Reviewer, remote: Remote, scan_id: ScanId, number: Number, given: VerdictIn) -> VerdictOut:
