@@ -35,6 +35,7 @@ from service.jobs.engine import Jobs
 from service.settings import Settings
 from service.store.blobs import open_blobs
 from service.store.database import open_database
+from service.web import pages
 
 log = logging.getLogger("ordnance.api")
 
@@ -82,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     problem.install(app)
     for each in (scans, outline, stills, outputs, verdicts, search, uploads, sessions, preferences, catalogue, health):
         app.include_router(each.router)
+    pages.install(app)
     app.add_middleware(Watch, metrics=app.state.metrics)
     if settings.cors_origins:
         app.add_middleware(

@@ -17,7 +17,7 @@ export function showCoverage(root) {
 function sentences(coverage, error) {
   if (error) return [t("scan.failed", { why: error.message })];
   if (!coverage) return [t(isOpen() ? "scan.coverage.later" : "scan.coverage.none")];
-  const said = [];
+  const said = isOpen() ? [t("scan.coverage.so_far")] : [];
   const { samples, guarantee_s: guarantee, longest_gap_s: gap, longest_gap_at_s: gapAt } = coverage;
   if (!samples) said.push(t("scan.coverage.nothing"));
   else if (guarantee === 0) said.push(t("scan.coverage.every", { samples }));

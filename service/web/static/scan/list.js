@@ -74,6 +74,8 @@ function fill() {
     } else {
       row.hidden = true;
       row.dataset.key = "";
+      row.removeAttribute("id");
+      row.setAttribute("aria-selected", "false");
     }
   }
   if (active) box.setAttribute("aria-activedescendant", active);

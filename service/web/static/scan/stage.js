@@ -41,7 +41,7 @@ export function startStage(root) {
 export function applyPrefs() {
   const { blur, grey, sound } = state.prefs;
   parts.stage.style.setProperty("--blur", `${blur}px`);
-  parts.stage.classList.toggle("grey", grey);
+  document.body.classList.toggle("grey", grey);
   parts.video.muted = !sound;
 }
 
@@ -86,6 +86,7 @@ function showPicture(url, mode, seconds) {
   parts.cuts.hidden = true;
   parts.picture.src = url;
   parts.picture.alt = altOf(mode);
+  redrawBoxes();
   say();
 }
 
@@ -162,7 +163,8 @@ function redrawBoxes() {
   const { mode } = parts.stage.dataset;
   const clip = state.scan?.clip;
   if (!clip?.width) return;
-  const boxes = mode && mode !== "none" ? boxesAt(state.time, redrawBoxes) : [];
+  // The picture of a best frame has its box drawn already.
+  const boxes = ["still", "video", "revealed"].includes(mode) ? boxesAt(state.time, redrawBoxes) : [];
   drawBoxes(parts.boxes, clip, boxes);
   if (mode === "video" && parts.video.readyState >= 2) drawCuts(parts.cuts, clip, parts.video, player.size(), boxes);
 }

@@ -1,0 +1,1 @@
+"""The review page: HTML made of templates, plain ES modules and style sheets, nothing from elsewhere."""

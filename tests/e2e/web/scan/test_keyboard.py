@@ -1,0 +1,72 @@
+"""A reviewer judges a hundred appearances and touches nothing but the keyboard."""
+
+from playwright.sync_api import expect
+
+VERDICTS = {"y": "confirmed", "n": "wrong", "u": "unsure"}
+
+
+def test_a_hundred_appearances_are_judged_by_keyboard(visit, reviewing, many_scan):
+    visit.open(many_scan)
+    given = {}
+    for number in range(1, 101):
+        key = "yyynyu"[number % 6]
+        given[number] = VERDICTS[key]
+        expect(visit.page.locator("#list [aria-selected=true]")).to_have_attribute("aria-posinset", str(number))
+        visit.press(key)
+    expect(visit.page.locator("#reviewed")).to_have_text("100 of 2000 judged by you")
+    visit.press("k", "k")
+    expect(visit.page.locator("#panel [aria-pressed=true]")).to_have_attribute("data-verdict", given[99])
+    visit.page.wait_for_load_state("networkidle")
+    with reviewing.client() as client:
+        kept = client.get(f"/v1/scans/{many_scan}/verdicts").json()["items"]
+    assert {each["appearance"]: each["verdict"] for each in kept if each["mine"]} == given
+    visit.press("z")
+    expect(visit.page.locator("#reviewed")).to_have_text("99 of 2000 judged by you")
+    expect(visit.page.locator("#list [aria-selected=true]")).to_have_attribute("aria-posinset", "100")
+    visit.press("y")
+    assert visit.sharp() == []
+
+
+def test_other_class_note_help_and_filters_need_no_mouse(visit, reviewing, many_scan):
+    visit.open(many_scan)
+    visit.press("End", "o")
+    expect(visit.page.locator("#other-class")).to_be_visible()
+    visit.page.keyboard.type("Tank")
+    visit.press("Tab", "Enter")
+    expect(visit.page.locator("#other-class")).not_to_be_visible()
+    visit.press("c")
+    visit.page.keyboard.type("turret without a gun, y n u")
+    visit.press("Enter")
+    expect(visit.page.locator("#panel-others")).to_contain_text("other class: Tank")
+    expect(visit.page.locator("#panel-others q")).to_have_text("turret without a gun, y n u")
+    visit.press("?")
+    expect(visit.page.locator("#help")).to_be_visible()
+    visit.press("j", "Escape")
+    expect(visit.page.locator("#help")).not_to_be_visible()
+    expect(visit.page.locator("#list [aria-selected=true]")).to_have_attribute("aria-posinset", "2000")
+    visit.press("[", "[")
+    expect(visit.page.locator("#threshold-value")).to_have_text("0.40")
+    visit.press("\\")
+    expect(visit.page.locator("#threshold-value")).to_have_text("as scanned")
+
+
+def test_shortcuts_can_be_switched_off(visit, demo_scan):
+    visit.open(demo_scan)
+    before = visit.chosen()
+    visit.press("?")
+    visit.page.locator("#keys-on").uncheck()
+    visit.press("Escape", "j")
+    assert visit.chosen() == before
+    visit.press("?")
+    visit.page.locator("#keys-on").check()
+    visit.press("Escape", "j")
+    expect(visit.page.locator("#list")).not_to_have_attribute("aria-activedescendant", before)
+
+
+def test_letters_count_by_their_place_on_other_layouts(visit, demo_scan):
+    visit.open(demo_scan)
+    before = visit.chosen()
+    visit.page.evaluate(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'ت', code: 'KeyJ', bubbles: true}))"
+    )
+    expect(visit.page.locator("#list")).not_to_have_attribute("aria-activedescendant", before)

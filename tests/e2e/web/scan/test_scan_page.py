@@ -1,0 +1,304 @@
+"""The scan page in a real browser: what is shown, when a picture is asked for, and what goes wrong."""
+
+import av
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+from scan_page import (
+    appearance,
+    frame_times,
+    put_in,
+    scanned,
+    write_turned_clip,
+    write_vfr_clip,
+)
+from service_server import DEMO, Server, cut_demo, upload, wait_for
+
+from detector.report.timecode import short
+
+VFR_SECONDS = [0.0, 0.04, 0.08, 0.2, 0.21, 0.25, 0.7, 0.733, 0.766, 1.4, 1.5, 1.517, 1.55, 2.0]
+
+
+def test_the_report_is_on_the_page(visit, reviewing, demo_scan):
+    visit.open(demo_scan)
+    with reviewing.client() as client:
+        found = client.get(f"/v1/scans/{demo_scan}/appearances").json()["items"]
+        coverage = client.get(f"/v1/scans/{demo_scan}").json()["coverage"]
+    expect(visit.page.locator("#name")).to_have_text("demo.mp4")
+    expect(visit.page.locator("#list [role=option]:visible")).to_have_count(len(found))
+    expect(visit.page.locator("#count")).to_have_text(f"{len(found)} of {len(found)} appearances shown")
+    expect(visit.page.locator("#coverage-words")).to_contain_text(f"{coverage['samples']} pictures")
+    for row, each in zip(visit.page.locator("#list [role=option]:visible").all(), found, strict=True):
+        expect(row).to_contain_text(f"{short(each['first_seen_s'])} → {short(each['last_seen_s'])}")
+        expect(row).to_contain_text(f"{each['confidence']:.2f}")
+    label = visit.page.locator("#strip canvas").get_attribute("aria-label")
+    assert "Tank" in label and "03:00.0" in label
+
+
+def test_nothing_sharp_is_sent_unasked(visit, demo_scan):
+    visit.open(demo_scan)
+    for _ in range(4):
+        visit.press("j")
+        visit.mode("review")
+    visit.press("ArrowRight")
+    visit.mode("still")
+    visit.page.locator("#strip").click(position={"x": 300, "y": 170})
+    visit.page.mouse.wheel(0, 2000)
+    visit.page.wait_for_load_state("networkidle")
+    assert any("/review" in each for each in visit.asked)
+    assert visit.sharp() == []
+
+
+def test_a_reveal_is_chosen_and_lasts_for_one_frame(visit, demo_scan):
+    visit.open(demo_scan)
+    visit.press("r")
+    expect(visit.page.locator("#warn")).to_be_visible()
+    assert visit.sharp() == []
+    visit.press("Escape")
+    expect(visit.page.locator("#warn")).not_to_be_visible()
+    assert visit.sharp() == []
+    for leave, left in (("r", "review"), ("ArrowRight", "still"), ("j", "review"), ("Escape", "review")):
+        visit.press("r", "Enter")
+        visit.mode("revealed")
+        shown = visit.page.locator("#picture").get_attribute("src")
+        visit.press(leave)
+        visit.mode(left)
+        assert visit.page.locator("#picture").get_attribute("src") != shown
+    asked = visit.sharp()
+    assert len(asked) == 4 and all("/still?" in each and "reveal=true" in each for each in asked)
+
+
+def test_frames_step_by_the_clips_own_times(visit, reviewing, tmp_path):
+    clip = write_vfr_clip(tmp_path / "vfr.mp4", VFR_SECONDS)
+    times = frame_times(clip)
+    assert len(set(np.diff(times).round(3))) > 3
+    visit.open(scanned(reviewing, clip, plan="every-frame"))
+    for player in (False, True):
+        if player:
+            visit.press(" ")
+            visit.mode("video")
+            visit.press(" ")
+        visit.page.locator("#strip").click(position={"x": 1, "y": 30})
+        expect(visit.page.locator("#clock")).to_have_text("00:00:00.000")
+        seen = [visit.clock()]
+        for key, order in (("ArrowRight", times[1:]), ("ArrowLeft", times[-2::-1])):
+            for at in order:
+                visit.press(key)
+                expect(visit.page.locator("#clock")).to_have_text(f"00:00:{at:06.3f}")
+                seen.append(visit.clock())
+        visit.mode("video" if player else "still")
+        assert len(seen) == 2 * len(times) - 1
+
+
+def test_the_picture_under_the_clock_is_the_frame_of_that_time(visit, reviewing, tmp_path):
+    clip = write_vfr_clip(tmp_path / "vfr2.mp4", [at + 0.003 * number for number, at in enumerate(VFR_SECONDS)])
+    times = frame_times(clip)
+    visit.open(scanned(reviewing, clip, plan="every-frame"))
+    visit.press(" ")
+    visit.mode("video")
+    visit.press(" ")
+    visit.page.locator("#strip").click(position={"x": 1, "y": 30})
+    for number, at in enumerate(times):
+        expect(visit.page.locator("#clock")).to_have_text(f"00:00:{at:06.3f}")
+        visit.page.wait_for_function(
+            "at => Math.abs(Number(document.querySelector('#stage').dataset.pts) - at) < 2e-3", arg=at
+        )
+        columns = visit.page.evaluate(
+            """() => { const video = document.querySelector('#video'); const canvas = document.createElement('canvas');
+            canvas.width = video.videoWidth; canvas.height = video.videoHeight;
+            const context = canvas.getContext('2d'); context.drawImage(video, 0, 0);
+            const row = context.getImageData(0, 120, canvas.width, 1).data; let green = 0;
+            for (let x = 0; x < canvas.width; x += 1) if (row[4 * x + 1] > 100) green += 1; return green; }"""
+        )
+        assert abs(columns - (8 * number + 8)) <= 3
+        visit.press("ArrowRight")
+
+
+def test_the_threshold_works_on_stored_scores(visit, reviewing, demo_scan):
+    visit.open(demo_scan)
+    with reviewing.client() as client:
+        found = client.get(f"/v1/scans/{demo_scan}/appearances").json()["items"]
+    slider = visit.page.locator("#threshold")
+    slider.fill("0.75")
+    sure = sum(each["confidence"] >= 0.75 for each in found)
+    expect(visit.page.locator("#count")).to_have_text(f"{sure} of {len(found)} appearances shown")
+    expect(visit.page.locator("#list [role=option]:visible")).to_have_count(sure)
+    slider.fill("0.1")
+    expect(visit.page.locator("#count")).to_contain_text("that the scan's own threshold left out")
+    weak = visit.page.locator("#list [role=option]", has_text="(weak)").first
+    weak.click()
+    visit.mode("still")
+    expect(visit.page.locator("[data-verdict=confirmed]")).to_be_disabled()
+    visit.press("\\")
+    expect(visit.page.locator("#count")).to_have_text(f"{len(found)} of {len(found)} appearances shown")
+    assert not [each for each in visit.asked if each.startswith("POST")]
+    assert visit.sharp() == []
+
+
+def test_boxes_lie_where_the_weapon_is_on_a_turned_clip(visit, reviewing, tmp_path):
+    box = (30, 200, 130, 290)
+    clip = write_turned_clip(tmp_path / "turned.mp4", box)
+    scan_id = scanned(reviewing, clip, plan="every-frame")
+    put_in(reviewing, scan_id, [appearance(frame_times(clip), box)], 240, 320)
+    visit.open(scan_id)
+    visit.press(" ")
+    visit.mode("video")
+    visit.press(" ")
+    visit.page.locator("#strip").click(position={"x": 300, "y": 70})
+    visit.mode("video")
+    visit.page.wait_for_function("document.querySelector('#boxes').dataset.boxes?.length > 2")
+    drawn = visit.page.evaluate("JSON.parse(document.querySelector('#boxes').dataset.boxes)")
+    assert drawn[0]["box"] == list(box)
+    share = visit.page.evaluate(
+        """(box) => { const cuts = document.querySelector('#cuts'); const sx = cuts.width / 240, sy = cuts.height / 320;
+        const data = cuts.getContext('2d').getImageData(box[0] * sx + 2, box[1] * sy + 2,
+          (box[2] - box[0]) * sx - 4, (box[3] - box[1]) * sy - 4).data;
+        let white = 0; for (let at = 0; at < data.length; at += 4) if (data[at] > 200) white += 1;
+        const outside = cuts.getContext('2d').getImageData(5, 5, 1, 1).data[3];
+        return [white / (data.length / 4), outside]; }""",
+        list(box),
+    )
+    assert share[0] > 0.95 and share[1] == 0
+    stage = visit.page.locator("#stage").bounding_box()
+    assert stage["width"] / stage["height"] == pytest.approx(240 / 320, rel=0.02)
+
+
+@pytest.mark.parametrize("codec", ["libx265", "mpeg4"])
+def test_clips_that_no_browser_plays_are_shown_as_stills(visit, reviewing, tmp_path, codec):
+    clip = tmp_path / f"{codec}.mp4"
+    with av.open(str(clip), "w") as container:
+        options = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+        stream = container.add_stream(codec, rate=10, options=options)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(20):
+            picture = np.full((240, 320, 3), 12 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    scan_id = scanned(reviewing, clip, plan="every-frame")
+    put_in(reviewing, scan_id, [appearance([0.2, 0.5, 0.9], (20, 20, 200, 200))], 320, 240)
+    visit.open(scan_id)
+    expect(visit.page.locator("#fallback")).to_contain_text("cannot play this clip")
+    visit.press("ArrowRight")
+    visit.mode("still")
+    expect(visit.page.locator("#clock")).to_have_text("00:00:00.300")
+    visit.press("l")
+    expect(visit.page.locator("#stage")).to_have_attribute("data-loop", "a1")
+    visit.page.wait_for_function("Number(document.querySelector('#stage').dataset.pts) > 0.6")
+    visit.page.wait_for_function("Number(document.querySelector('#stage').dataset.pts) < 0.4")
+    visit.press("l")
+    assert visit.sharp() == []
+
+
+def test_a_clip_that_breaks_in_the_player_goes_on_as_stills(visit, reviewing, tmp_path):
+    clip = cut_demo(tmp_path / "breaks.mp4", 36.0, 40.0)
+    scan_id = scanned(reviewing, clip)
+    visit.page.route("**/clip", lambda route: route.fulfill(body=b"\0" * 5000, content_type="video/mp4"))
+    visit.open(scan_id)
+    visit.press(" ")
+    expect(visit.page.locator("#fallback")).to_be_visible()
+    visit.mode("still")
+    visit.press("Escape", "ArrowRight")
+    visit.mode("still")
+
+
+def test_partial_results_go_on_after_the_server_was_restarted(chromium, tmp_path):
+    from scan_page import Visit
+
+    server = Server(tmp_path / "store", SEGMENT_SAMPLES=8).start()
+    context = chromium.new_context()
+    try:
+        visiting = Visit(context.new_page(), server)
+        with server.client() as client:
+            scan_id = upload(client, DEMO, plan="interval", every_s="0.3")["id"]
+            wait_for(client, scan_id, "running")
+            visiting.open(scan_id)
+            expect(visiting.page.locator("#progress")).to_be_visible()
+            visiting.page.wait_for_function("document.querySelectorAll('#list [role=option]:not([hidden])').length > 0")
+            expect(visiting.page.locator("[data-verdict=confirmed]")).to_be_disabled()
+        server.kill()
+        server.start()
+        with server.client() as client:
+            assert wait_for(client, scan_id)["state"] == "done"
+            found = client.get(f"/v1/scans/{scan_id}/appearances").json()["items"]
+        expect(visiting.page.locator("#progress")).to_be_hidden(timeout=30_000)
+        expect(visiting.page.locator("#count")).to_have_text(f"{len(found)} of {len(found)} appearances shown")
+        rows = visiting.page.locator("#list [role=option]:visible")
+        expect(rows).to_have_count(len(found))
+        assert len({row.get_attribute("id") for row in rows.all()}) == len(found)
+        visiting.press("j")
+        expect(visiting.page.locator("[data-verdict=confirmed]")).to_be_enabled()
+        assert visiting.faults == []
+    finally:
+        context.close()
+        server.stop()
+
+
+def test_a_page_of_a_scan_that_was_removed_says_so(visit, reviewing, tmp_path):
+    scan_id = scanned(reviewing, cut_demo(tmp_path / "removed.mp4", 36.0, 39.0))
+    visit.open(scan_id)
+    with reviewing.client() as client:
+        assert client.delete(f"/v1/scans/{scan_id}").status_code == 204
+    visit.press("y")
+    expect(visit.page.locator("#notices [data-name=gone]")).to_contain_text("This scan was removed")
+    expect(visit.page.locator("#list [role=option]:visible")).to_have_count(0)
+    assert visit.page.locator("#picture").get_attribute("src") is None
+
+
+def test_markup_in_names_is_text(visit, reviewing, tmp_path):
+    name = "<img src=x onerror=alert(1)>&amp;.mp4"
+    clip = cut_demo(tmp_path / "plain.mp4", 36.0, 38.0)
+    with reviewing.client() as client:
+        clip_bytes = clip.read_bytes()
+        answer = client.post("/v1/scans", files={"file": ("plain.mp4", clip_bytes)}, data={"name": name})
+        scan_id = wait_for(client, answer.json()["id"])["id"]
+    visit.open(scan_id)
+    expect(visit.page.locator("#name")).to_have_text(name)
+    assert visit.page.locator("#name img").count() == 0
+    visit.press("y")
+    visit.page.locator("#go-on").uncheck()
+    visit.press("c")
+    visit.page.keyboard.type("<b>bold</b> & more")
+    visit.press("Enter")
+    expect(visit.page.locator("#panel-others q")).to_have_text("<b>bold</b> & more")
+
+
+def test_two_reviewers_who_disagree_are_shown(visit, reviewing, demo_scan):
+    key = reviewing.key("local", "--note", "second pair of eyes", "--scopes", "read,review")
+    with reviewing.client(key) as other:
+        answer = other.put(f"/v1/scans/{demo_scan}/appearances/3/verdict", json={"verdict": "wrong"})
+        assert answer.status_code == 200, answer.text
+    visit.open(demo_scan)
+    visit.page.locator("#go-on").uncheck()
+    visit.press("j", "j")
+    expect(visit.page.locator("#panel-others")).to_contain_text("second pair of eyes: wrong")
+    visit.press("y")
+    expect(visit.page.locator("#panel-others .disagreed")).to_be_visible()
+    visit.page.locator("#review").select_option("disagreed")
+    expect(visit.page.locator("#list [role=option]:visible")).to_have_count(1)
+    visit.page.reload()
+    visit.page.locator("body[data-ready]").wait_for()
+    visit.page.locator("#review").select_option("disagreed")
+    expect(visit.page.locator("#list [role=option]:visible .badge")).to_contain_text("disagreement")
+    visit.press("j", "z")
+    expect(visit.page.locator("#list [role=option]:visible")).to_have_count(0)
+
+
+def test_on_paper_there_is_a_table_of_everything(visit, many_scan):
+    visit.open(many_scan)
+    visit.page.emulate_media(media="print")
+    expect(visit.page.locator("#print tbody tr")).to_have_count(2000)
+    expect(visit.page.locator("#list")).to_be_hidden()
+    expect(visit.page.locator("#stage")).to_be_hidden()
+    visit.page.emulate_media(media="screen")
+    expect(visit.page.locator("#print tbody tr")).to_have_count(0)
+
+
+def test_thousands_of_appearances_are_a_few_rows(visit, many_scan):
+    visit.open(many_scan)
+    rows = visit.page.locator("#list [role=option]")
+    assert rows.count() < 40
+    visit.press("End")
+    expect(visit.page.locator("#list [aria-selected=true]")).to_have_attribute("aria-posinset", "2000")
+    visit.page.locator("#list").evaluate("list => { list.scrollTop = list.scrollHeight / 2; }")
+    expect(visit.page.locator("#list [aria-posinset='1000']")).to_be_visible()
+    assert rows.count() < 40
