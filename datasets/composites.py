@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from datasets.synthetic.footage import film
 from detector.errors import DataError
-from detector.training.photographs import complete_rows, photograph_files
+from detector.training.labels import read_labels
+from detector.training.photographs import complete_rows, photograph_files, rendered_files
 
 LONG_SIDE_PX = 512
 SMALLEST_CUT_OUT_PX = 40
@@ -280,21 +281,20 @@ def _photographs(data: Path, split: str) -> Iterator[Labelled]:
 
 
 def _rendered(folder: Path) -> Iterator[Labelled]:
-    for picture in sorted((folder / "images").glob("*.jpg")):
-        yield _labelled(picture, folder / "labels" / f"{picture.stem}.txt")
+    for picture, label in rendered_files(folder):
+        yield _labelled(picture, label)
 
 
 def _labelled(picture: Path, label: Path) -> Labelled:
-    lines = label.read_text(encoding="utf-8").splitlines()
-    if not lines:
+    labelled = read_labels(label)
+    if not labelled:
         return Labelled(picture, ())
     full = cv2.imread(str(picture))
     if full is None:
         raise DataError(f"The picture {picture} is missing or damaged.")
     height, width = full.shape[:2]
     boxes = []
-    for line in lines:
-        name, *numbers = line.split()
-        cx, cy, w, h = (float(n) * side for n, side in zip(numbers, (width, height) * 2, strict=True))
-        boxes.append((name, cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
+    for box in labelled:
+        cx, cy, w, h = box.cx * width, box.cy * height, box.width * width, box.height * height
+        boxes.append((box.class_name, cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
     return Labelled(picture, tuple(boxes))

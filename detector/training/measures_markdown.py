@@ -63,7 +63,7 @@ def comparison_markdown(compared: Mapping[str, Sequence[Compared]]) -> str:
     """AP50 of several weights, a table for each set: a row for each class that it has boxes of."""
     parts = []
     for name, columns in compared.items():
-        parts.append(f"### {TITLES.get(name, name)}")
+        parts.append(f"#### {TITLES.get(name, name)}")
         heads = [f"{each.label} ({each.input_size} px)" for each in columns]
         first = columns[0]
         rows = [

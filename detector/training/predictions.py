@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detector.errors import DataError
 from detector.frame import Boxes
+from detector.training.labels import read_labels
 from detector.training.photographs import complete_rows, photograph_files, rendered_files
 
 if TYPE_CHECKING:
@@ -169,19 +170,11 @@ Box = tuple[float, float, float, float]
 
 
 def _labels(path: Path, width: int, height: int) -> list[tuple[str, Box]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise DataError(f"The label file {path} cannot be read: {error.strerror}.") from error
     labelled = []
-    for line in lines:
-        try:
-            name, cx, cy, w, h = line.split()
-            x, y = float(cx) * width, float(cy) * height
-            half_w, half_h = float(w) * width / 2, float(h) * height / 2
-        except ValueError as error:
-            raise DataError(f"The label file {path} has a line that is not `class cx cy w h`: '{line}'.") from error
-        labelled.append((name, (x - half_w, y - half_h, x + half_w, y + half_h)))
+    for box in read_labels(path):
+        x, y = box.cx * width, box.cy * height
+        half_w, half_h = box.width * width / 2, box.height * height / 2
+        labelled.append((box.class_name, (x - half_w, y - half_h, x + half_w, y + half_h)))
     return labelled
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from detector._version import __version__
 from detector.errors import DataError
 from detector.training.config import Stage, TrainingConfig
+from detector.training.photographs import file_sha256
 from detector.training.stages import StagePlan
 
 RECORD = "training.json"
@@ -70,8 +70,8 @@ def write_record(
     weights = out / f"{config.name}.pt"
     document = {
         "model": config.name,
-        "weights_sha256": _sha256(weights) if weights.is_file() else None,
-        "start": {"file": config.start, "sha256": _sha256(start)},
+        "weights_sha256": file_sha256(weights) if weights.is_file() else None,
+        "start": {"file": config.start, "sha256": file_sha256(start)},
         "dataset_sha256": dataset_sha256,
         "seed": config.seed,
         "stages": stages,
@@ -90,8 +90,3 @@ def _last_epoch(folder: Path) -> dict[str, str]:
     with path.open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines, skipinitialspace=True))
     return {key.strip(): value for key, value in rows[-1].items()} if rows else {}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
