@@ -5,6 +5,10 @@ cd "$(dirname "$0")/.."
 venv="${ORDNANCE_TEST_VENV:-.venv-test}"
 [[ -x "$venv/bin/python" ]] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,render]'
+if command -v npm >/dev/null; then
+  npm ci --silent --no-audit --no-fund --prefix tests/service/tus_js ||
+    echo "tus-js-client could not be installed; its test is skipped" >&2
+fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
