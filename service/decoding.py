@@ -35,7 +35,7 @@ IDLE_SECONDS = 45.0
 """A clip from which nothing was asked for this long is closed."""
 WAIT_SECONDS = 30.0
 """So long a request waits where MOST_OPEN others are being answered."""
-MOST_TIMES_KEPT = 32
+MOST_FACTS_KEPT = 32
 """Clips whose packet times are remembered after they were closed; an hour of video takes about 1 MB."""
 SAME_TIME_SECONDS = 1e-6
 """Times that went over the wire are rounded to microseconds."""
@@ -51,6 +51,16 @@ def guard_limits(settings: Settings) -> GuardLimits:
         max_pixels=settings.max_pixels,
         max_streams=settings.max_streams,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipFacts:
+    """`times` are the presentation times of all frames in seconds, float64, ascending, as the packets state them;
+    `width` and `height` are in display pixels."""
+
+    times: NDArray[np.float64]
+    width: int
+    height: int
 
 
 @dataclass(slots=True, eq=False)
@@ -82,40 +92,47 @@ class Viewer:
         self._places = threading.BoundedSemaphore(MOST_OPEN)
         self._decoders: Decoders | None = None
         self._open: OrderedDict[str, _OpenClip] = OrderedDict()
-        self._times: OrderedDict[str, NDArray[np.float64]] = OrderedDict()
+        self._facts: OrderedDict[str, ClipFacts] = OrderedDict()
         self._tidying: threading.Timer | None = None
 
-    def times(self, scan: ScanRow) -> NDArray[np.float64]:
-        """Presentation times of all frames in seconds, float64, ascending, as the packets state them."""
+    def facts(self, scan: ScanRow) -> ClipFacts:
         with self._lock:
-            known = self._times.get(scan.clip_sha256)
+            known = self._facts.get(scan.clip_sha256)
         if known is not None:
             return known
         with self._clip(scan) as video:
-            return self._note_times(scan, video)
+            return self._note_facts(scan, video)
 
     def frame_at(self, scan: ScanRow, seconds: float) -> Frame:
         """The frame that is on display at `seconds`: the last one that begins by then, or else the first.
 
         Where that one cannot be decoded it is the next that can.
         """
-        return next(iter(self.frames_at(scan, [seconds])))
-
-    def frames_at(self, scan: ScanRow, seconds: Sequence[float]) -> list[Frame]:
-        """As frame_at, for ascending times; a frame that is on display at several of them comes once."""
         with self._clip(scan) as video:
-            times = self._note_times(scan, video)
-            targets = sorted({float(times[place_at(times, each)]) for each in seconds})
+            times = self._note_facts(scan, video).times
             # Read to the end: what a decoder still had to send would cost it its life.
-            frames = [frame for _, frame in video.frames_at(targets)]
+            frames = [frame for _, frame in video.frames_at([float(times[place_at(times, seconds)])])]
         if not frames:
             raise FrameNotDecodable(f"{scan.name}: no frame could be decoded there; try another time.")
-        return frames
+        return frames[0]
+
+    def frames_at(self, scan: ScanRow, times: Sequence[float]) -> Iterator[tuple[float, Frame]]:
+        """Each of the ascending times of frames with its frame, by a decoder of its own; those that cannot be decoded
+        are left out."""
+        folder = self._settings.work_folder / f"view-{secrets.token_hex(8)}"
+        with self._place():
+            try:
+                with self._opened(scan, folder) as video:
+                    yield from video.frames_at(times)
+            except VideoError as error:
+                raise FrameNotDecodable(f"{scan.name}: {_reason(error)}") from error
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def forget(self, sha256: str) -> None:
         """Close the clip, because it is about to be removed."""
         with self._lock:
-            self._times.pop(sha256, None)
+            self._facts.pop(sha256, None)
             entry = self._open.get(sha256)
             gone = self._open.pop(sha256) if entry is not None and entry.users == 0 else None
         if gone is not None:
@@ -132,22 +149,30 @@ class Viewer:
         if decoders is not None:
             decoders.close()
 
-    def _note_times(self, scan: ScanRow, video: GuardedVideo) -> NDArray[np.float64]:
-        times = video.probe.pts_seconds
-        if not len(times):
+    def _note_facts(self, scan: ScanRow, video: GuardedVideo) -> ClipFacts:
+        probe = video.probe
+        if not len(probe.pts_seconds):
             raise FrameNotDecodable(f"{scan.name}: this clip holds no frame.")
         with self._lock:
-            self._times[scan.clip_sha256] = times
-            self._times.move_to_end(scan.clip_sha256)
-            while len(self._times) > MOST_TIMES_KEPT:
-                self._times.popitem(last=False)
-        return times
+            facts = self._facts.get(scan.clip_sha256) or ClipFacts(probe.pts_seconds, probe.width, probe.height)
+            self._facts[scan.clip_sha256] = facts
+            self._facts.move_to_end(scan.clip_sha256)
+            while len(self._facts) > MOST_FACTS_KEPT:
+                self._facts.popitem(last=False)
+        return facts
 
     @contextmanager
-    def _clip(self, scan: ScanRow) -> Iterator[GuardedVideo]:
+    def _place(self) -> Iterator[None]:
         if not self._places.acquire(timeout=WAIT_SECONDS):
             raise NotReady("Too many frames are asked for at once; try again in a moment.", retry_after_seconds=5)
         try:
+            yield
+        finally:
+            self._places.release()
+
+    @contextmanager
+    def _clip(self, scan: ScanRow) -> Iterator[GuardedVideo]:
+        with self._place():
             entry = self._take(scan)
             try:
                 with entry.lock:
@@ -158,13 +183,9 @@ class Viewer:
                 raise FrameNotDecodable(f"{scan.name}: {_reason(error)}") from error
             finally:
                 self._give_back(entry)
-        finally:
-            self._places.release()
 
     def _take(self, scan: ScanRow) -> _OpenClip:
         with self._lock:
-            if self._decoders is None:
-                self._decoders = Decoders()
             entry = self._open.get(scan.clip_sha256)
             if entry is None:
                 folder = self._settings.work_folder / f"view-{secrets.token_hex(8)}"
@@ -212,7 +233,11 @@ class Viewer:
             path = link_clip(self._blobs, scan.clip_sha256, scan.name, folder)
         except FileNotFoundError as error:
             raise NotFound("The clip's bytes are gone from the store; upload it again.") from error
-        return open_guarded(path, guard_limits(self._settings), self._decoders)
+        with self._lock:
+            if self._decoders is None:
+                self._decoders = Decoders()
+            decoders = self._decoders
+        return open_guarded(path, guard_limits(self._settings), decoders)
 
 
 def place_at(times: NDArray[np.float64], seconds: float) -> int:

@@ -20,6 +20,7 @@ from detector.cli.training_options import (
     Dataset,
     data_folder,
 )
+from detector.cli.verdicts import import_verdicts_command
 from detector.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ dataset_app = typer.Typer(no_args_is_help=True, help="Render and build the data 
 dataset_app.command("synthetic")(synthetic_command)
 dataset_app.command("render")(render_command)
 dataset_app.command("composites")(composites_command)
+dataset_app.command("import-verdicts")(import_verdicts_command)
 SPLITS = ("train", "val", "test")
 
 

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from detector import __version__
 from service.api import (
     catalogue,
+    exports,
     health,
     outline,
     outputs,
@@ -81,7 +82,20 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     app.state.metrics = health.Metrics(context)
     problem.install(app)
-    for each in (scans, outline, stills, outputs, verdicts, search, uploads, sessions, preferences, catalogue, health):
+    for each in (
+        scans,
+        outline,
+        stills,
+        outputs,
+        verdicts,
+        exports,
+        search,
+        uploads,
+        sessions,
+        preferences,
+        catalogue,
+        health,
+    ):
         app.include_router(each.router)
     pages.install(app)
     app.add_middleware(Watch, metrics=app.state.metrics)

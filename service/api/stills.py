@@ -116,7 +116,7 @@ def still(
     if not reveal:
         with ctx.database.read() as session:
             image = veiled(image, boxes_at(session, scan_id, frame.pts_seconds, min_confidence))
-    times = ctx.viewer.times(scan)
+    times = ctx.viewer.facts(scan).times
     place = place_at(times, frame.pts_seconds)
     headers = {"Ordnance-PTS": f"{frame.pts_seconds:.6f}", "Vary": "Accept, Authorization, Cookie"}
     headers["Cache-Control"] = "no-store" if reveal else "private, max-age=300"
@@ -142,7 +142,7 @@ def times(
     """At most 2,000 a call. They are the packets': a damaged clip may have times of which no frame can be decoded."""
     with ctx.database.read() as session:
         scan = find_scan(session, who.owner, scan_id)
-    known = ctx.viewer.times(scan)
+    known = ctx.viewer.facts(scan).times
     start = 0 if from_s is None else int(np.searchsorted(known, from_s - 1e-6, side="left"))
     stop = len(known) if to_s is None else int(np.searchsorted(known, to_s + 1e-6, side="right"))
     page = known[start : max(start, min(stop, start + MOST_TIMES))]
