@@ -7,37 +7,29 @@ training picture that is a near-copy of one in val or test is left out too. What
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from detector.errors import DataError
 from detector.training.built_set import (
-    INDEX,
-    UNFINISHED,
     BuiltSet,
     LeftOut,
-    Picture,
     count_boxes,
     dataset_hash,
 )
 from detector.training.config import TrainingConfig
 from detector.training.corrections import COMMITTED, apply_corrections, read_corrections
-from detector.training.labels import LabelledBox, read_labels
+from detector.training.labels import read_labels
 from detector.training.leaks import find_leaks
 from detector.training.near_duplicates import read_grey
 from detector.training.photographs import (
-    SPLITS,
     Photograph,
     file_sha256,
     listed_rows,
     read_photograph,
     rendered_files,
 )
+from detector.training.write_set import NewPicture, add_picture, begin_set, finish_set
 
 AMBIGUOUS_CLASSES = ("manpads", "sam_launcher")
 """Look like rocket_launcher and mlrs, in too few pictures to be classes: training goes without such pictures."""
@@ -82,24 +74,12 @@ def build_dataset(
     for split in ("train", "val"):
         if not any(each.split == split for each in kept):
             raise DataError(f"The split '{split}' of {data} is left without a picture; see datasets/DATA_LAYOUT.md.")
-    _clear(out)
-    pictures = [
-        _add(
-            config,
-            each.picture,
-            each.boxes,
-            out,
-            each.split,
-            _set_file(each, data),
-            each.sha256,
-            each.source,
-            each.licence,
-        )
-        for each in kept
-    ]
+    begin_set(out)
+    new = [_new(each, _set_file(each, data)) for each in kept]
     folders = [(data / "rendered", "rendered")] if (data / "rendered").is_dir() else []
     for folder, set_name in (*folders, *((folder, "synthetic") for folder in renders)):
-        pictures.extend(_rendered(config, folder, set_name, out))
+        new.extend(_rendered(folder, set_name))
+    pictures = [add_picture(out, config.classes, each) for each in new]
     built = BuiltSet(
         config.classes,
         dataset_hash(pictures),
@@ -109,8 +89,7 @@ def build_dataset(
         tuple(applied),
         tuple(notes),
     )
-    _write(out / UNFINISHED, json.dumps(asdict(built), indent=1) + "\n")
-    (out / UNFINISHED).replace(out / INDEX)
+    finish_set(out, built)
     return built
 
 
@@ -158,68 +137,13 @@ def _set_file(photograph: Photograph, data: Path) -> str:
     return photograph.picture.name if folder == data else f"{folder.name}-{photograph.picture.name}"
 
 
-def _rendered(config: TrainingConfig, folder: Path, set_name: str, out: Path) -> Iterator[Picture]:
+def _new(each: Photograph, file: str) -> NewPicture:
+    return NewPicture(each.picture, each.boxes, each.split, file, each.sha256, each.source, each.licence, "photos")
+
+
+def _rendered(folder: Path, set_name: str) -> Iterator[NewPicture]:
     for picture, label in rendered_files(folder):
         read_grey(picture)
         name = f"{set_name}-{folder.name}-{picture.name}"
         boxes = read_labels(label)
-        yield _add(config, picture, boxes, out, "train", name, file_sha256(picture), folder.name, "rendered", set_name)
-
-
-def _add(
-    config: TrainingConfig,
-    picture: Path,
-    boxes: Sequence[LabelledBox],
-    out: Path,
-    split: str,
-    name: str,
-    digest: str,
-    source: str,
-    licence: str,
-    set_name: str = "photos",
-) -> Picture:
-    known = [box for box in boxes if box.class_name in config.classes]
-    images, labels = out / split / "images", out / split / "labels"
-    if (images / name).exists():
-        raise DataError(f"{picture} has the name of another picture of the {split} split; rename it.")
-    text = "".join(f"{config.classes.index(box.class_name)} {box.line().split(' ', 1)[1]}\n" for box in known)
-    try:
-        images.mkdir(parents=True, exist_ok=True)
-        labels.mkdir(parents=True, exist_ok=True)
-        _link(picture, images / name)
-    except OSError as error:
-        raise DataError(f"{images / name} cannot be written: {error.strerror}.") from error
-    _write((labels / name).with_suffix(".txt"), text)
-    classes = tuple(sorted({box.class_name for box in known}))
-    label_sha256 = hashlib.sha256(text.encode()).hexdigest()
-    return Picture(name, set_name, split, digest, classes, source, licence, label_sha256)
-
-
-def _clear(out: Path) -> None:
-    folders = [out / split / part for split in SPLITS for part in ("images", "labels")]
-    is_ours = (out / INDEX).is_file() or (out / UNFINISHED).is_file()
-    if not is_ours and any(folder.is_dir() and any(folder.iterdir()) for folder in folders):
-        raise DataError(f"{out} holds pictures that no build put there; choose another --out.")
-    try:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.with_name(f"{folder.name}.cache").unlink(missing_ok=True)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / UNFINISHED).touch()
-        (out / INDEX).unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"{out} cannot be written: {error.strerror}.") from error
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
+        yield NewPicture(picture, boxes, "train", name, file_sha256(picture), folder.name, "rendered", set_name)

@@ -7,12 +7,13 @@ import cv2
 import pytest
 
 from detector.errors import DataError
-from detector.training import dataset as dataset_module
+from detector.training import write_set
 from detector.training.built_set import read_built, read_dataset
 from detector.training.config import TrainingConfig, read_config
 from detector.training.data_card import data_card
 from detector.training.dataset import build_dataset
 from detector.training.listing import repeat_factors
+from detector.training.photographs import file_sha256
 
 from .conftest import DataFolder, drawn
 
@@ -152,7 +153,7 @@ def test_a_missing_picture_is_named(data, tmp_path):
 def test_a_damaged_picture_is_named(folder, data, tmp_path):
     path = data / "photos" / "train" / "images" / "b.jpg"
     path.write_bytes(path.read_bytes()[:900])
-    folder.rows[1]["sha256"] = dataset_module.file_sha256(path)
+    folder.rows[1]["sha256"] = file_sha256(path)
     folder.write()
     with pytest.raises(DataError, match=r"b\.jpg is missing or damaged"):
         build_dataset(CONFIG, data, [], tmp_path / "set")
@@ -185,8 +186,8 @@ def test_a_full_disk_is_said_and_leaves_no_set(data, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(dataset_module.os, "link", full)
-    monkeypatch.setattr(dataset_module.shutil, "copyfile", full)
+    monkeypatch.setattr(write_set.os, "link", full)
+    monkeypatch.setattr(write_set.shutil, "copyfile", full)
     with pytest.raises(DataError, match=r"a\.jpg cannot be written: No space left on device"):
         build_dataset(CONFIG, data, [], tmp_path / "set")
     with pytest.raises(DataError, match="holds no data set"):

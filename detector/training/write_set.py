@@ -1,0 +1,97 @@
+"""Writes the folders and files of a data set, so that a build that is cut short leaves none that looks whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from detector.errors import DataError
+from detector.training.built_set import INDEX, UNFINISHED, BuiltSet, Picture
+from detector.training.labels import LabelledBox
+from detector.training.photographs import SPLITS
+
+
+@dataclass(frozen=True, slots=True)
+class NewPicture:
+    """A picture on its way into a set, under the name `file`; `sha256` is that of the picture."""
+
+    picture: Path
+    boxes: Sequence[LabelledBox]
+    split: str
+    file: str
+    sha256: str
+    source: str
+    licence: str
+    set_name: str
+
+
+def begin_set(out: Path) -> None:
+    """Clear what an earlier build left in `out`. Raises DataError where the pictures there are somebody else's."""
+    folders = [out / split / part for split in SPLITS for part in ("images", "labels")]
+    is_ours = (out / INDEX).is_file() or (out / UNFINISHED).is_file()
+    if not is_ours and any(folder.is_dir() and any(folder.iterdir()) for folder in folders):
+        raise DataError(f"{out} holds pictures that no build put there; choose another --out.")
+    try:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(f"{folder.name}.cache").unlink(missing_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / UNFINISHED).touch()
+        (out / INDEX).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{out} cannot be written: {error.strerror}.") from error
+
+
+def add_picture(out: Path, classes: Sequence[str], new: NewPicture) -> Picture:
+    """Link or copy the picture into its split and write the boxes of `classes` beside it.
+
+    Raises DataError for a second picture of that name, or a full disk.
+    """
+    known = [box for box in new.boxes if box.class_name in classes]
+    images, labels = out / new.split / "images", out / new.split / "labels"
+    target = images / new.file
+    if target.exists():
+        raise DataError(f"{new.picture} has the name of another picture of the {new.split} split; rename it.")
+    text = "".join(f"{classes.index(box.class_name)} {box.line().split(' ', 1)[1]}\n" for box in known)
+    try:
+        images.mkdir(parents=True, exist_ok=True)
+        labels.mkdir(parents=True, exist_ok=True)
+        _link(new.picture, target)
+    except OSError as error:
+        raise DataError(f"{target} cannot be written: {error.strerror}.") from error
+    _write((labels / new.file).with_suffix(".txt"), text)
+    return Picture(
+        new.file,
+        new.set_name,
+        new.split,
+        new.sha256,
+        tuple(sorted({box.class_name for box in known})),
+        new.source,
+        new.licence,
+        hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def finish_set(out: Path, built: BuiltSet) -> None:
+    """Write `out`/dataset.json, which makes the set whole."""
+    _write(out / UNFINISHED, json.dumps(asdict(built), indent=1) + "\n")
+    (out / UNFINISHED).replace(out / INDEX)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
