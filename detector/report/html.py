@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from detector.report.review import ReviewInfo, VerdictInfo
 from detector.report.schema import AppearanceInfo, Report
 from detector.report.timecode import hms, short
 from detector.taxonomy import TAXONOMY
@@ -58,6 +59,7 @@ def render_html(report: Report, thumbnails: Mapping[str, bytes]) -> str:
         summary=summary(report),
         timeline=_timeline(report),
         pictures=_pictures(report, thumbnails),
+        reviews={each.appearance: each for each in report.review or ()},
         lost_s=sum(each.to_s - each.from_s for each in report.coverage.undecoded),
         most_rows=MOST_ROWS,
     )
@@ -270,6 +272,14 @@ def _file_size(count: int) -> str:
     return f"{count / 1000**power:.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}"
 
 
+def _verdict_text(said: ReviewInfo | VerdictInfo) -> str:
+    """A verdict in words; for a review, what its reviewers say together."""
+    if said.verdict is None:
+        return "reviewers disagree"
+    words = {"confirmed": "confirmed", "wrong": "no weapon", "unsure": "unsure"}
+    return words.get(said.verdict) or f"another weapon: {class_label(said.class_name or '')}"
+
+
 def _span_text(seconds: float) -> str:
     return short(seconds) if seconds >= 60 else f"{seconds:.1f} s"
 
@@ -284,6 +294,7 @@ def _template() -> Template:
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(
+        verdict=_verdict_text,
         hms=hms,
         short=short,
         span=_span_text,

@@ -36,6 +36,7 @@ from detector.report.fields import (
     sorted_keys,
     text_of,
 )
+from detector.report.review import ReviewInfo
 
 SCHEMA_VERSION = "1.0"
 
@@ -205,6 +206,10 @@ class Report(Entry):
     appearances: tuple[AppearanceInfo, ...] = Field(default=(), description="What was found.")
     coverage: CoverageInfo = Field(description="What was looked at.")
     errors: tuple[ErrorInfo, ...] = Field(default=(), description="What went wrong without ending the scan.")
+    review: tuple[ReviewInfo, ...] | None = Field(
+        default=None,
+        description="What reviewers say about the appearances that they judged; null in what the scan alone says.",
+    )
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> Self:
@@ -219,6 +224,14 @@ class Report(Entry):
         for each in self.appearances:
             if each.continues and first_seen.get(each.continues, math.inf) >= each.first_seen_s:
                 raise ValueError(f"{each.id!r} continues {each.continues!r}, which is not an earlier appearance")
+        return self
+
+    @model_validator(mode="after")
+    def _reviews_are_of_something(self) -> Self:
+        known = {each.id for each in self.appearances}
+        reviewed = [each.appearance for each in self.review or ()]
+        if len(set(reviewed)) < len(reviewed) or not known.issuperset(reviewed):
+            raise ValueError("each review must be of another of the appearances")
         return self
 
     @property

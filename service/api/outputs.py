@@ -21,6 +21,7 @@ from service.api.problem import responses
 from service.api.scans import ScanId
 from service.api.webvtt import appearances_vtt
 from service.problems import Conflict, NotFound
+from service.review import reviews_of
 from service.store.results import read_report
 from service.store.scans import find_scan
 from service.store.tables import PictureRow, ScanState
@@ -46,8 +47,18 @@ _TEXT = {"schema": {"type": "string"}}
     responses=responses("not_found", "conflict"),
     summary="The report, of which every other form is made",
 )
-def report_json(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
-    return Response(_report_of(ctx, who, remote, scan_id), media_type="application/json")
+def report_json(
+    ctx: Ctx,
+    who: Reader,
+    remote: Remote,
+    scan_id: ScanId,
+    verdicts: Annotated[bool, Query(description="Say in `review` what reviewers say as well.")] = False,
+) -> Response:
+    """What the scan says never changes; with `verdicts` it comes with what people made of it so far."""
+    content = _report_of(ctx, who, remote, scan_id)
+    if verdicts:
+        content = _reviewed(ctx, scan_id, Report.from_json(content)).to_json(indent=None).encode()
+    return Response(content, media_type="application/json")
 
 
 @router.get(
@@ -56,8 +67,17 @@ def report_json(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Respo
     responses={200: {"content": {"text/html": _TEXT}}, **responses("not_found", "conflict")},
     summary="The report as a page that needs nothing else",
 )
-def report_html(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
+def report_html(
+    ctx: Ctx,
+    who: Reader,
+    remote: Remote,
+    scan_id: ScanId,
+    verdicts: Annotated[bool, Query(description="Show what reviewers say as well, where there are any.")] = True,
+) -> Response:
     report = Report.from_json(_report_of(ctx, who, remote, scan_id))
+    if verdicts:
+        reviewed = _reviewed(ctx, scan_id, report)
+        report = reviewed if reviewed.review else report
     pictures = {}
     with ctx.database.read() as session:
         rows = list(session.query(PictureRow).filter(PictureRow.scan_id == scan_id))
@@ -191,6 +211,12 @@ async def events(
             yield {**event, "data": json.dumps(event["data"])}
 
     return EventSourceResponse(stream(), ping=HEARTBEAT_SECONDS, headers={"Cache-Control": "no-store"})
+
+
+def _reviewed(ctx: Ctx, scan_id: str, report: Report) -> Report:
+    with ctx.database.read() as session:
+        reviews = reviews_of(session, scan_id)
+    return report.model_copy(update={"review": tuple(reviews[number] for number in sorted(reviews))})
 
 
 def _report_of(ctx: Ctx, who: Reader, remote: str, scan_id: str) -> bytes:
