@@ -58,7 +58,10 @@ def run(arguments: list[str] | None = None) -> int:
     except typer.Exit as ended:
         return ended.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print("ordnance: interrupted; finished clips are kept, go on with --resume.", file=sys.stderr)
+        print(
+            "ordnance: interrupted; what is finished is kept, and the same command goes on (scan: with --resume).",
+            file=sys.stderr,
+        )
         return ExitCode.INTERRUPTED
     except OrdnanceError as error:
         print(f"ordnance: {error}", file=sys.stderr)
