@@ -1,116 +1,169 @@
-// How every page talks to the server.
+// Asking the service under /v1, and what every page shows in the same way.
+
+import { has, t } from "./labels.js";
+
+const REOPEN_MS = 2000;
+const ENDED = ["done", "failed", "cancelled"];
 
 export class Problem extends Error {
-  constructor(status, { code = "error", detail = `HTTP ${status}` } = {}) {
+  constructor(code, detail, status) {
     super(detail);
     this.name = "Problem";
-    this.status = status;
     this.code = code;
     this.detail = detail;
+    this.status = status;
   }
 }
 
-const ENDED = ["done", "failed", "cancelled"];
-const RETRY_MS = 2000;
+let session = null;
 
-let csrf = null;
-let mine = null;
+// Who is signed in; read once.
+export function whoami() {
+  session ??= ask("GET", "/v1/session").catch((problem) => {
+    session = null;
+    throw problem;
+  });
+  return session;
+}
 
-async function ask(method, path, body, headers = {}) {
-  const options = { method, headers, credentials: "same-origin" };
-  if (body !== undefined) {
-    headers["Content-Type"] = "application/json";
-    options.body = JSON.stringify(body);
-  }
-  const answer = await fetch(path, options);
-  if (answer.status === 401 && location.pathname !== "/sign-in") {
-    location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
-  }
-  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
-  return answer.status === 204 ? null : answer.json();
+// The header that proves that a change comes from this page; none where no cookie is used.
+export async function proof() {
+  const { csrf } = await whoami();
+  return csrf ? { "X-CSRF-Token": csrf } : {};
+}
+
+export function forgetProof() {
+  session = null;
 }
 
 export function get(path) {
   return ask("GET", path);
 }
 
-// Null where the server needs no token: no cookie is used.
-export async function csrfToken() {
-  csrf ??= get("/v1/session").then((session) => session.csrf);
-  return csrf;
-}
-
-// Throws Problem; `null` is the answer that has no content.
+// A change. Throws a Problem; once signed out, the sign-in page comes.
 export async function send(method, path, body) {
-  const token = await csrfToken();
-  return ask(method, path, body, token ? { "X-CSRF-Token": token } : {});
+  try {
+    return await ask(method, path, body, await proof());
+  } catch (problem) {
+    // Signed in again in another tab, this page's proof is that of a session that is over.
+    if (problem.code !== "forbidden") throw problem;
+    forgetProof();
+    return ask(method, path, body, await proof());
+  }
 }
 
-// The settings of whoever is signed in; asked for once.
-export function prefs() {
-  mine ??= get("/v1/preferences");
-  return mine;
+async function ask(method, path, body, headers = {}) {
+  const hasBody = body !== undefined;
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      credentials: "same-origin",
+      headers: hasBody ? { ...headers, "Content-Type": "application/json" } : headers,
+      body: hasBody ? JSON.stringify(body) : undefined,
+    });
+  } catch {
+    throw new Problem("unreachable", t("base.unreachable"), 0);
+  }
+  if (!answer.ok) throw await problemOf(answer);
+  return answer.status === 204 ? null : answer.json();
 }
 
-export async function savePrefs(patch) {
-  mine = Promise.resolve(await send("PUT", "/v1/preferences", patch));
-  return mine;
+async function problemOf(answer) {
+  const { code = "error", detail = "" } = await answer.json().catch(() => ({}));
+  if (answer.status === 401 && document.body.dataset.page !== "sign_in") goSignIn();
+  return new Problem(code, detail || t("base.failed", { status: answer.status }), answer.status);
 }
 
-// MM:SS.d, from an hour on H:MM:SS.d: times for people as in the report.
-export function timecode(seconds) {
-  const tenths = Math.round(Math.abs(seconds) * 10 + 1e-7);
-  const two = (value) => String(value).padStart(2, "0");
-  const hours = Math.floor(tenths / 36000);
-  const rest = `${two(Math.floor(tenths / 600) % 60)}:${two(Math.floor(tenths / 10) % 60)}.${tenths % 10}`;
-  return `${seconds < 0 && tenths ? "-" : ""}${hours ? `${hours}:` : ""}${rest}`;
+export function goSignIn() {
+  const here = location.pathname + location.search;
+  location.assign(`/sign-in?${new URLSearchParams({ next: here })}`);
 }
 
-// Calls onEvent({kind, id, data}) for what happens to a scan, each event once, over lost connections, to its end.
-// Returns a function that stops it.
+// Events of a scan as {kind, id, data}: state, progress, appearance, gone. Each comes once, also after the connection
+// was lost; the stream ends with the scan. Returns a function that ends it before.
 export function events(scanId, onEvent) {
-  let source = null;
-  let last = 0;
-  let timer = 0;
-  let over = false;
+  let last = 0, source = null, timer = 0, isOver = false;
 
-  function stop() {
-    over = true;
+  function end() {
+    isOver = true;
     clearTimeout(timer);
     source?.close();
   }
 
-  function take(kind, event) {
-    const id = Number(event.lastEventId);
-    if (over || (id && id <= last)) return;
-    last = id || last;
-    const data = JSON.parse(event.data);
-    onEvent({ kind, id, data });
-    if (kind === "gone" || (kind === "state" && ENDED.includes(data.state))) stop();
-  }
-
-  function connect() {
-    source = new EventSource(`/v1/scans/${scanId}/events?after=${last}`);
-    for (const kind of ["state", "progress", "appearance", "gone"]) {
-      source.addEventListener(kind, (event) => take(kind, event));
+  function take(message) {
+    const number = Number(message.lastEventId);
+    if (message.type !== "gone") {
+      if (number <= last) return;
+      last = number;
     }
-    source.addEventListener("error", () => {
-      source.close();
-      clearTimeout(timer);
-      if (!over) timer = setTimeout(reconnect, RETRY_MS);
-    });
+    const data = JSON.parse(message.data);
+    if (message.type === "gone" || (message.type === "state" && ENDED.includes(data.state))) end();
+    onEvent({ kind: message.type, id: message.lastEventId, data });
   }
 
-  async function reconnect() {
-    const answer = await fetch(`/v1/scans/${scanId}`, { credentials: "same-origin" }).catch(() => null);
-    if (over) return;
-    if (answer?.status === 404) {
-      stop();
-      onEvent({ kind: "gone", id: 0, data: {} });
-    } else if (answer?.ok) connect();
-    else timer = setTimeout(reconnect, RETRY_MS);
+  async function onError() {
+    if (isOver || source.readyState !== EventSource.CLOSED) return;
+    // The browser gives up where the server answers, but not with events: it starts, or the scan is gone.
+    try {
+      await get(`/v1/scans/${scanId}`);
+    } catch (problem) {
+      if (problem.code === "not_found") {
+        end();
+        onEvent({ kind: "gone", id: "", data: {} });
+      }
+      if (problem.status === 401) end();
+    }
+    if (!isOver) timer = setTimeout(open, REOPEN_MS);
   }
 
-  connect();
-  return stop;
+  function open() {
+    if (isOver) return;
+    source = new EventSource(`/v1/scans/${scanId}/events?after=${last}`);
+    for (const kind of ["state", "progress", "appearance", "gone"]) source.addEventListener(kind, take);
+    source.addEventListener("error", onError);
+  }
+
+  open();
+  return end;
+}
+
+// `MM:SS.d`, from an hour on `H:MM:SS.d`, as in the report.
+export function timecode(seconds) {
+  const tenths = Math.round(Math.abs(seconds) * 10 + 1e-7);
+  const two = (number) => String(number).padStart(2, "0");
+  const hours = Math.floor(tenths / 36000);
+  const text = `${two(Math.floor(tenths / 600) % 60)}:${two(Math.floor(tenths / 10) % 60)}.${tenths % 10}`;
+  return `${seconds < 0 && tenths ? "-" : ""}${hours ? `${hours}:` : ""}${text}`;
+}
+
+let mine = null;
+
+// How whoever looks wants the page to be; read once.
+export function prefs() {
+  mine ??= get("/v1/preferences").catch((problem) => {
+    mine = null;
+    throw problem;
+  });
+  return mine;
+}
+
+export async function savePrefs(patch) {
+  const saved = await send("PUT", "/v1/preferences", patch);
+  mine = Promise.resolve(saved);
+  return saved;
+}
+
+let classes = null;
+
+// The weapon classes by id, named in the page's language.
+export function taxonomy() {
+  classes ??= get("/v1/taxonomy").then(
+    (list) => new Map(list.map((each) => [each.id, has(`class.${each.id}`) ? { ...each, name: t(`class.${each.id}`) } : each])),
+    (problem) => {
+      classes = null;
+      throw problem;
+    },
+  );
+  return classes;
 }

@@ -1,0 +1,43 @@
+// Uploads under way, kept by the browser so that they go on after a reload or a crash. Names and addresses only.
+
+const PLACE = "ordnance.uploads";
+const MOST = 1000;
+
+function read() {
+  try {
+    const list = JSON.parse(localStorage.getItem(PLACE) ?? "[]");
+    return Array.isArray(list) ? list : [];
+  } catch {
+    return [];
+  }
+}
+
+function write(list) {
+  try {
+    if (list.length) localStorage.setItem(PLACE, JSON.stringify(list.slice(-MOST)));
+    else localStorage.removeItem(PLACE);
+  } catch {
+    // A browser that keeps nothing uploads all the same.
+  }
+}
+
+// {name, size, modified, address} of every upload that has not ended.
+export function keptUploads() {
+  return read();
+}
+
+export function keptFor(file) {
+  return read().find((each) => each.name === file.name && each.size === file.size && each.modified === file.lastModified);
+}
+
+export function keepUpload(file, address) {
+  write([...read().filter((each) => each.address !== address), { name: file.name, size: file.size, modified: file.lastModified, address }]);
+}
+
+export function dropUpload(address) {
+  write(read().filter((each) => each.address !== address));
+}
+
+export function forgetUploads() {
+  write([]);
+}
