@@ -24,6 +24,7 @@ def check(settings: Settings) -> list[Finding]:
         *_database(settings),
         *_blobs(settings),
         *_model(settings),
+        *_tracing(settings),
         *_access(settings),
         *_guard(settings),
     ]
@@ -77,6 +78,14 @@ def _model(settings: Settings) -> list[Finding]:
     except OrdnanceError as error:
         return [Finding(str(error))]
     return []
+
+
+def _tracing(settings: Settings) -> list[Finding]:
+    from importlib.util import find_spec
+
+    if settings.otel_endpoint is None or find_spec("opentelemetry.exporter.otlp.proto.http") is not None:
+        return []
+    return [Finding("ORDNANCE_OTEL_ENDPOINT is set; that needs: pip install 'ordnance[otel]'.")]
 
 
 def _access(settings: Settings) -> list[Finding]:

@@ -13,6 +13,7 @@ from service.access.keys import list_keys
 from service.logs import set_up_logs
 from service.settings import Settings
 from service.store.database import migrate, open_database
+from service.tracing import send_rest, set_up_tracing
 
 log = logging.getLogger("ordnance.serve")
 
@@ -30,6 +31,7 @@ def serve(settings: Settings) -> None:
     from service.api.app import create_app
 
     set_up_logs(settings.log_format, settings.log_level)
+    set_up_tracing(settings, "api")
     migrate(settings)
     _warn_of_no_key(settings)
     app = create_app(settings)
@@ -53,6 +55,7 @@ def serve(settings: Settings) -> None:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
         crew.stop()
+        send_rest()
 
 
 class Crew:

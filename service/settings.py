@@ -103,6 +103,12 @@ class Settings(BaseSettings):
     webhook_hosts: Words = Field(default=(), description="Hosts that webhooks may be sent to; none by default.")
     webhook_secret: SecretStr | None = Field(default=None, description="Key of the webhooks' HMAC SHA-256 signature.")
 
+    otel_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/]+",
+        description="OTLP/HTTP address of an OpenTelemetry collector, such as http://127.0.0.1:4318, that gets spans "
+        "of requests and scans (extra otel); none by default.",
+    )
     log_format: Literal["json", "text"] = Field(default="text", description="json or text, on stderr.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe shown.")
 

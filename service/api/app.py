@@ -36,6 +36,7 @@ from service.jobs.engine import Jobs
 from service.settings import Settings
 from service.store.blobs import open_blobs
 from service.store.database import open_database
+from service.tracing import span
 from service.web import pages
 
 log = logging.getLogger("ordnance.api")
@@ -138,21 +139,27 @@ class Watch:
                 self._metrics.received.inc(len(message.get("body", b"")))
             return message
 
-        try:
-            await self._app(scope, watch_receive, watch_send)
-        finally:
-            seconds = time.perf_counter() - started
-            route: Any = scope.get("route")
-            path = getattr(route, "path", "other")
-            self._metrics.requests.labels(scope["method"], path, str(status)).inc()
-            self._metrics.seconds.labels(path).observe(seconds)
-            if path not in ("/healthz", "/readyz", "/metrics"):
-                log.info(
-                    "answered",
-                    extra={
-                        "method": scope["method"],
-                        "path": scope["path"],
-                        "status": status,
-                        "seconds": round(seconds, 4),
-                    },
-                )
+        with span("request", http_request_method=scope["method"]) as traced:
+            try:
+                await self._app(scope, watch_receive, watch_send)
+            finally:
+                self._note(scope, status, time.perf_counter() - started, traced)
+
+    def _note(self, scope: Scope, status: int, seconds: float, traced: Any) -> None:
+        route: Any = scope.get("route")
+        path = getattr(route, "path", "other")
+        if traced is not None:
+            traced.update_name(f"{scope['method']} {path}")
+            traced.set_attributes({"http.route": path, "http.response.status_code": status})
+        self._metrics.requests.labels(scope["method"], path, str(status)).inc()
+        self._metrics.seconds.labels(path).observe(seconds)
+        if path not in ("/healthz", "/readyz", "/metrics"):
+            log.info(
+                "answered",
+                extra={
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status,
+                    "seconds": round(seconds, 4),
+                },
+            )

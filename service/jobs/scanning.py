@@ -34,6 +34,7 @@ from service.store.results import (
 )
 from service.store.scans import move_scan
 from service.store.tables import OPEN_STATES, ScanRow, ScanState
+from service.tracing import span
 
 log = logging.getLogger("ordnance.scan")
 
@@ -193,7 +194,8 @@ class _Kept:
         return None if content is None else unpack(content)
 
     def keep(self, number: int, parts: Sequence[Part] | None, carry: Carry | None) -> None:
-        self._step(lambda: self._save(number, parts or (), carry))
+        with span("segment", scan_id=self._scan.id, segment_number=number):
+            self._step(lambda: self._save(number, parts or (), carry))
         if parts is not None:
             self._show(0.0)
 

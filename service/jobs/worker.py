@@ -24,6 +24,7 @@ from service.settings import Settings
 from service.store.blobs import open_blobs
 from service.store.database import open_database
 from service.store.removal import tidy
+from service.tracing import send_rest, set_up_tracing
 
 log = logging.getLogger("ordnance.worker")
 
@@ -43,6 +44,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     stop = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
+    set_up_tracing(settings, "worker")
     database, blobs = open_database(settings), open_blobs(settings)
     settings.work_folder.mkdir(parents=True, exist_ok=True)
     settings.uploads_folder.mkdir(parents=True, exist_ok=True)
@@ -89,6 +91,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     # Scans go on where they are in the next worker: waiting for their end would make a restart take hours.
     with suppress(SQLAlchemyError):
         heart.end()
+    send_rest()
     os._exit(0)
 
 

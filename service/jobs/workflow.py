@@ -12,6 +12,7 @@ from service.jobs import webhooks
 from service.jobs.engine import SCAN_WORKFLOW, WEBHOOK_WORKFLOW
 from service.jobs.scanning import Desk, begin, fail, run_scan
 from service.jobs.segments import ScanStopped
+from service.tracing import span
 
 log = logging.getLogger("ordnance.scan")
 
@@ -67,7 +68,8 @@ def scan(scan_id: str) -> None:
     context = {"scan": scan_id, "clip_sha256": row.clip_sha256}
     log.info("scan begins", extra=context)
     try:
-        run_scan(here, row, step)
+        with span("scan", scan_id=scan_id):
+            run_scan(here, row, step)
         log.info("scan is done", extra=context)
     except ScanStopped:
         log.info("scan was stopped", extra=context)
@@ -102,7 +104,8 @@ def deliver(scan_id: str) -> None:
 
 @DBOS.step(name="deliver")
 def _deliver(scan_id: str) -> bool:
-    return webhooks.deliver(desk(), scan_id)
+    with span("webhook", scan_id=scan_id):
+        return webhooks.deliver(desk(), scan_id)
 
 
 def _about(name: str, error: VideoError) -> str:
