@@ -68,3 +68,15 @@ def service_command(
     from benchmarks.service.command import bench_service
 
     bench_service(out=out, quick=quick, uploads=uploads, workers=workers, model=model, device=device)
+
+
+@bench_app.command("page")
+def page_command(
+    out: Annotated[Path, typer.Option(help="Folder for page.json.")] = Path("bench-page"),
+    appearances: Annotated[int, typer.Option(min=1, max=100_000, help="Appearances of the scan.")] = 2000,
+    rounds: Annotated[int, typer.Option(min=1, help="Visits, each with an empty cache.")] = 3,
+) -> None:
+    """Measure the scan page in Chromium: first paint, bytes, scrolling, threshold."""
+    from benchmarks.page.command import bench_page
+
+    bench_page(out=out, appearances=appearances, rounds=rounds)

@@ -20,7 +20,9 @@ export function showHead(root) {
   root.querySelector("#clip-facts").replaceChildren(
     ...facts.filter(Boolean).map((text) => {
       const item = document.createElement("li");
-      item.textContent = text;
+      const part = document.createElement("bdi");
+      part.textContent = text;
+      item.append(part);
       return item;
     }),
   );

@@ -1,6 +1,6 @@
 // The scan page: reads the scan, wires its parts, and answers the keyboard.
 
-import { get, prefs } from "../api.js";
+import { prefs, taxonomy } from "../api.js";
 import { t } from "../labels.js";
 import { startBreaks } from "./breaks.js";
 import { nudge, readWeak, resetThreshold, startControls } from "./controls.js";
@@ -119,9 +119,7 @@ function wire() {
 async function begin() {
   wire();
   try {
-    const [mine, taxonomy] = await Promise.all([prefs(), get("/v1/taxonomy"), readScan(), readItems()]);
-    state.prefs = mine;
-    for (const each of taxonomy) state.taxonomy.set(each.id, each);
+    [state.prefs, state.taxonomy] = await Promise.all([prefs(), taxonomy(), readScan(), readItems()]);
   } catch (error) {
     if (error.code === "not_found") goneNow();
     else problem(error);

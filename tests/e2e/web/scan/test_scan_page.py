@@ -146,7 +146,7 @@ def test_boxes_lie_where_the_weapon_is_on_a_turned_clip(visit, reviewing, tmp_pa
     visit.press(" ")
     visit.page.locator("#strip").click(position={"x": 300, "y": 70})
     visit.mode("video")
-    visit.page.wait_for_function("document.querySelector('#boxes').dataset.boxes?.length > 2")
+    visit.page.wait_for_function("() => document.querySelector('#boxes').dataset.boxes?.length > 2")
     drawn = visit.page.evaluate("JSON.parse(document.querySelector('#boxes').dataset.boxes)")
     assert drawn[0]["box"] == list(box)
     share = visit.page.evaluate(
@@ -183,8 +183,8 @@ def test_clips_that_no_browser_plays_are_shown_as_stills(visit, reviewing, tmp_p
     expect(visit.page.locator("#clock")).to_have_text("00:00:00.300")
     visit.press("l")
     expect(visit.page.locator("#stage")).to_have_attribute("data-loop", "a1")
-    visit.page.wait_for_function("Number(document.querySelector('#stage').dataset.pts) > 0.6")
-    visit.page.wait_for_function("Number(document.querySelector('#stage').dataset.pts) < 0.4")
+    visit.page.wait_for_function("() => Number(document.querySelector('#stage').dataset.pts) > 0.6")
+    visit.page.wait_for_function("() => Number(document.querySelector('#stage').dataset.pts) < 0.4")
     visit.press("l")
     assert visit.sharp() == []
 
@@ -213,7 +213,7 @@ def test_partial_results_go_on_after_the_server_was_restarted(chromium, tmp_path
             wait_for(client, scan_id, "running")
             visiting.open(scan_id)
             expect(visiting.page.locator("#progress")).to_be_visible()
-            visiting.page.wait_for_function("document.querySelectorAll('#list [role=option]:not([hidden])').length > 0")
+            visiting.page.wait_for_function("() => document.querySelectorAll('#list [role=option]:not([hidden])').length > 0")
             expect(visiting.page.locator("[data-verdict=confirmed]")).to_be_disabled()
         server.kill()
         server.start()
