@@ -19,7 +19,7 @@ from service.store.verdicts import opinions, shown_names, verdict_history, verdi
 def reviews_of(session: Session, scan_id: str) -> dict[int, ReviewInfo]:
     """What reviewers say about each judged appearance, by its number."""
     ids = select(AppearanceRow.number, AppearanceRow.document["id"].as_string()).where(AppearanceRow.scan_id == scan_id)
-    return _reviews(verdicts_in_force(session, scan_id), dict(session.execute(ids).tuples()))
+    return _reviews(verdicts_in_force(session, scan_id), {number: name for number, name in session.execute(ids)})
 
 
 def verdicts_document(session: Session, scan: ScanRow, width: int, height: int) -> VerdictsDocument:
