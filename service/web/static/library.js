@@ -1,0 +1,202 @@
+// The library: every scan with what was found, live while it runs; uploads; what is done with several at once.
+
+import { events, get, Problem, taxonomy } from "./api.js";
+import { startBatch } from "./batch.js";
+import { fillClasses, startFilters } from "./filters.js";
+import { t } from "./labels.js";
+import { isOpen, makeRow, showRow } from "./scan_rows.js";
+import { startUploads } from "./uploads.js";
+
+// Event streams hold a connection each, of the six that a browser opens to a server, for all its tabs together.
+const MOST_STREAMS = 2;
+const LOOK_MS = 4000;
+const PAGE = 50;
+
+const find = (id) => document.getElementById(id);
+const list = find("scans"), more = find("more"), empty = find("empty"), problemLine = find("problem"), voice = find("voice");
+const selectAll = find("select-all");
+const scans = new Map();
+const rows = new Map();
+const streams = new Map();
+let classes = new Map();
+let query, showBatch;
+let following = null, reading = 0, timer = 0;
+
+function address(cursor, limit = PAGE) {
+  const asked = query();
+  asked.set("limit", limit);
+  if (cursor) asked.set("cursor", cursor);
+  return `/v1/scans?${asked}`;
+}
+
+// Everything anew, as many as are shown: the order of the answer is that of the list.
+async function readAll() {
+  const mine = (reading += 1);
+  try {
+    const wanted = Math.max(PAGE, rows.size);
+    const items = [];
+    let next = null;
+    do {
+      const page = await get(address(next, Math.min(200, wanted - items.length)));
+      items.push(...page.items);
+      next = page.next;
+    } while (next && items.length < wanted);
+    if (mine !== reading) return;
+    following = next;
+    show(items, true);
+    tell("");
+  } catch (problem) {
+    if (mine === reading) tell(problem instanceof Problem && problem.status === 0 ? t("library.live_lost") : (problem.detail ?? String(problem)));
+  }
+}
+
+async function readMore() {
+  const mine = reading;
+  const page = await get(address(following)).catch((problem) => tell(problem.detail));
+  if (!page || mine !== reading) return;
+  following = page.next;
+  show(page.items, false);
+}
+
+function show(items, isWhole) {
+  if (isWhole) {
+    const kept = new Set(items.map((each) => each.id));
+    for (const id of [...rows.keys()]) if (!kept.has(id)) remove(id);
+  }
+  items.forEach((scan, place) => {
+    put(scan);
+    const { item } = rows.get(scan.id);
+    if (isWhole && list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+  });
+  settle();
+}
+
+function put(scan) {
+  const before = scans.get(scan.id);
+  scans.set(scan.id, scan);
+  let row = rows.get(scan.id);
+  if (!row) {
+    row = makeRow(scan);
+    row.box.addEventListener("change", settleSelection);
+    rows.set(scan.id, row);
+    list.append(row.item);
+  }
+  showRow(row, scan, classes);
+  if (before && isOpen(before) && !isOpen(scan)) {
+    voice.textContent = t("library.ended", { name: scan.clip.name, state: t(`state.${scan.state}`) });
+  }
+}
+
+function remove(id) {
+  rows.get(id)?.item.remove();
+  rows.delete(id);
+  scans.delete(id);
+  streams.get(id)?.();
+  streams.delete(id);
+}
+
+function settle() {
+  more.hidden = following === null;
+  empty.hidden = rows.size > 0;
+  empty.textContent = String(query()) ? t("library.none_match") : t("library.none");
+  settleSelection();
+  follow();
+  document.body.dataset.ready = "yes";
+}
+
+function chosen() {
+  return [...rows].filter(([, { box }]) => box.checked).map(([id]) => scans.get(id));
+}
+
+function settleSelection() {
+  const count = chosen().length;
+  selectAll.checked = count > 0 && count === rows.size;
+  selectAll.indeterminate = count > 0 && count < rows.size;
+  showBatch();
+}
+
+// Streams for those that run; the others are looked up from time to time.
+function follow() {
+  const open = [...scans.values()].filter(isOpen).sort((one, other) => (other.state === "running") - (one.state === "running"));
+  const wanted = document.hidden ? [] : open.slice(0, MOST_STREAMS).map((each) => each.id);
+  for (const [id, stop] of [...streams]) {
+    if (wanted.includes(id)) continue;
+    stop();
+    streams.delete(id);
+  }
+  for (const id of wanted) if (!streams.has(id)) streams.set(id, events(id, (event) => onEvent(id, event)));
+  clearTimeout(timer);
+  if (open.length && !document.hidden) timer = setTimeout(() => readAll().finally(follow), LOOK_MS);
+}
+
+function onEvent(id, { kind, data }) {
+  const scan = scans.get(id);
+  if (!scan) return;
+  if (kind === "progress") {
+    const { position_s: at, duration_s: length, samples, finds } = data;
+    const progress = { ...scan.progress };
+    if (at !== undefined) progress.position_s = at;
+    if (length !== undefined) progress.duration_s = length;
+    if (samples !== undefined) progress.samples = samples;
+    if (finds !== undefined) progress.appearances = finds;
+    put({ ...scan, state: isOpen(scan) ? "running" : scan.state, progress });
+  } else if (kind === "gone") {
+    remove(id);
+    settle();
+  } else soon();
+}
+
+let news = 0;
+
+function soon() {
+  clearTimeout(news);
+  news = setTimeout(readAll, 300);
+}
+
+function tell(words) {
+  if (problemLine.textContent !== words) problemLine.textContent = words;
+}
+
+function uploadOptions() {
+  const options = { plan: find("plan").value };
+  if (!find("every").disabled && find("every").value) options.every_s = find("every").value;
+  return options;
+}
+
+// Not every plan has a cadence.
+function showCadence() {
+  const { cadence } = find("plan").selectedOptions[0].dataset;
+  find("every").disabled = cadence === undefined;
+  find("every").placeholder = cadence ?? "";
+}
+
+async function begin() {
+  showBatch = startBatch(document, {
+    chosen,
+    done: (name, words, isProblem) => {
+      for (const { box } of rows.values()) box.checked = false;
+      if (isProblem) tell(words);
+      voice.textContent = words;
+      readAll().then(() => isProblem && tell(words));
+    },
+  });
+  selectAll.addEventListener("change", () => {
+    for (const { box } of rows.values()) box.checked = selectAll.checked;
+    settleSelection();
+  });
+  more.addEventListener("click", readMore);
+  find("plan").addEventListener("change", showCadence);
+  showCadence();
+  startUploads(document, { options: uploadOptions, done: soon });
+  try {
+    classes = await taxonomy();
+    await fillClasses(find("f-class"));
+  } catch (problem) {
+    tell(problem.detail);
+  }
+  query = startFilters(find("filters"), readAll);
+  document.addEventListener("visibilitychange", () => (document.hidden ? follow() : readAll()));
+  await readAll();
+}
+
+begin();
