@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -20,18 +22,37 @@ def read_choice(key: str) -> str | None:
     return choice if isinstance(choice, str) else None
 
 
-def write_choice(key: str, backend: str) -> None:
-    """Remember the backend chosen for `key`, where the cache can be written."""
-    choices = {**_read(), key: backend}
+def settle_choice(key: str, backend: str) -> str:
+    """Remember `backend` for `key` unless another process was faster; returns the choice in force.
+
+    So workers that start together, each disturbing the other's measurement, end with the same backend.
+    """
     path = _path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".backends-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(choices, file, indent=2, sort_keys=True)
-        os.replace(temporary, path)
+        with _alone(path.with_suffix(".lock")):
+            choices = _read()
+            settled = choices.setdefault(key, backend)
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".backends-")
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(choices, file, indent=2, sort_keys=True)
+            os.replace(temporary, path)
     except OSError:
+        return backend
+    return settled if isinstance(settled, str) else backend
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Holds an advisory lock where the system has one; closing the file gives it back."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
         return
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _path() -> Path:

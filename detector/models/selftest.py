@@ -17,7 +17,7 @@ import numpy as np
 
 from detector.errors import BackendUnavailable
 from detector.models.backend import CPU_BACKENDS, Backend, BackendName
-from detector.models.cache import read_choice, write_choice
+from detector.models.cache import read_choice, settle_choice
 from detector.models.manifest import ManifestEntry
 
 TIMED_RUNS = 5
@@ -45,8 +45,9 @@ def fastest_backend(
             return name, None
     backends = {name: create(name) for name in installed}
     winner = min(installed, key=lambda name: _milliseconds(backends[name], entry.input_size))
-    write_choice(key, winner)
-    return winner, backends[winner]
+    settled = settle_choice(key, winner)
+    chosen = next((name for name in installed if name == settled), winner)
+    return chosen, backends[chosen]
 
 
 def _milliseconds(backend: Backend, size: int) -> float:
