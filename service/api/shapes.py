@@ -13,7 +13,7 @@ from detector.report import AppearanceInfo, CoverageInfo
 from detector.report.schema import Box, Score, Seconds
 from service.problems import ServiceError
 from service.store.search import Counts
-from service.store.tables import AppearanceRow, DetectionRow, PictureRow, ScanRow
+from service.store.tables import OPEN_STATES, AppearanceRow, DetectionRow, PictureRow, ScanRow
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 BUDGET = r"^[0-9]{1,9}(\.[0-9]{1,6})?[xs]$"
@@ -104,6 +104,8 @@ class ScanOut(_Shape):
         facts = {name: known.get(name) for name in ("container", "codec", "width", "height")}
         links = {"self": base, "clip": f"{base}/clip", "events": f"{base}/events"}
         links |= {name: f"{base}/{name}" for name in ("appearances", "detections", "verdicts", "still", "times")}
+        if row.state not in OPEN_STATES:
+            links |= {f"verdicts.{form}": f"{base}/verdicts.{form}" for form in ("json", "coco.json", "yolo.zip")}
         if row.state == "done":
             links |= {name: f"{base}/{name}" for name in ("report.json", "report.html", "report.csv", "report.vtt")}
         return cls(

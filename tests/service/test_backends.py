@@ -183,3 +183,39 @@ def test_a_postgresql_database_of_the_first_version_is_brought_up_to_date(postgr
         connection.execute(text("CREATE DATABASE earlier"))
     plain.dispose()
     check_upgrade(load_settings(database_url=postgres.rsplit("/", 1)[0] + "/earlier"))
+
+
+def test_the_review_on_postgresql(postgres, tmp_path):
+    from review_app import ReviewApp
+    from sqlalchemy import create_engine, text
+
+    plain = create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with plain.connect() as connection:
+        connection.execute(text("CREATE DATABASE review"))
+    plain.dispose()
+    app = ReviewApp(tmp_path, database_url=postgres.rsplit("/", 1)[0] + "/review")
+    scan = app.add_scan("alice", "Бахмут.mp4", [("tank", 0.9, 1.0), ("humvee", 0.4, 5.0)], pictures=[1])
+    url = f"/v1/scans/{scan}/appearances/1/verdict"
+    with app.client(app.key("alice", note="Ann")) as ann, app.client(app.key("alice", note="Ben")) as ben:
+        for verdict in ("unsure", "wrong"):
+            assert ann.put(url, json={"verdict": verdict, "note": "Танк\x00"}).status_code == 200
+        ben.put(url, json={"verdict": "confirmed"})
+        assert ann.get(f"/v1/scans/{scan}/verdicts").json()["summary"]["1"]["state"] == "disagreed"
+        for params in (
+            {"state": "disagreed"},
+            {"note": "танк"},
+            {"name": "БАХ", "class": "tank"},
+            {"verdict": "wrong"},
+        ):
+            assert [each["number"] for each in ann.get("/v1/search", params=params).json()["items"]] == [1], params
+        assert ann.get("/v1/search", params={"class": "mlrs"}).json()["items"] == []
+        (item,) = ann.get("/v1/scans", params={"reviewed": "false", "class": "humvee"}).json()["items"]
+        assert (item["classes"], item["reviewed"]) == ({"tank": 1, "humvee": 1}, 1)
+        assert ann.delete(url).json()["verdict"] == "unsure"
+        assert len(ann.get(f"/v1/scans/{scan}/verdicts.json").json()["appearances"][0]["history"]) == 4
+        assert ann.put("/v1/preferences", json={"blur": 30}).json()["blur"] == 30
+        assert ann.get(f"/v1/scans/{scan}/frames/1/review").status_code == 200
+    with app.client() as browser:
+        signed = browser.post("/v1/session", json={"key": app.key("alice")}).json()
+        assert browser.delete(f"/v1/scans/{scan}", headers={"X-CSRF-Token": signed["csrf"]}).status_code == 204
+    app.close()
