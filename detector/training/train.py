@@ -50,33 +50,14 @@ def train(
     _check_order(config, plan, out)
     for stage in plan.run:
         check_begun(out / stage.name, stage, built.sha256)
-    training = _Training(config, dataset, built, out, device, threads, load_ultralytics(out / "settings"))
-
-    def record() -> None:
-        version = {"ultralytics": str(training.ultralytics.__version__)}
-        write_record(out, config, plan, start=start, dataset_sha256=built.sha256, versions=version)
-
     try:
-        record()
-        weights = start
-        asked = {stage.name: stage for stage in plan.run}
-        for name in _up_to_last(config, plan):
-            folder = out / name
-            if name in asked and not (folder / DONE).exists():
-                _train_stage(training, asked[name], weights)
-                finish_stage(folder, built.sha256)
-                record()
-            if (folder / DONE).exists():
-                weights = folder / "weights" / "last.pt"
-        final = out / f"{config.name}.pt"
-        shutil.copyfile(weights, final)
-        record()
+        training = _Training(config, dataset, built, out, device, threads, load_ultralytics(out / "settings"))
+        return _train(training, plan, start)
     except OSError as error:
         raise DataError(
-            f"{out} cannot be written: {error.strerror or error}; make room there and run the same command again, "
-            "which goes on at the last finished epoch."
+            f"The training in {out} stopped: {error}; mend that (room on the disk, leave to write), then the same "
+            "command goes on at the last finished epoch."
         ) from error
-    return final
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +85,30 @@ def _check_order(config: TrainingConfig, plan: StagePlan, out: Path) -> None:
                 f"The stage '{asked[-1]}' goes on from '{name}', which {out} does not hold; "
                 f"train that one too (--stages {','.join((name, *asked))})."
             )
+
+
+def _train(training: _Training, plan: StagePlan, start: Path) -> Path:
+    config, out, sha256 = training.config, training.out, training.built.sha256
+
+    def record() -> None:
+        version = {"ultralytics": str(training.ultralytics.__version__)}
+        write_record(out, config, plan, start=start, dataset_sha256=sha256, versions=version)
+
+    record()
+    weights = start
+    asked = {stage.name: stage for stage in plan.run}
+    for name in _up_to_last(config, plan):
+        folder = out / name
+        if name in asked and not (folder / DONE).exists():
+            _train_stage(training, asked[name], weights)
+            finish_stage(folder, sha256)
+            record()
+        if (folder / DONE).exists():
+            weights = folder / "weights" / "last.pt"
+    final = out / f"{config.name}.pt"
+    shutil.copyfile(weights, final)
+    record()
+    return final
 
 
 def _train_stage(training: _Training, stage: Stage, weights: Path) -> None:

@@ -263,8 +263,11 @@ def test_rare_classes_are_repeated_up_to_the_limit(data, tmp_path):
     assert repeat_factors([*common, *rare], threshold=0.16, limit=9)[-1] == 4
 
 
-def test_the_committed_settings_are_valid():
-    assert "tow_launcher" in read_config(CONFIGS / "ordnance-n.yaml").classes
+def test_the_committed_settings_say_how_to_make_what_their_stages_learn_from():
+    config = read_config(CONFIGS / "ordnance-n.yaml")
+    assert "tow_launcher" in config.classes
+    assert any("synthetic" in stage.sets for stage in config.stages)
+    assert config.synthetic
 
 
 def test_a_wrong_setting_is_named(tmp_path):

@@ -139,3 +139,28 @@ def test_starting_weights_that_know_other_classes_cannot_be_mined_with(
     settings.write_text(settings.read_text().replace("name: first,", "name: first, repeat_hard: 2,"))
     assert run(train("--stages", "first", "--epochs", "1")) == 1
     assert "none of ours" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_said(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(train("--stages", "first", "--out", "tiny.yaml/runs")) == 1
+    assert "tiny.yaml/runs stopped: [Errno 20] Not a directory" in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_keeps_the_finished_epochs(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from detector.training import checkpoints
+
+    copy = checkpoints.shutil.copyfile
+
+    def full_after_one(source: Path, target: Path) -> None:
+        if Path(target).name.startswith("epoch-0002"):
+            raise OSError(28, "No space left on device")
+        copy(source, target)
+
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", full_after_one)
+    assert run(train("--stages", "first")) == 1
+    assert "No space left on device; mend that" in capsys.readouterr().err
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", copy)
+    assert run(train("--stages", "first")) == 0
+    assert epochs_of("first")[-1] == 2
