@@ -43,6 +43,13 @@ def set_up_logs(form: str, level: str) -> None:
     dbos.handlers[:] = [handler]
     dbos.propagate = False
     dbos.setLevel(logging.WARNING)
+    dbos.addFilter(_is_trouble)
+
+
+def _is_trouble(record: logging.LogRecord) -> bool:
+    """The job engine reports the end of a cancelled workflow as an error, with a traceback; it was asked for."""
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ not in ("DBOSAwaitedWorkflowCancelledError", "DBOSWorkflowCancelledError")
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -9,6 +9,7 @@ MOST_STATUS_SECONDS = 0.3
 LEAST_OF_COPY = 0.6
 MOST_OVERHEAD = 0.10
 MOST_GROWTH = 0.10
+MOST_CANCEL_SECONDS = 2.0
 
 
 def goals(result: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -44,6 +45,12 @@ def goals(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     spent = result["overhead"]["cpu"]
     aim = f"and at most {MOST_OVERHEAD:.0%} more processor time"
     found.append(_goal(aim, *((None, None) if spent is None else (f"{spent:+.1%}", spent <= MOST_OVERHEAD))))
+    stopped = result["cancelling"]["stopped_s"]
+    aim = f"a cancelled scan stops within {MOST_CANCEL_SECONDS:.0f} s"
+    slowest = max(stopped, default=None)
+    found.append(
+        _goal(aim, *((None, None) if slowest is None else (f"{slowest:.2f} s", slowest <= MOST_CANCEL_SECONDS)))
+    )
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from benchmarks.machine import machine_facts
+from benchmarks.service.cancelling import measure_cancelling
 from benchmarks.service.clips import MIB, Clip, build_clips, paint_clip
 from benchmarks.service.goals import goals
 from benchmarks.service.local import LocalRun, LocalScans
@@ -92,6 +93,8 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
             )
             time.sleep(IDLE_SECONDS)
             load = _load(server, clips, say)
+            say("cancelling")
+            cancelling = measure_cancelling(server)
             faults = server.faults()
         local.scan(clips[1::2])
         result: dict[str, Any] = {
@@ -115,6 +118,7 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
             "memory": _memory(memory, load),
             "throughput": throughput,
             "overhead": _overhead(load, local),
+            "cancelling": cancelling,
             "troubles": _troubles(load, faults, local.appearances),
         }
     result["goals"] = goals(result)

@@ -12,7 +12,14 @@ DASH = "-"
 
 def result_table(result: Mapping[str, Any]) -> str:
     """All tables of a run, one below the other."""
-    parts = (_heading(result), _uploads(result), _memory(result), _throughput(result), _overhead(result))
+    parts = (
+        _heading(result),
+        _uploads(result),
+        _memory(result),
+        _throughput(result),
+        _overhead(result),
+        _cancelling(result),
+    )
     return "\n\n".join((*parts, _goals(result), *_troubles(result)))
 
 
@@ -99,6 +106,13 @@ def _overhead(result: Mapping[str, Any]) -> str:
     )
     parts = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in row["service_cpu_by_kind_s"].items())
     return "\n".join((title, grid(head, rows), *([f"CPU s of the service: {parts}"] if parts else [])))
+
+
+def _cancelling(result: Mapping[str, Any]) -> str:
+    row = result["cancelling"]
+    stopped = ", ".join(f"{each:.2f}" for each in row["stopped_s"]) or "not measured"
+    answered = ", ".join(f"{each:.2f}" for each in row["answered_s"])
+    return f"Cancelled in the middle of a scan: answered after {answered} s, its decoder gone after {stopped} s"
 
 
 def _goals(result: Mapping[str, Any]) -> str:

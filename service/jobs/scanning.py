@@ -38,7 +38,7 @@ from service.tracing import span
 
 log = logging.getLogger("ordnance.scan")
 
-CONTROL_SECONDS = 0.5
+CONTROL_SECONDS = 0.25
 """How often a running scan looks whether it was cancelled."""
 MAX_ATTEMPTS_WITHOUT_PROGRESS = 30
 """A scan whose worker died so often without finishing one more segment is failed: the clip may be what kills it."""

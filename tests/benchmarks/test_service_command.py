@@ -70,7 +70,7 @@ def test_goals_are_missed_where_something_is_lost(result: dict[str, Any]) -> Non
     worse["memory"] = {}
     judged = [each["reached"] for each in goals(worse)]
     assert judged[:6] == [True, False, False, None, None, False]
-    assert judged[-2] is False
+    assert judged[-3] is False
 
 
 def test_no_two_clips_have_the_same_bytes(tmp_path: Path) -> None:

@@ -286,7 +286,7 @@ def test_an_upload_announced_too_large_is_refused_before_its_body(server):
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_running_scan_stops_at_once_and_keeps_what_it_found(client, tmp_path):
+def test_a_running_scan_stops_at_once_and_keeps_what_it_found(client, server, bands, tmp_path):
     from made_clips import write_clip
 
     long = write_clip(tmp_path / "long.mp4", seconds=120.0, rate=10, size=(640, 480))
@@ -298,6 +298,8 @@ def test_a_running_scan_stops_at_once_and_keeps_what_it_found(client, tmp_path):
     events = events_of(client, scan["links"]["events"])
     assert events[-1][2]["state"] == "cancelled"
     assert client.get(scan["links"]["clip"]).status_code == 200
+    wait_for(client, upload(client, bands, threshold="0.66")["id"])
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_delete_removes_rows_and_bytes(client, server, tmp_path):
