@@ -168,5 +168,8 @@ def describe() -> list[tuple[str, str, str]]:
 def unknown_variables() -> list[str]:
     """Variables of the environment that look like settings and are none: most likely misspelt."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    elsewhere = {f"{PREFIX}{name}" for name in ("DATA", "DEBUG", "REQUIRE_CUDA", "TEST_VENV", "KEY", "SERVER")}
+    elsewhere = {
+        f"{PREFIX}{name}"
+        for name in ("DATA", "DEBUG", "REQUIRE_CUDA", "TEST_VENV", "TEST_KILLS", "TEST_SEED", "KEY", "SERVER")
+    }
     return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known | elsewhere)

@@ -32,7 +32,7 @@ from detector.video.problems import ProblemLog
 MAX_ENDED_DECODERS = 5
 """So many parts in a row may end with their decoder before the clip is given up."""
 MAX_RETRIES = 3
-"""How often a part is tried again whose decoder was killed by somebody else."""
+"""How often a part, or opening the clip, is tried again where somebody else killed the decoder."""
 CLOSER_LOOKS = 16
 """Closer looks in one part; each is several pictures for the model."""
 
@@ -154,9 +154,18 @@ class SegmentedScanner(Scanner):
 
     @contextmanager
     def _open(self, path: Path) -> Iterator[Any]:
-        with open_guarded(path, self._limits, self._decoders) as video:
+        with self._guarded(path) as video:
             self._video = _PartedVideo(video)
             yield self._video
+
+    def _guarded(self, path: Path) -> GuardedVideo:
+        for _ in range(MAX_RETRIES):
+            try:
+                return open_guarded(path, self._limits, self._decoders)
+            except DecoderEnded as ended:
+                if ended.fault_of_clip:
+                    raise
+        return open_guarded(path, self._limits, self._decoders)
 
     def _plan(self, *given: Any) -> Plan:
         self._running_plan = super()._plan(*given)

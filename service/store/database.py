@@ -133,6 +133,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     cursor.execute("PRAGMA journal_mode=WAL")
+    # An upload that was answered is there after a power cut: its bytes are synced, then its row, then comes the answer.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
