@@ -37,7 +37,8 @@ export function showHead(root) {
     });
   }
   for (const link of root.querySelectorAll("#exports [data-export]")) {
-    link.hidden = link.dataset.export in links ? false : !link.dataset.export.startsWith("verdicts");
+    const isOfVerdicts = link.dataset.export.startsWith("verdicts");
+    link.hidden = isOfVerdicts ? isOpen() : !(link.dataset.export in links);
   }
   for (const [name, isShown] of Object.entries(legendOf())) {
     root.querySelector(`#legend-${name}`).hidden = !isShown;

@@ -17,6 +17,12 @@ export function startList(root) {
     const row = event.target.closest("[role=option]");
     if (row) select(itemOf(row));
   });
+  box.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    move(step);
+  });
   new ResizeObserver(measure).observe(box);
   on("shown", refill);
   on("verdicts", refill);

@@ -133,7 +133,8 @@ async function begin() {
   }
   emit("items");
   emit("scan");
-  if (state.shown.length) select(state.shown[0]);
+  const asked = state.shown.find(({ number }) => location.hash === `#${number}`);
+  if (state.shown.length) select(asked ?? state.shown[0]);
   startBreaks(state.prefs.break_minutes);
   readVerdicts().catch(problem);
   follow(problem);

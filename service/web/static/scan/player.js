@@ -1,5 +1,6 @@
 // The clip in the browser's own player: asked for when somebody plays it, muted and blurred, weapons alone sharp.
 
+import { isSameWayRound } from "./orientation.js";
 import { api, state } from "./state.js";
 
 const SLACK_SECONDS = 2e-3;
@@ -11,7 +12,7 @@ const UNPLAYABLE_CODECS = [
 ];
 const ASKED = { hevc: 'video/mp4; codecs="hvc1.1.6.L93.B0"', av1: 'video/mp4; codecs="av01.0.04M.08"' };
 
-let video, onFrame, onFail, loop = null, failed = false;
+let video, onFrame, onFail, loop = null, failed = false, compared = false;
 
 export function startPlayer(element, { frame, fail }) {
   video = element;
@@ -19,9 +20,9 @@ export function startPlayer(element, { frame, fail }) {
   onFail = fail;
   video.preload = "none";
   video.muted = true;
-  video.addEventListener("error", () => video.hasAttribute("src") && give_up());
+  video.addEventListener("error", () => video.hasAttribute("src") && giveUp());
   video.addEventListener("loadedmetadata", checkPicture);
-  video.addEventListener("ended", () => loop && video.play().catch(give_up));
+  video.addEventListener("ended", () => loop && video.play().catch(giveUp));
 }
 
 // Whether it is known before a byte of the clip was sent that the browser cannot play it.
@@ -62,7 +63,7 @@ export async function play(from, window = null) {
   try {
     await video.play();
   } catch (error) {
-    if (error.name !== "AbortError") give_up();
+    if (error.name !== "AbortError") giveUp();
   }
 }
 
@@ -93,6 +94,7 @@ export async function showFrame(pts, next) {
 
 function each(_, { mediaTime }) {
   if (failed || !video.hasAttribute("src")) return;
+  compare(mediaTime);
   onFrame(mediaTime, !video.paused);
   if (loop && mediaTime >= loop.to - 1e-3 && !video.paused) video.currentTime = loop.from + 1e-3;
   video.requestVideoFrameCallback(each);
@@ -102,14 +104,20 @@ function each(_, { mediaTime }) {
 function checkPicture() {
   const { width, height } = size();
   const clip = state.scan.clip;
-  if (!width || !height) give_up();
+  if (!width || !height) giveUp();
   else if (clip.width && clip.height) {
     const ratio = (width / height) / (clip.width / clip.height);
-    if (ratio < 0.97 || ratio > 1.03) give_up();
+    if (ratio < 0.97 || ratio > 1.03) giveUp();
   }
 }
 
-function give_up() {
+function compare(mediaTime) {
+  if (compared) return;
+  compared = true;
+  isSameWayRound(video, mediaTime).then((isSame) => isSame || giveUp(), () => null);
+}
+
+function giveUp() {
   if (failed) return;
   failed = true;
   unload();

@@ -119,9 +119,14 @@ async function showStill(seconds) {
   }
 }
 
-function fail(message) {
+function noPicture() {
   parts.picture.removeAttribute("src");
+  parts.picture.hidden = true;
   parts.stage.dataset.mode = "none";
+}
+
+function fail(message) {
+  noPicture();
   parts.caption.textContent = t("scan.no_picture", { why: message });
 }
 
@@ -307,7 +312,8 @@ export function hide() {
   revealed = null;
   URL.revokeObjectURL(url);
   if (mode === "video") showVideo();
-  else showPicture(shown, mode, state.time);
+  else if (shown) showPicture(shown, mode, state.time);
+  else noPicture();
   redrawBoxes();
 }
 
@@ -317,7 +323,5 @@ function clear() {
   revealed = null;
   player.unload();
   forgetStills();
-  parts.picture.removeAttribute("src");
-  parts.picture.hidden = true;
-  parts.stage.dataset.mode = "none";
+  noPicture();
 }

@@ -58,9 +58,9 @@ class Visit:
         return [each for each in self.asked if any(word in each for word in SHARP)]
 
 
-def scanned(server: Server, clip: Path, **options: object) -> str:
+def scanned(server: Server, clip: Path, key: str | None = None, **options: object) -> str:
     """The id of the ended scan of the clip."""
-    with server.client() as client:
+    with server.client(key) as client:
         scan = wait_for(client, upload(client, clip, **options)["id"])
         assert scan["state"] == "done", scan
         return scan["id"]
@@ -106,31 +106,30 @@ def frame_times(path: Path) -> list[float]:
         return [float(frame.pts * stream.time_base) for frame in container.decode(stream)]
 
 
-def write_turned_clip(path: Path, box: tuple[int, int, int, int]) -> Path:
-    """Stored as 320 x 240, shown turned by 90 degrees as 240 x 320, with a white box (in display pixels) on black."""
+def write_turned_clip(path: Path, box: tuple[int, int, int, int], *, mirrored: bool = False) -> Path:
+    """Stored as 320 x 240, shown turned by 90 degrees (and mirrored) as 240 x 320: a white box, in display pixels, on
+    black."""
     left, top, right, bottom = box
     shown = np.zeros((320, 240, 3), np.uint8)
     shown[top:bottom, left:right] = 255
+    stored = np.transpose(shown, (1, 0, 2)) if mirrored else np.rot90(shown)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for _ in range(30):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(np.rot90(shown)), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(stored), format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    turn(path)
+    # The display matrix of the track: [a b u, c d v, x y w] with 16.16 numbers, x the shift of a turned picture.
+    _write_matrix(path, (0, 1, 1, 0, 0) if mirrored else (0, 1, -1, 0, 240))
     return path
 
 
-def turn(path: Path) -> None:
-    """Write the matrix of a turn by 90 degrees clockwise into the video track's header of an MP4."""
+def _write_matrix(path: Path, matrix: tuple[int, int, int, int, int]) -> None:
     content = bytearray(path.read_bytes())
-    at = content.index(b"tkhd") + 4
-    matrix = at + 4 + 36
-    one = (1 << 16).to_bytes(4, "big", signed=True)
-    minus = (-1 << 16).to_bytes(4, "big", signed=True)
-    zero = bytes(4)
-    last = (1 << 30).to_bytes(4, "big")
-    shift = (240 << 16).to_bytes(4, "big")
-    content[matrix : matrix + 36] = b"".join([zero, one, zero, minus, zero, zero, shift, zero, last])
+    # ISO/IEC 14496-12, tkhd version 0: 40 bytes of other fields come before the matrix.
+    at = content.index(b"tkhd") + 4 + 40
+    a, b, c, d, shift = (value << 16 for value in matrix)
+    numbers = (a, b, 0, c, d, 0, shift, 0, 1 << 30)
+    content[at : at + 36] = b"".join(number.to_bytes(4, "big", signed=True) for number in numbers)
     path.write_bytes(content)

@@ -1,5 +1,7 @@
 """The scan page in a real browser: what is shown, when a picture is asked for, and what goes wrong."""
 
+import re
+
 import av
 import numpy as np
 import pytest
@@ -189,6 +191,33 @@ def test_clips_that_no_browser_plays_are_shown_as_stills(visit, reviewing, tmp_p
     assert visit.sharp() == []
 
 
+def test_a_mirrored_clip_is_never_shown_the_wrong_way_round(visit, reviewing, tmp_path):
+    """A browser that ignores the mirror in the track's header must not put boxes on the other side."""
+    box = (180, 30, 230, 120)
+    clip = tmp_path / "mirrored.mp4"
+    write_turned_clip(clip, box, mirrored=True)
+    scan_id = scanned(reviewing, clip, plan="every-frame")
+    put_in(reviewing, scan_id, [appearance(frame_times(clip), box)], 240, 320)
+    visit.open(scan_id)
+    visit.press("ArrowRight")
+    visit.mode("still")
+    visit.press(" ")
+    visit.page.wait_for_load_state("networkidle")
+    visit.press("Escape", "ArrowRight")
+    stage = visit.page.locator("#stage")
+    expect(stage).to_have_attribute("data-mode", re.compile("still|video"))
+    visit.page.wait_for_function("() => document.querySelector('#boxes').dataset.boxes?.length > 2")
+    shown = visit.page.evaluate(
+        """([left, top, right, bottom]) => { const stage = document.querySelector('#stage');
+        const source = document.querySelector(stage.dataset.mode === 'video' ? '#video' : '#picture');
+        const canvas = document.createElement('canvas'); canvas.width = 240; canvas.height = 320;
+        const context = canvas.getContext('2d'); context.drawImage(source, 0, 0, 240, 320);
+        return context.getImageData((left + right) / 2, (top + bottom) / 2, 1, 1).data[0]; }""",
+        list(box),
+    )
+    assert shown > 200
+
+
 def test_a_clip_that_breaks_in_the_player_goes_on_as_stills(visit, reviewing, tmp_path):
     clip = cut_demo(tmp_path / "breaks.mp4", 36.0, 40.0)
     scan_id = scanned(reviewing, clip)
@@ -213,7 +242,7 @@ def test_partial_results_go_on_after_the_server_was_restarted(chromium, tmp_path
             wait_for(client, scan_id, "running")
             visiting.open(scan_id)
             expect(visiting.page.locator("#progress")).to_be_visible()
-            visiting.page.wait_for_function("() => document.querySelectorAll('#list [role=option]:not([hidden])').length > 0")
+            expect(visiting.page.locator("#list [role=option]:visible").first).to_be_visible(timeout=60_000)
             expect(visiting.page.locator("[data-verdict=confirmed]")).to_be_disabled()
         server.kill()
         server.start()
