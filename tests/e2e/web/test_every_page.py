@@ -1,0 +1,99 @@
+"""What holds for every page: nothing from elsewhere, no barriers, narrow screens, right to left, the same looks."""
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+PAGES = {
+    "library": "/",
+    "search": "/search?name=armour",
+    "gallery": "/gallery?name=armour",
+    "settings": "/settings",
+    "sign-in": "/sign-in",
+    "scan": "/scans/{scan}",
+    "no-scan": "/scans/00000000000000000000000000000000",
+    "missing": "/missing",
+}
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture(params=PAGES.values(), ids=PAGES)
+def path(request, armour_id):
+    return request.param.format(scan=armour_id)
+
+
+def complaints(page) -> list[str]:
+    """What axe finds."""
+    found = Axe().run(page, options=WCAG).response["violations"]
+    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
+
+
+def settle(page) -> None:
+    page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_axe_finds_nothing(person, library, path, language):
+    one = person(library, locale=language).open(path)
+    settle(one.page)
+    expect(one.page.locator("html")).to_have_attribute("dir", {"en": "ltr", "ar": "rtl"}[language])
+    expect(one.page.locator("html")).to_have_attribute("lang", language)
+    assert complaints(one.page) == []
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_a_narrow_screen_needs_no_sideways_scrolling(person, library, path, language):
+    one = person(library, locale=language, viewport={"width": 360, "height": 740}).open(path)
+    settle(one.page)
+    wide = one.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 360, one.page.evaluate(
+        "[...document.querySelectorAll('body *')].filter((each) => each.getBoundingClientRect().right > 361 "
+        "|| each.getBoundingClientRect().left < -1).slice(0, 5).map((each) => each.outerHTML.slice(0, 200))"
+    )
+
+
+def test_nothing_is_asked_of_another_host_and_no_policy_is_broken(person, library, path):
+    one = person(library)
+    said = []
+    one.page.on("console", lambda message: said.append(message.text))
+    one.open(path)
+    settle(one.page)
+    assert one.elsewhere() == []
+    assert [each for each in said if "Content Security Policy" in each or "Refused" in each] == []
+    answer = httpx.get(library.url + path, headers={"Accept": "text/html"})
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_pages_look_as_before(person, library, path, request):
+    one = person(library).open(path)
+    settle(one.page)
+    one.looks_like(request.node.callspec.id)
+
+
+def test_dialogs_have_no_barriers(person, library):
+    one = person(library).open("/?name=armour")
+    one.page.get_by_label("Select all shown").check()
+    one.page.get_by_role("button", name="Scan again").click()
+    expect(one.page.locator("#confirm")).to_be_visible()
+    assert complaints(one.page) == []
+
+
+def test_the_library_prints_without_its_controls(person, library):
+    one = person(library).open("/?name=armour")
+    one.page.emulate_media(media="print")
+    expect(one.page.get_by_role("link", name="armour.mp4")).to_be_visible()
+    for hidden in ("#drop", "#filters", "#batch", ".top nav"):
+        expect(one.page.locator(hidden)).to_be_hidden()
+    assert one.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_modules_are_asked_for_again_by_their_tag(library):
+    first = httpx.get(f"{library.url}/static/api.js")
+    assert first.headers["Cache-Control"] == "no-cache"
+    assert first.headers["Content-Type"].startswith("text/javascript")
+    again = httpx.get(f"{library.url}/static/api.js", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+    assert httpx.get(f"{library.url}/static/../pages.py").status_code == 404

@@ -1,0 +1,128 @@
+"""The list of scans: live, narrowed down, and worked on several at once."""
+
+from browsing import padded
+from playwright.sync_api import expect
+from service_server import upload, wait_for
+
+WATCH = """() => {
+    window.seen = [];
+    new MutationObserver(() => {
+        for (const item of document.querySelectorAll("#scans > li")) {
+            const meter = item.querySelector("progress");
+            window.seen.push([item.dataset.id, item.dataset.state, meter.hidden ? null : meter.value]);
+        }
+    }).observe(document.querySelector("#scans"), { subtree: true, childList: true, attributes: true });
+}"""
+
+
+def test_progress_is_live(person, library, armour):
+    one = person(library).open()
+    one.page.evaluate(WATCH)
+    one.page.locator("#plan").select_option("interval")
+    one.page.locator("#every").fill("0.25")
+    one.choose(armour)
+    expect(one.page.locator("#upload-list > li")).to_have_attribute("data-state", "done", timeout=60_000)
+    scan_id = one.page.locator("#upload-list a").get_attribute("href").split("/")[-1]
+    item = one.page.locator(f"#scans > li[data-id='{scan_id}']")
+    one.expect_state(item, "done")
+    expect(item.locator(".chip").first).to_be_visible()
+    seen = [(state, value) for each, state, value in one.page.evaluate("window.seen") if each == scan_id]
+    values = [value for state, value in seen if state == "running" and value is not None]
+    assert any(0 < value < 1 for value in values)
+    assert values == sorted(values)
+    assert any(f"/v1/scans/{scan_id}/events" in each for each in one.asked)
+    with library.client() as client:
+        found = client.get(f"/v1/scans/{scan_id}").json()
+        assert client.delete(f"/v1/scans/{scan_id}").status_code == 204
+    assert (found["options"]["plan"], found["options"]["every_s"]) == ("interval", 0.25)
+    expect(item.locator(".chip")).to_have_count(len(found["classes"]))
+
+
+def test_filters_narrow_the_list_and_stay_in_the_address(person, library, armour_id):
+    with library.client() as client:
+        found = client.get(f"/v1/scans/{armour_id}/appearances").json()["items"]
+        client.put(f"/v1/scans/{armour_id}/appearances/{found[0]['number']}/verdict", json={"verdict": "confirmed"})
+        everything = client.get("/v1/scans", params={"limit": 200}).json()["items"]
+    one = person(library).open()
+    expect(one.scans()).to_have_count(len(everything))
+    item = one.page.locator(f"#scans > li[data-id='{armour_id}']")
+    expect(item).to_contain_text(f"1 of {len(found)} judged")
+    one.page.get_by_label("Weapon class").select_option(found[0]["class"])
+    expect(one.scans()).to_have_count(sum(found[0]["class"] in each["classes"] for each in everything))
+    expect(item).to_be_visible()
+    one.page.get_by_label("Confidence from").fill("1")
+    expect(one.page.locator("#empty")).to_have_text("No scan matches these filters.")
+    one.page.get_by_role("button", name="Clear filters").click()
+    expect(one.scans()).to_have_count(len(everything))
+    one.page.get_by_label("File name holds").fill("BANDS")
+    expect(one.scans()).to_have_count(sum("bands" in each["clip"]["name"] for each in everything))
+    expect(one.scan_of("bands.mp4")).to_contain_text("Nothing found")
+    one.page.reload()
+    expect(one.page.get_by_label("File name holds")).to_have_value("BANDS")
+    expect(one.scans()).to_have_count(sum("bands" in each["clip"]["name"] for each in everything))
+    waiting = sum(each["reviewed"] < sum(each["classes"].values()) for each in everything)
+    shown = {"state=failed": 0, "reviewed=false": waiting, "until=2020-01-01": 0, "since=2020-01-01": len(everything)}
+    for query, count in shown.items():
+        one.open(f"/?{query}")
+        expect(one.scans()).to_have_count(count)
+
+
+def test_several_scans_are_scanned_again_and_deleted_after_a_question(person, library, bands, tmp_path):
+    names = ["batch-1.mp4", "batch-2.mp4"]
+    with library.client() as client:
+        for number, name in enumerate(names):
+            clip = padded(bands, bands.stat().st_size + 500 + number, tmp_path / name)
+            wait_for(client, upload(client, clip)["id"])
+    one = person(library).open("/?name=batch-")
+    expect(one.scans()).to_have_count(2)
+    expect(one.page.get_by_role("button", name="Delete")).to_be_disabled()
+    one.page.get_by_label("Select all shown").check()
+    expect(one.page.locator("#selected")).to_have_text("2 selected")
+    expect(one.page.get_by_role("button", name="Stop")).to_be_disabled()
+
+    one.page.get_by_role("button", name="Scan again").click()
+    one.page.locator("#rescan-plan").select_option("keyframes")
+    one.page.locator("#confirm-yes").click()
+    expect(one.scans()).to_have_count(4)
+    for place in range(4):
+        one.expect_state(one.scans().nth(place), "done")
+
+    one.page.get_by_label("Select all shown").check()
+    one.page.locator("[data-batch=delete]").click()
+    expect(one.page.locator("#confirm-words")).to_contain_text("Delete 4 scans")
+    one.page.keyboard.press("Escape")
+    expect(one.scans()).to_have_count(4)
+    one.page.locator("[data-batch=delete]").click()
+    one.page.locator("#confirm-yes").click()
+    expect(one.page.locator("#empty")).to_be_visible()
+    with library.client() as client:
+        assert client.get("/v1/scans", params={"name": "batch-"}).json()["items"] == []
+
+
+def test_a_running_scan_is_stopped(person, library, armour):
+    with library.client() as client:
+        scan_id = upload(client, armour, plan="every-frame")["id"]
+    one = person(library).open("/?name=armour")
+    item = one.page.locator(f"#scans > li[data-id='{scan_id}']")
+    item.get_by_role("checkbox").check()
+    one.page.get_by_role("button", name="Stop").click()
+    one.page.locator("#confirm-yes").click()
+    one.expect_state(item, "cancelled")
+    with library.client() as client:
+        assert client.delete(f"/v1/scans/{scan_id}").status_code == 204
+
+
+def test_a_scan_that_was_deleted_is_said_to_be_gone(person, library, bands, tmp_path):
+    with library.client() as client:
+        scan = wait_for(client, upload(client, padded(bands, 40_000, tmp_path / "gone.mp4"))["id"])
+        one = person(library).open("/?name=gone")
+        link = one.page.get_by_role("link", name="gone.mp4")
+        expect(link).to_be_visible()
+        client.delete(f"/v1/scans/{scan['id']}")
+    link.click()
+    expect(one.page.get_by_role("heading", name="This scan is not here")).to_be_visible()
+    expect(one.page.locator("main")).to_contain_text("It was deleted")
+    one.page.get_by_role("link", name="To the library").click()
+    expect(one.page.get_by_role("heading", name="Library")).to_be_visible()
+    one.open("/no-such-page")
+    expect(one.page.get_by_role("heading", name="There is no such page")).to_be_visible()

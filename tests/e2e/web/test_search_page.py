@@ -1,0 +1,83 @@
+"""Search and gallery over all scans."""
+
+import pytest
+from playwright.sync_api import expect
+
+
+@pytest.fixture
+def found(library, armour_id):
+    """What was found in the clip; one of it has a verdict with a note."""
+    with library.client() as client:
+        items = client.get(f"/v1/scans/{armour_id}/appearances").json()["items"]
+        body = {"verdict": "unsure", "note": "behind the <b>wall</b>"}
+        client.put(f"/v1/scans/{armour_id}/appearances/{items[-1]['number']}/verdict", json=body).raise_for_status()
+    assert len(items) > 1
+    return items
+
+
+def test_search_by_class_note_and_verdict(person, library, armour_id, found):
+    one = person(library).open("/search?name=armour")
+    finds = one.page.locator("#finds > li")
+    expect(finds).to_have_count(len(found))
+    expect(one.page.locator("#shown")).to_have_text(f"{len(found)} shown")
+    one.page.get_by_label("Weapon class").select_option(found[0]["class"])
+    expect(finds).to_have_count(sum(each["class"] == found[0]["class"] for each in found))
+    one.page.get_by_role("button", name="Clear filters").click()
+    one.page.get_by_label("Note holds").fill("THE <B>WALL")
+    expect(finds).to_have_count(1)
+    expect(finds).to_contain_text("Unsure by local behind the <b>wall</b>")
+    one.page.get_by_label("Verdict").select_option("confirmed")
+    expect(one.page.locator("#shown")).to_have_text("Nothing matches.")
+    one.open("/search?state=unreviewed&name=armour")
+    expect(finds.get_by_role("link")).not_to_have_count(0)
+    one.open("/search?note=wall")
+    finds.get_by_role("link").click()
+    one.page.wait_for_url(f"{library.url}/scans/{armour_id}#{found[-1]['number']}")
+
+
+def test_only_blurred_pictures_are_asked_for(person, library, armour_id, found):
+    one = person(library)
+    for path in ("/", "/search?name=armour", "/gallery?name=armour"):
+        one.open(path)
+        for picture in one.page.locator("#finds img").all():
+            picture.scroll_into_view_if_needed()
+            expect(picture).to_have_js_property("complete", True)
+            assert picture.evaluate("each => each.naturalWidth") > 0
+    pictures = [each for each in one.asked if "/frames/" in each or "/still" in each or "/clip" in each]
+    assert len(set(pictures)) == len(found)
+    assert all(each.endswith("/review") for each in pictures)
+
+
+def test_the_gallery_shows_one_class(person, library, armour_id, found):
+    one = person(library).open("/gallery?name=armour")
+    crops = one.page.locator("#finds > li")
+    expect(crops).to_have_count(len(found))
+    one.page.get_by_label("Weapon class").select_option(found[0]["class"])
+    expect(crops).to_have_count(sum(each["class"] == found[0]["class"] for each in found))
+    assert f"class={found[0]['class']}" in one.page.url
+    cut = crops.locator("img").first.evaluate("each => getComputedStyle(each).objectViewBox")
+    assert cut.startswith("inset(")
+    crops.get_by_role("link").first.click()
+    one.page.wait_for_url(f"{library.url}/scans/{armour_id}#*")
+
+
+def test_long_lists_come_page_by_page(person, library, found):
+    one = person(library)
+    everything = []
+
+    def first_page_of_two(route):
+        answer = route.fetch()
+        page = answer.json()
+        everything.append(page["items"])
+        page["next"] = "more" if len(everything) == 1 else None
+        route.fulfill(response=answer, json=page)
+
+    one.page.route(
+        "**/v1/search?*cursor=more*", lambda route: route.continue_(url=f"{library.url}/v1/search?name=armour")
+    )
+    one.page.route("**/v1/search?name=armour&limit=*", first_page_of_two, times=1)
+    one.open("/search?name=armour")
+    expect(one.page.locator("#shown")).to_have_text(f"{len(found)} shown, there are more")
+    one.page.get_by_role("button", name="Show more").click()
+    expect(one.page.locator("#finds > li")).to_have_count(2 * len(found))
+    expect(one.page.get_by_role("button", name="Show more")).to_be_hidden()

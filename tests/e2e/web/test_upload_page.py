@@ -1,0 +1,125 @@
+"""Uploads from the library page: dropped, paused, resumed after a reload, through the end of the server."""
+
+import hashlib
+import json
+import re
+
+from browsing import UPLOAD_MS, padded
+from playwright.sync_api import expect
+from service_server import Server
+
+MARKUP = "<img src=x onerror=alert(1)>.mp4"
+ARABIC = "مقطع ١.mp4"
+
+
+def percent(text: str) -> int:
+    found = re.search(r"(\d+) %", text)
+    return int(found[1]) if found else -1
+
+
+def wait_under_way(person, name: str) -> None:
+    """Until some of the file is sent, and not all."""
+    expect(person.upload_of(name).locator(".words")).to_have_text(re.compile(r"\b[1-9]\d? %"), timeout=UPLOAD_MS)
+
+
+def test_dropped_files_are_uploaded_and_scanned(person, library, bands, tmp_path):
+    one = person(library).open()
+    files = [
+        (name, padded(bands, bands.stat().st_size + 100 + number, tmp_path / f"{number}.mp4").read_bytes())
+        for number, name in enumerate((MARKUP, ARABIC, "third.mp4", "fourth.mp4"))
+    ]
+    one.drop(*files)
+    for name, content in files:
+        expect(one.upload_of(name)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+        one.expect_state(one.scan_of(name), "done")
+        with library.client() as client:
+            scan = client.get("/v1/scans", params={"name": name}).json()["items"][0]
+        assert scan["clip"]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert one.upload_of(name).get_by_role("link").get_attribute("href") == f"/scans/{scan['id']}"
+    expect(one.page.locator("#scans img")).to_have_count(0)
+    expect(one.page.locator("#upload-list img")).to_have_count(0)
+    assert one.page.evaluate("localStorage.length") == 0
+
+
+def test_a_paused_upload_goes_on_after_a_reload_where_the_file_is_chosen_again(person, library, bands, tmp_path):
+    clip = padded(bands, 6_000_000, tmp_path / "paused.mp4")
+    one = person(library).open()
+    one.throttle(1_500_000)
+    one.choose(clip)
+    wait_under_way(one, clip.name)
+    one.page.get_by_role("button", name=f"Pause {clip.name}").click()
+    expect(one.upload_of(clip.name)).to_have_attribute("data-state", "paused")
+    one.page.get_by_role("button", name=f"Resume {clip.name}").click()
+    expect(one.upload_of(clip.name)).to_have_attribute("data-state", "sending")
+    wait_under_way(one, clip.name)
+    one.page.get_by_role("button", name="Pause all").click()
+    expect(one.upload_of(clip.name)).to_have_attribute("data-state", "paused")
+
+    one.page.reload()
+    kept = one.upload_of(clip.name)
+    expect(kept).to_have_attribute("data-state", "kept")
+    expect(kept.locator(".words")).to_contain_text("Choose the same file again")
+    assert percent(kept.locator(".words").inner_text()) > 0
+    one.asked.clear()
+    offsets = []
+    one.page.on("request", lambda each: offsets.append(each.headers.get("upload-offset")))
+    one.throttle(-1)
+    one.choose(clip)
+    expect(kept).to_have_count(1)
+    expect(one.upload_of(clip.name)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+    assert f"POST {library.url}/v1/uploads" not in one.asked
+    assert int(next(each for each in offsets if each is not None)) > 0
+    with library.client() as client:
+        scan = client.get("/v1/scans", params={"name": clip.name}).json()["items"][0]
+    assert scan["clip"]["sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
+
+
+def test_uploads_and_the_list_outlive_a_server_killed_in_the_middle(person, bands, tmp_path):
+    clip = padded(bands, 8_000_000, tmp_path / "through.mp4")
+    server = Server(tmp_path / "store").start()
+    try:
+        one = person(server).open()
+        one.throttle(1_500_000)
+        one.choose(clip)
+        wait_under_way(one, clip.name)
+        server.kill()
+        expect(one.upload_of(clip.name)).to_have_attribute("data-state", "lost", timeout=UPLOAD_MS)
+        expect(one.upload_of(clip.name).locator(".words")).to_contain_text("goes on by itself")
+        server.start()
+        expect(one.upload_of(clip.name)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+        one.expect_state(one.scan_of(clip.name), "done")
+        assert sum(each == f"POST {server.url}/v1/uploads" for each in one.asked) == 1
+        with server.client() as client:
+            scan = client.get("/v1/scans").json()["items"][0]
+        assert scan["clip"]["sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
+    finally:
+        server.stop()
+
+
+def test_a_refused_upload_says_why_and_is_tried_again(person, library, bands, tmp_path):
+    clip = padded(bands, 50_000, tmp_path / "refused.mp4")
+    one = person(library).open()
+    why = "The disk would have less than its reserve left; remove something."
+    body = json.dumps({"code": "storage_full", "detail": why, "status": 507})
+    problem = {"status": 507, "content_type": "application/problem+json", "body": body}
+    one.page.route("**/v1/uploads", lambda route: route.fulfill(**problem))
+    one.choose(clip)
+    expect(one.upload_of(clip.name).locator(".words")).to_have_text(f"Failed: {why}")
+    one.page.unroute("**/v1/uploads")
+    one.page.get_by_role("button", name=f"Try {clip.name} again").click()
+    expect(one.upload_of(clip.name)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+
+
+def test_an_upload_that_is_given_up_leaves_nothing(person, library, bands, tmp_path):
+    clip = padded(bands, 6_000_000, tmp_path / "given-up.mp4")
+    one = person(library).open()
+    one.throttle(1_500_000)
+    one.drop(("empty.mp4", b""))
+    expect(one.upload_of("empty.mp4").locator(".words")).to_contain_text("it has no bytes")
+    one.choose(clip)
+    wait_under_way(one, clip.name)
+    with one.page.expect_response(lambda each: each.request.method == "DELETE" and each.status == 204):
+        one.page.get_by_role("button", name=f"Remove {clip.name}").click()
+    expect(one.upload_of(clip.name)).to_have_count(0)
+    assert one.page.evaluate("localStorage.length") == 0
+    assert list((library.store / "uploads").glob("*")) == []
