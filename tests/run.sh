@@ -9,6 +9,11 @@ if command -v npm >/dev/null; then
   npm ci --silent --no-audit --no-fund --prefix tests/service/tus_js ||
     echo "tus-js-client could not be installed; its test is skipped" >&2
 fi
+if ! command -v chromium >/dev/null && [[ -z "${ORDNANCE_CHROMIUM:-}" && $EUID -eq 0 ]] && command -v apt-get >/dev/null; then
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    chromium fonts-dejavu-core; } >/dev/null </dev/null ||
+    echo "Chromium could not be installed; the tests of the pages are skipped" >&2
+fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"

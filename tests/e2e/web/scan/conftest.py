@@ -1,14 +1,11 @@
-"""Fixtures of the scan page's tests: a real server, Debian's Chromium, the demo clip scanned once."""
+"""Fixtures of the scan page's tests: a real server, the demo clip scanned once."""
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -18,18 +15,6 @@ from service_server import DEMO
 from benchmarks.page.many import fill_scan
 
 MANY = 2000
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    """The browser that the system has; ORDNANCE_CHROMIUM names another one."""
-    path = os.environ.get("ORDNANCE_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("there is no Chromium here: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
