@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, Field
 
+from service.api.compressed import small_json
 from service.api.context import Ctx, Reader
 from service.api.problem import responses
 from service.api.scans import ScanId
@@ -74,7 +74,7 @@ def outline(
     with ctx.database.read() as session:
         find_scan(session, who.owner, scan_id)
         found = read_outline(session, scan_id)
-    return _small_json(asdict(found), accept_encoding)
+    return small_json(asdict(found), accept_encoding)
 
 
 @router.get(
@@ -104,7 +104,7 @@ def weak(
         }
         for each in found.finds
     ]
-    return _small_json({"items": items, "count": found.count}, accept_encoding)
+    return small_json({"items": items, "count": found.count}, accept_encoding)
 
 
 @router.get(
@@ -128,13 +128,3 @@ def appearance(
         kinds = picture_kinds(list(pictures))
         content = appearance_out(scan_id, row, kinds.get(number, set()))
     return Response(json.dumps(content), media_type="application/json")
-
-
-def _small_json(content: dict[str, Any], accept_encoding: str) -> Response:
-    """Compressed for clients that take it: columns of numbers shrink to a third."""
-    body = json.dumps(content, separators=(",", ":")).encode()
-    headers = {"Vary": "Accept-Encoding", "Cache-Control": "private, no-cache"}
-    if "gzip" in accept_encoding:
-        body = gzip.compress(body, 6, mtime=0)
-        headers["Content-Encoding"] = "gzip"
-    return Response(body, media_type="application/json", headers=headers)

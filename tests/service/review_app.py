@@ -118,8 +118,8 @@ class _InProcess(httpx.BaseTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         async def ask() -> httpx.Response:
             answer = await self._transport.handle_async_request(request)
-            content = await answer.aread()
-            return httpx.Response(answer.status_code, headers=answer.headers, content=content)
+            raw = b"".join([chunk async for chunk in answer.aiter_raw()])
+            return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(raw))
 
         return asyncio.run(ask())
 

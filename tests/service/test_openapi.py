@@ -41,12 +41,20 @@ def test_documents_of_a_scan_follow_their_published_form(server, humvee):
     with server.client() as client:
         scan = wait_for(client, upload(client, humvee)["id"])
         schema = client.get("/openapi.json").json()
+        client.put(f"/v1/scans/{scan['id']}/appearances/1/verdict", json={"verdict": "confirmed"}).raise_for_status()
         for path, name in (
             (scan["links"]["self"], "ScanOut"),
             (scan["links"]["appearances"], "AppearancePage"),
             (scan["links"]["detections"], "DetectionPage"),
             (scan["links"]["report.json"], "Report"),
+            (f"{scan['links']['report.json']}?verdicts=1", "Report"),
+            (scan["links"]["verdicts"], "VerdictsOut"),
+            (scan["links"]["verdicts.json"], "VerdictsDocument"),
+            (scan["links"]["times"], "TimesOut"),
             ("/v1/scans", "ScanPage"),
+            ("/v1/search", "FoundPage"),
+            ("/v1/preferences", "Preferences"),
+            ("/v1/session", "SessionOut"),
         ):
             document = {"$ref": f"#/components/schemas/{name}", "components": schema["components"]}
             jsonschema.validate(client.get(path).json(), document)
