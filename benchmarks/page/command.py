@@ -84,12 +84,15 @@ def table(visits: list[dict[str, Any]], appearances: int) -> str:
         ("longest frame scrolling, ms", lambda each: each["scroll"]["longest_ms"], ""),
         ("threshold, median ms", lambda each: each["threshold_ms"]["median"], ""),
         ("threshold, longest ms", lambda each: each["threshold_ms"]["longest"], "< 100"),
+        ("main thread, first view, CPU ms", lambda each: each["cpu_ms"]["first_view"], ""),
+        ("main thread, scrolled frame, CPU ms", lambda each: each["cpu_ms"]["scrolled_frame"], "< 16"),
+        ("main thread, threshold step, CPU ms", lambda each: each["cpu_ms"]["threshold_step"], "< 100"),
         ("key J to selection, median ms", lambda each: each["key_to_selection_ms"]["median"], ""),
     ]
     lines = [f"scan page with {appearances} appearances, empty cache, {len(visits)} visits"]
     for name, value, goal in rows:
         cells = "".join(f"{value(each)!s:>12}" for each in visits)
-        lines.append(f"{name:<32}{cells}   {goal}")
+        lines.append(f"{name:<36}{cells}   {goal}")
     return "\n".join(lines)
 
 

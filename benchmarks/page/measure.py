@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ _THRESHOLD = """async (steps) => {
 
 @dataclass(slots=True)
 class Traffic:
-    """Bytes as they went over the wire, headers left out; pictures apart from the rest."""
+    """Bytes as they went over the wire, headers included; pictures apart from the rest."""
 
     page: int = 0
     pictures: int = 0
@@ -79,18 +80,23 @@ def measure_page(browser: Any, address: str) -> dict[str, Any]:
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     try:
         page = context.new_page()
-        traffic = _watch(page)
+        traffic, processor = _watch(page)
         page.goto(address, wait_until="commit")
         useful = page.evaluate(_FIRST_USEFUL)
         paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null")
         page.locator("body[data-ready]").wait_for()
         page.wait_for_load_state("networkidle", timeout=PAINT_SECONDS * 1000)
         first_view = Traffic(traffic.page, traffic.pictures, traffic.requests)
+        first_cpu = processor()
         idle = page.evaluate(_EMPTY_FRAMES, SCROLL_SECONDS / 2)
+        before = processor()
         scrolled = page.evaluate(_SCROLL, SCROLL_SECONDS)
+        scroll_cpu = (processor() - before) / len(scrolled["gaps"])
         page.locator("#threshold").focus()
         page.wait_for_load_state("networkidle", timeout=PAINT_SECONDS * 1000)
+        before = processor()
         threshold = page.evaluate(_THRESHOLD, THRESHOLD_STEPS)
+        threshold_cpu = (processor() - before) / THRESHOLD_STEPS
         key = _key_to_row(page)
         return {
             "first_contentful_paint_ms": _round(paint),
@@ -100,6 +106,11 @@ def measure_page(browser: Any, address: str) -> dict[str, Any]:
             "requests": first_view.requests,
             "idle": _frames(idle),
             "scroll": _frames(scrolled["gaps"]) | {"pixels": scrolled["reached"]},
+            "cpu_ms": {
+                "first_view": _round(first_cpu),
+                "scrolled_frame": _round(scroll_cpu),
+                "threshold_step": _round(threshold_cpu),
+            },
             "threshold_ms": _spread(threshold["waits"]),
             "key_to_selection_ms": _spread(key),
         }
@@ -107,7 +118,8 @@ def measure_page(browser: Any, address: str) -> dict[str, Any]:
         context.close()
 
 
-def _watch(page: Any) -> Traffic:
+def _watch(page: Any) -> tuple[Traffic, Callable[[], float]]:
+    """Counts what comes over the wire; and how long the page's main thread has computed so far, in milliseconds."""
     traffic = Traffic()
     client = page.context.new_cdp_session(page)
     kinds: dict[str, str] = {}
@@ -123,7 +135,14 @@ def _watch(page: Any) -> Traffic:
             traffic.page += size
 
     client.on("Network.loadingFinished", finished)
-    return traffic
+    # Processor time of the thread: what else the machine does is not in it.
+    client.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def processor() -> float:
+        metrics = {each["name"]: each["value"] for each in client.send("Performance.getMetrics")["metrics"]}
+        return 1000 * float(metrics["TaskDuration"])
+
+    return traffic, processor
 
 
 def _key_to_row(page: Any, times: int = 20) -> list[float]:

@@ -25,8 +25,14 @@ export function setThreshold(value) {
   applyFilters();
 }
 
+let both = { items: null, weak: null, list: [] };
+
+// Sorted anew only where one of the two has changed.
 function merged(items, weak) {
-  return [...items, ...weak].sort((a, b) => a.first - b.first || a.last - b.last);
+  if (both.items !== items || both.weak !== weak) {
+    both = { items, weak, list: [...items, ...weak].sort((a, b) => a.first - b.first || a.last - b.last) };
+  }
+  return both.list;
 }
 
 on("items", applyFilters);
