@@ -70,6 +70,7 @@ class _OpenClip:
     lock: threading.Lock = field(default_factory=threading.Lock)
     video: GuardedVideo | None = None
     users: int = 0
+    is_gone: bool = False
     used_at: float = field(default_factory=time.monotonic)
 
     def close(self) -> None:
@@ -130,13 +131,14 @@ class Viewer:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def forget(self, sha256: str) -> None:
-        """Close the clip, because it is about to be removed."""
+        """Close the clip, because it is about to be removed; where it is being read, once that has ended."""
         with self._lock:
             self._facts.pop(sha256, None)
-            entry = self._open.get(sha256)
-            gone = self._open.pop(sha256) if entry is not None and entry.users == 0 else None
-        if gone is not None:
-            gone.close()
+            entry = self._open.pop(sha256, None)
+            if entry is not None:
+                entry.is_gone = True
+        if entry is not None and entry.users == 0:
+            entry.close()
 
     def close(self) -> None:
         with self._lock:
@@ -204,14 +206,14 @@ class Viewer:
         with self._lock:
             entry.users -= 1
             entry.used_at = time.monotonic()
-            is_failed = entry.users == 0 and entry.video is None and self._open.get(entry.sha256) is entry
-            if is_failed:
+            is_over = entry.users == 0 and (entry.video is None or entry.is_gone)
+            if is_over and self._open.get(entry.sha256) is entry:
                 del self._open[entry.sha256]
             if self._tidying is None and self._open:
                 self._tidying = threading.Timer(IDLE_SECONDS, self._close_idle)
                 self._tidying.daemon = True
                 self._tidying.start()
-        if is_failed:
+        if is_over:
             entry.close()
 
     def _close_idle(self) -> None:

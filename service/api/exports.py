@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Annotated
@@ -86,18 +87,20 @@ def verdicts_yolo(
     """images/, labels/, data.yaml, the class map for `ordnance dataset import`, verdicts.json, and left_out.json, which
     counts what could not be used. The pictures are whole, sharp frames, taken out of the clip by their times."""
     scan, document = _document(ctx, who, remote, scan_id)
-    path = ctx.settings.work_folder / f"export-{secrets.token_hex(8)}.zip"
+    folder = ctx.settings.work_folder / f"export-{secrets.token_hex(8)}"
+    folder.mkdir()
+    path = folder / "verdicts.yolo.zip"
     try:
         _write_yolo(ctx, scan, document, training_frames(document, frames), path)
     except BaseException:
-        path.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise
     return FileResponse(
         path,
         media_type="application/zip",
         filename=_name(scan, "verdicts.yolo.zip"),
         headers={"Cache-Control": "no-store"},
-        background=BackgroundTask(path.unlink, missing_ok=True),
+        background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
     )
 
 

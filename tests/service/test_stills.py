@@ -227,6 +227,17 @@ def test_clips_that_cannot_be_shown_say_so(review, tmp_path):
     assert not list(review.settings.work_folder.glob("view-*"))
 
 
+def test_a_clip_that_is_removed_is_closed(review, tmp_path):
+    clip = write(tmp_path / "short.mp4", range(0, 400, 40))
+    scan = review.add_scan(name="short.mp4", clip=clip.read_bytes(), found=[])
+    with review.client() as client:
+        still(client, scan, 0.1)
+        assert list(review.settings.work_folder.glob("view-*"))
+        assert client.delete(f"/v1/scans/{scan}").status_code == 204
+        assert not list(review.settings.work_folder.glob("view-*"))
+        assert client.get(f"/v1/scans/{scan}/still", params={"pts": 0.1}).status_code == 404
+
+
 def test_many_readers_of_many_clips_get_their_own_frames_and_leave_nothing_open(review, tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
