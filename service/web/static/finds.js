@@ -1,8 +1,9 @@
 // Lists of appearances over all scans, page by page.
 
-import { get, taxonomy } from "./api.js";
+import { get, prefs, taxonomy } from "./api.js";
 import { fillClasses, startFilters } from "./filters.js";
 import { t } from "./labels.js";
+import { proposeBreaks } from "./looked.js";
 
 const PAGE = 50;
 
@@ -43,6 +44,7 @@ export async function startFinds({ row, words }) {
   } catch (problem) {
     problemLine.textContent = problem.detail;
   }
+  prefs().then(({ break_minutes: minutes }) => proposeBreaks(minutes, () => (find("break").textContent = t("base.break", { minutes }))), () => null);
   query = startFilters(find("filters"), () => read(null));
   await read(null);
 }

@@ -81,16 +81,14 @@ class Person:
         own = self.server.url + "/"
         return [each for each in self.asked if not each.split(" ", 1)[1].startswith((own, f"blob:{own}", "data:"))]
 
-    def looks_like(self, name: str) -> None:
-        """Compare the window coarsely with the picture kept of it; ORDNANCE_NEW_LOOKS=1 keeps this one instead.
-
-        ORDNANCE_PICTURES names a folder for the whole pictures.
-        """
+    def picture(self) -> np.ndarray:
+        """The window as it is, height × width × BGR."""
         shot = self.page.screenshot(animations="disabled")
-        image = cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)
-        if folder := os.environ.get("ORDNANCE_PICTURES"):
-            cv2.imwrite(str(Path(folder) / f"{name}.webp"), image, [cv2.IMWRITE_WEBP_QUALITY, 80])
-        small = cv2.resize(image, LOOK_SIZE, interpolation=cv2.INTER_AREA)
+        return cv2.imdecode(np.frombuffer(shot, np.uint8), cv2.IMREAD_COLOR)
+
+    def looks_like(self, name: str) -> None:
+        """Compare the window coarsely with the picture kept of it; ORDNANCE_NEW_LOOKS=1 keeps this one instead."""
+        small = cv2.resize(self.picture(), LOOK_SIZE, interpolation=cv2.INTER_AREA)
         kept = LOOKS / f"{name}.png"
         if os.environ.get("ORDNANCE_NEW_LOOKS"):
             LOOKS.mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 PAGES = {
-    "library": "/",
+    "library": "/?name=armour",
     "search": "/search?name=armour",
     "gallery": "/gallery?name=armour",
     "settings": "/settings",

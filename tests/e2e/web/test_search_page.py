@@ -81,3 +81,20 @@ def test_long_lists_come_page_by_page(person, library, found):
     one.page.get_by_role("button", name="Show more").click()
     expect(one.page.locator("#finds > li")).to_have_count(2 * len(found))
     expect(one.page.get_by_role("button", name="Show more")).to_be_hidden()
+
+
+def test_a_break_is_proposed_for_what_was_looked_at_on_all_pages(person, library, found):
+    with library.client() as client:
+        client.put("/v1/preferences", json={"break_minutes": 2}).raise_for_status()
+    one = person(library)
+    one.page.clock.install()
+    one.open("/gallery?name=armour")
+    one.page.clock.fast_forward(15_000)
+    for _ in range(5):
+        one.page.clock.run_for(15_000)
+    expect(one.page.locator("#break")).to_be_empty()
+    one.open("/search?name=armour")
+    one.page.clock.run_for(45_000)
+    expect(one.page.locator("#break")).to_contain_text("2 minutes")
+    with library.client() as client:
+        client.put("/v1/preferences", json={"break_minutes": 25}).raise_for_status()
