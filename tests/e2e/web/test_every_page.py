@@ -70,6 +70,7 @@ def test_nothing_is_asked_of_another_host_and_no_policy_is_broken(person, librar
 def test_pages_look_as_before(person, library, path, request):
     one = person(library).open(path)
     settle(one.page)
+    expect(one.page.locator("img[src].empty")).to_have_count(0)
     one.looks_like(request.node.callspec.id)
 
 

@@ -15,9 +15,10 @@ FOLDER = os.environ.get("ORDNANCE_PICTURES")
 def test_pictures_of_the_pages(person, library):
     with library.client() as client:
         scan = wait_for(client, upload(client, DEMO)["id"])
-    one = person(library, viewport={"width": 1200, "height": 800})
-    pages = {"library": "/", "scan": f"/scans/{scan['id']}#2", "gallery": "/gallery?name=demo"}
-    for name, path in pages.items():
+    one = person(library)
+    pages = {"library": ("/", 760), "scan": (f"/scans/{scan['id']}#2", 1120), "gallery": ("/gallery?name=demo", 720)}
+    for name, (path, height) in pages.items():
+        one.page.set_viewport_size({"width": 1200, "height": height})
         one.open(path)
         one.page.wait_for_load_state("networkidle")
         expect(one.page.locator("img[src].empty")).to_have_count(0)
