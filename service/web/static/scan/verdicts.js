@@ -8,9 +8,30 @@ import { checkGone } from "./stills.js";
 
 const done = [];
 let line = Promise.resolve();
+let changes = 0;
 
+async function allSent() {
+  let waited = null;
+  while (waited !== line) {
+    waited = line;
+    await waited;
+  }
+}
+
+// What the server has. A verdict given in the meantime is not in its answer: then it is asked again.
 export async function readVerdicts() {
-  const { items, summary } = await get(`${api}/verdicts`);
+  for (;;) {
+    await allSent();
+    const before = changes;
+    const answer = await get(`${api}/verdicts`);
+    if (before === changes) {
+      take(answer);
+      return;
+    }
+  }
+}
+
+function take({ items, summary }) {
   const found = new Map();
   for (const each of items) {
     const entry = found.get(each.appearance) ?? { list: [], mine: null, state: "single" };
@@ -33,6 +54,7 @@ function agreementOf(list) {
 }
 
 function put(number, mine) {
+  changes += 1;
   const others = (state.verdicts.get(number)?.list ?? []).filter((each) => !each.mine);
   const list = mine ? [...others, mine] : others;
   if (list.length) state.verdicts.set(number, { list, mine: mine ?? null, state: agreementOf(list) });
@@ -66,8 +88,8 @@ export function undo(item) {
   put(number, null);
   announce(t("scan.undone", { number }));
   queued(async () => {
-    await send("DELETE", `${api}/appearances/${number}/verdict`);
-    await readVerdicts();
+    const left = await send("DELETE", `${api}/appearances/${number}/verdict`);
+    if (left && !state.verdicts.get(number)?.mine) put(number, left);
   }, number, before);
   return number;
 }
@@ -80,9 +102,5 @@ function queued(work, number, before) {
     tell("verdict", t("scan.not_saved", { number, why: problem.detail ?? problem.message }), "danger");
     await checkGone();
   });
-  return line;
-}
-
-export function allSent() {
   return line;
 }

@@ -70,3 +70,21 @@ def test_letters_count_by_their_place_on_other_layouts(visit, demo_scan):
         "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'ت', code: 'KeyJ', bubbles: true}))"
     )
     expect(visit.page.locator("#list")).not_to_have_attribute("aria-activedescendant", before)
+
+
+def test_what_is_judged_before_the_verdicts_have_come_stays(visit, reviewing, demo_scan):
+    """The list of verdicts is read when the page opens; what is given meanwhile is not in that answer."""
+    held = []
+    visit.page.route("**/verdicts", lambda route: held.append(route))
+    visit.open(demo_scan)
+    visit.page.wait_for_timeout(300)
+    visit.press("u", "u")
+    expect(visit.page.locator("#reviewed")).to_contain_text("2 of")
+    assert len(held) == 1
+    held[0].fulfill(json={"items": [], "summary": {}})
+    visit.page.unroute("**/verdicts")
+    visit.page.wait_for_load_state("networkidle")
+    visit.page.wait_for_timeout(300)
+    expect(visit.page.locator("#reviewed")).to_contain_text("2 of")
+    visit.press("z", "z")
+    expect(visit.page.locator("#reviewed")).to_contain_text("0 of")
