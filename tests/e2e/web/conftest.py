@@ -60,8 +60,8 @@ def armour(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def library(tmp_path_factory, bands, armour):
-    """A server with a clip with weapons and one without, both scanned. Tests put more into it."""
+def library(chromium, tmp_path_factory, bands, armour):
+    """A server with a clip with weapons and one without, both scanned, for the browser. Tests put more into it."""
     server = Server(tmp_path_factory.mktemp("library") / "store", REQUESTS_PER_MINUTE=100000).start()
     with server.client() as client:
         for clip in (bands, armour):

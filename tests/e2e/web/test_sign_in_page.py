@@ -6,7 +6,7 @@ from service_server import Server
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
+def guarded(chromium, tmp_path_factory):
     """A server that asks everybody for a key, and has no workers."""
     server = Server(tmp_path_factory.mktemp("guarded") / "store", ALLOW_ANONYMOUS="false", WORKERS=0).start()
     yield server

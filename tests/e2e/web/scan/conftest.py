@@ -18,7 +18,7 @@ MANY = 2000
 
 
 @pytest.fixture(scope="session")
-def reviewing(tmp_path_factory):
+def reviewing(chromium, tmp_path_factory):
     """One server for all tests that leave it running."""
     server = Server(tmp_path_factory.mktemp("reviewing") / "store", REQUESTS_PER_MINUTE=100000).start()
     yield server
