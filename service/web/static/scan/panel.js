@@ -36,6 +36,7 @@ export function startPanel(root) {
   dialog.querySelector("[value=cancel]").addEventListener("click", () => dialog.close());
   on("selected", show);
   on("verdicts", show);
+  on("shown", show);
   on("scan", show);
   on("gone", show);
 }
