@@ -44,9 +44,20 @@ def export_onnx(weights: Path, out: Path, *, input_size: int, head: Head) -> str
             nms=False if head == "one-to-one" else None,
             device="cpu",
         )
+        _drop_traces(Path(made))
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made, out)
     return hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+def _drop_traces(path: Path) -> None:
+    """Remove the date of the export and the data set's path: equal weights then give equal bytes anywhere."""
+    import onnx
+
+    model = onnx.load(path)
+    kept = {each.key: each.value for each in model.metadata_props if each.key not in ("date", "description")}
+    onnx.helper.set_model_props(model, kept)
+    onnx.save(model, path)
 
 
 @contextmanager

@@ -68,3 +68,17 @@ def test_what_is_exported_says_the_same_in_every_backend(
     # Equal scores, as untrained weights give them, leave the order of the one-to-one head's rows to the backend.
     compared = np.s_[:, :, 4] if head == "one-to-one" else np.s_[:]
     assert np.abs(built[compared] - exported[compared]).max() < 1e-3
+
+
+@pytest.mark.needs_torch
+@pytest.mark.filterwarnings("ignore")
+def test_equal_weights_give_equal_bytes(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from detector.training.export import export_onnx
+
+    monkeypatch.setenv("YOLO_CONFIG_DIR", str(tmp_path))
+    digests = {
+        export_onnx(weights, tmp_path / name / "untrained.onnx", input_size=SIZE, head="one-to-many")
+        for name in ("first", "second")
+    }
+    assert len(digests) == 1
+    assert str(tmp_path).encode() not in (tmp_path / "first" / "untrained.onnx").read_bytes()
