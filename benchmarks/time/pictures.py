@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import DataError
-from detector.training.photographs import complete_rows, photograph_files, rendered_files
 from detector.training.evaluate import NEGATIVES_COMPLETE_FOR
+from detector.training.photographs import complete_rows, photograph_files, rendered_files
 
 SPLIT = "test"
 CONTEXT = frozenset(("soldier", "civilian_vehicle", "construction_machine", "military_truck"))
