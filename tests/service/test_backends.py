@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -68,7 +69,9 @@ def postgres():
     created = [programs / "createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "ordnance", "ordnance"]
     subprocess.run(created, check=True)
     yield f"postgresql://ordnance@127.0.0.1:{port}/ordnance"
-    process.terminate()
+    process.send_signal(
+        signal.SIGINT
+    )  # Its fast shutdown does not wait for clients, which a failed test leaves behind.
     process.wait()
     shutil.rmtree(folder, ignore_errors=True)
 
