@@ -15,3 +15,8 @@ def ordnance_data() -> Path:
     if not Path(folder).is_dir():
         pytest.skip(f"ORDNANCE_DATA names {folder}, which is no folder")
     return Path(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the pages come last: from the first of them on, Playwright keeps an event loop in the main thread."""
+    items.sort(key=lambda item: "tests/e2e/web/" in item.nodeid)

@@ -293,6 +293,8 @@ def test_an_interrupt_leaves_no_half_written_report(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Whoever runs the tests in the background may have made their processes deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(4)
     running.send_signal(signal.SIGINT)
