@@ -28,8 +28,9 @@ def test_a_clip_is_uploaded_scanned_and_reported_as_on_the_command_line(client, 
     assert done["state"] == "done", done
     report = client.get(done["links"]["report.json"]).json()
     Report.from_json(json.dumps(report))
+    backend = report["scan"]["backend"]
     alone = subprocess.run(
-        [sys.executable, "-m", "service", "scan", str(humvee), "--json", "--quiet"],
+        [sys.executable, "-m", "service", "scan", str(humvee), "--json", "--quiet", "--backend", backend],
         capture_output=True,
         check=True,
         cwd=tmp_path,

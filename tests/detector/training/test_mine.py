@@ -40,7 +40,7 @@ def tank() -> np.ndarray:
 @pytest.fixture
 def built(folder: DataFolder, tank: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A set in which the tank stands unlabelled on one picture, and far from the label on another."""
-    folder.add("train", "plain.jpg")
+    folder.add("train", "plain.jpg", picture=np.full((180, 240, 3), 128, np.uint8))
     folder.add("train", "unlabelled.jpg", picture=tank)
     folder.add("train", "elsewhere.jpg", "tank 0.05 0.05 0.05 0.05\n", picture=tank[:, ::-1])
     folder.add("val", "v.jpg", "tank 0.5 0.5 0.4 0.4\n")
