@@ -36,6 +36,7 @@ class BatchOptions:
     out: Path | None
     formats: tuple[str, ...] = FORMATS
     jobs: int = 1
+    backend: str = "auto"
     resume: bool = False
 
 
@@ -85,7 +86,7 @@ def run_batch(
         raise BadOption(f"'{unknown[0]}' is not an output format; use: {', '.join(FORMATS)}.")
     clips, missing = find_clips(patterns)
     total = len(clips) + len(missing)
-    scanner = Scanner(load_model(options.model, device=options.device), options.scan)
+    scanner = Scanner(load_model(options.model, device=options.device, backend=options.backend), options.scan)
     for path, failure in missing:
         yield Outcome(path, total, failure=failure)
     done = _scanned_before(options, scanner) if options.resume else {}
@@ -175,7 +176,7 @@ _worker: tuple[Scanner, BatchOptions] | None = None
 
 def _start_worker(options: BatchOptions, threads: int) -> None:
     global _worker
-    model = load_model(options.model, device=options.device, threads=threads)
+    model = load_model(options.model, device=options.device, backend=options.backend, threads=threads)
     _worker = Scanner(model, options.scan), options
 
 

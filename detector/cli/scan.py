@@ -40,6 +40,9 @@ def scan_command(
     ] = None,
     model: Annotated[str, typer.Option(help="A model of `ordnance models`, or the path of an .onnx file.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    backend: Annotated[
+        str, typer.Option(help="onnxruntime, openvino or torch, as a report names it; auto takes the fastest here.")
+    ] = "auto",
     classes: Annotated[
         str | None, typer.Option(help="Comma-separated weapon classes to look for; all by default.")
     ] = None,
@@ -76,6 +79,7 @@ def scan_command(
         ),
         model=model,
         device=device,
+        backend=backend,
         out=out or (None if as_json else Path("ordnance-report")),
         formats=tuple(word.strip() for word in formats.split(",") if word.strip()),
         jobs=jobs,
