@@ -40,9 +40,12 @@ class Principal:
     reviewer: str = LOCAL_OWNER
     """Whose verdicts theirs are, and the name they are shown under: the key's note, or its owner."""
 
+    def may(self, scope: str) -> bool:
+        return scope in self.scopes or "admin" in self.scopes
+
     def require(self, scope: str) -> None:
         """Raises Forbidden where the key lacks `scope`."""
-        if scope not in self.scopes and "admin" not in self.scopes:
+        if not self.may(scope):
             raise Forbidden(f"This key may not do that: it lacks the scope '{scope}'; ask for one that has it.")
 
 

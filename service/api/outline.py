@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Response
@@ -74,7 +74,8 @@ def outline(
     with ctx.database.read() as session:
         find_scan(session, who.owner, scan_id)
         found = read_outline(session, scan_id)
-    return small_json(asdict(found), accept_encoding)
+    # Not asdict, which copies every number.
+    return small_json({each.name: getattr(found, each.name) for each in fields(found)}, accept_encoding)
 
 
 @router.get(

@@ -1,28 +1,28 @@
-"""The HTML pages. They hold no data of a scan: their scripts ask the API for it, as whoever is signed in."""
+"""The HTML pages. Their scripts ask the API for what they show; the first answers, small ones, come with the page."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
 
 from detector.sampling.names import DEFAULT_CADENCE_SECONDS, DEFAULT_PLAN, PLAN_NAMES
 from service.access.browser import COOKIE
 from service.access.keys import Principal
-from service.api.context import context_of, identify
+from service.api import catalogue, preferences, scans
+from service.api.compressed import small
+from service.api.context import Context, context_of, identify
 from service.api.search import ReviewState
 from service.api.shapes import State
 from service.api.verdicts import Verdict
 from service.problems import Forbidden, NotFound, TooManyRequests, Unauthorized
 from service.store.preferences import read_preferences
-from service.store.scans import find_scan
+from service.web.assets import assets, serve_asset
 from service.web.words import best_language, languages, words_in
 
 if TYPE_CHECKING:
@@ -35,13 +35,18 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "no-store"}
+_ENTRIES = {"scan": "scan/main.js", "error": None}
+"""The module of a page that is not named as the page is."""
 
 
 def install(app: FastAPI) -> None:
     """Add the pages and what they load. A browser that asks for a page that is not there gets one that says so."""
     app.include_router(router)
-    folder = str(files("service.web").joinpath("static"))
-    app.mount("/static", _Unchanged(directory=folder), name="static")
+    app.add_route("/static/{path:path}", serve_asset, include_in_schema=False)
+    # Read and compiled now, so that the first visitor does not wait for it.
+    assets()
+    for name in _templates().list_templates():
+        _templates().get_template(name)
     answer_with_problem: Callable[[Request, Exception], Awaitable[Response]] = app.exception_handlers[HTTPException]
 
     @app.exception_handler(HTTPException)
@@ -99,36 +104,64 @@ def _page(request: Request, name: str, **values: Any) -> Response:
         return _render(request, "error", None, None, status=status, kind=error.code)
     with context.database.read() as session:
         language = read_preferences(session, who.reviewer_id).get("language")
-        if "scan_id" in values:
-            try:
-                find_scan(session, who.owner, values["scan_id"])
-            except NotFound:
-                return _render(request, "error", who, language, status=404, kind="no_scan")
-    return _render(request, name, who, language, **values)
+    try:
+        answers = _answers(context, who, values.get("scan_id"))
+    except NotFound:
+        return _render(request, "error", who, language, status=404, kind="no_scan")
+    return _render(request, name, who, language, answers=answers, **values)
+
+
+def _answers(context: Context, who: Principal, scan_id: str | None) -> dict[str, Any]:
+    """What the page's scripts ask for first, by path: each is the route's own answer to whoever opens the page.
+
+    Raises NotFound where there is no such scan.
+    """
+    answers = {"/v1/preferences": preferences.preferences(context, who).model_dump(mode="json")}
+    if not who.may("read"):
+        return answers
+    answers["/v1/taxonomy"] = [each.model_dump(mode="json") for each in catalogue.taxonomy(who)]
+    if scan_id is not None:
+        answers[f"/v1/scans/{scan_id}"] = scans.scan(context, who, scan_id).model_dump(mode="json")
+    return answers
 
 
 def _render(
-    request: Request, name: str, who: Principal | None, language: str | None, *, status: int = 200, **values: Any
+    request: Request,
+    name: str,
+    who: Principal | None,
+    language: str | None,
+    *,
+    status: int = 200,
+    answers: dict[str, Any] | None = None,
+    **values: Any,
 ) -> Response:
     words = words_in(best_language(language, request.headers.get("accept-language", "")))
-    owner = None if who is None else who.owner
-    is_signed_in = who is not None and who.key_id != ""
+    entry = _ENTRIES.get(name, f"{name}.js")
     content = (
         _templates()
         .get_template(f"{name}.html")
-        .render(t=words, words=words, page=name, owner=owner, is_signed_in=is_signed_in, status=status, **values)
+        .render(
+            t=words,
+            words=words,
+            page=name,
+            owner=None if who is None else who.owner,
+            is_signed_in=who is not None and who.key_id != "",
+            status=status,
+            answers=answers or {},
+            asset=assets().address,
+            entries=[each for each in ("frame.js", entry) if each],
+            modules=_modules(entry),
+            **values,
+        )
     )
     headers = {**_HEADERS, "Content-Language": words.language}
-    return Response(content, status, headers, "text/html; charset=utf-8")
+    accepted = request.headers.get("accept-encoding", "")
+    return small(content.encode(), accepted, media_type="text/html; charset=utf-8", status=status, headers=headers)
 
 
-class _Unchanged(StaticFiles):
-    """Files with an ETag that browsers ask for again each time, so that an update is seen at once."""
-
-    def file_response(self, *arguments: object, **named: object) -> Response:
-        response = super().file_response(*arguments, **named)  # type: ignore[arg-type]
-        response.headers["Cache-Control"] = "no-cache"
-        return response
+@cache
+def _modules(entry: str | None) -> list[str]:
+    return assets().modules(*(each for each in (entry, "frame.js") if each))
 
 
 @cache

@@ -1,5 +1,7 @@
 """What holds for every page: nothing from elsewhere, no barriers, narrow screens, right to left, the same looks."""
 
+import re
+
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -91,10 +93,30 @@ def test_the_library_prints_without_its_controls(person, library):
     assert one.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-def test_modules_are_asked_for_again_by_their_tag(library):
-    first = httpx.get(f"{library.url}/static/api.js")
-    assert first.headers["Cache-Control"] == "no-cache"
-    assert first.headers["Content-Type"].startswith("text/javascript")
-    again = httpx.get(f"{library.url}/static/api.js", headers={"If-None-Match": first.headers["ETag"]})
-    assert again.status_code == 304
-    assert httpx.get(f"{library.url}/static/../pages.py").status_code == 404
+def test_every_module_is_announced_and_asked_for_once(person, library, path):
+    one = person(library).open(path)
+    settle(one.page)
+    announced = one.page.eval_on_selector_all("link[rel=modulepreload]", "all => all.map((each) => each.href)")
+    modules = [each.removeprefix("GET ") for each in one.asked if each.endswith(".js")]
+    assert sorted(modules) == sorted(announced)
+    asked = [each for each in one.asked if "/v1/" in each]
+    assert len(asked) == len(set(asked))
+    assert not [each for each in asked if each.endswith(("/v1/preferences", "/v1/taxonomy"))]
+
+
+def test_files_are_kept_until_another_version_has_others(person, library):
+    page = httpx.get(library.url).text
+    current = re.search(r'href="(/static/[0-9a-f]{16}/)base.css"', page)[1]
+    kept = httpx.get(f"{library.url}{current}api.js")
+    assert "immutable" in kept.headers["Cache-Control"]
+    assert kept.headers["Content-Type"].startswith("text/javascript")
+    for unversioned in ("/static/", "/static/0123456789abcdef/"):
+        first = httpx.get(f"{library.url}{unversioned}api.js")
+        assert first.text == kept.text
+        assert first.headers["Cache-Control"] == "no-cache"
+        again = httpx.get(f"{library.url}{unversioned}api.js", headers={"If-None-Match": first.headers["ETag"]})
+        assert again.status_code == 304
+    plain = httpx.get(f"{library.url}{current}api.js", headers={"Accept-Encoding": "identity"})
+    assert plain.text == kept.text and "Content-Encoding" not in plain.headers
+    for missing in ("../pages.py", "%2e%2e/pages.py", "nothing.js", "", "0123456789abcdef/"):
+        assert httpx.get(f"{library.url}/static/{missing}").status_code == 404
