@@ -18,8 +18,8 @@ def note(
     scan_id: str | None = None,
     clip_sha256: str | None = None,
 ) -> None:
-    """Add a line. Actions: upload, rescan, clip, picture, reveal, report, export, verdict, undo, cancel, delete,
-    sign-in, sign-out."""
+    """Add a line. Actions: upload, rescan, clip, picture, reveal, report, export, verdict, take-over,
+    undo, cancel, delete, sign-in, sign-out."""
     session.add(
         AuditRow(
             at=now(),

@@ -30,7 +30,7 @@ def boxes_at(session: Session, scan_id: str, seconds: float, min_confidence: flo
     )
     if min_confidence is not None:
         query = query.where(AppearanceRow.confidence >= min_confidence)
-    found = [_box_at(document["detections"], seconds) for document in session.scalars(query)]
+    found = [box_at(document["detections"], seconds) for document in session.scalars(query)]
     boxes = [each for each in found if each is not None]
     if min_confidence is not None:
         row = DetectionRow
@@ -41,7 +41,7 @@ def boxes_at(session: Session, scan_id: str, seconds: float, min_confidence: flo
     return boxes
 
 
-def _box_at(detections: Sequence[dict[str, Any]], seconds: float) -> Box | None:
+def box_at(detections: Sequence[dict[str, Any]], seconds: float) -> Box | None:
     """`detections` are an appearance's, as in the report, in time order."""
     times = [each["pts_s"] for each in detections]
     after = bisect_left(times, seconds - SAME_FRAME_SECONDS)
