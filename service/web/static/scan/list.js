@@ -2,6 +2,7 @@
 
 import { timecode } from "../api.js";
 import { t } from "../labels.js";
+import { proposalOf } from "./proposals.js";
 import { api, classOf, on, select, state } from "./state.js";
 
 const SPARE_ROWS = 4;
@@ -130,9 +131,11 @@ function writeBadge(badge, item) {
   const found = item.number === null ? undefined : state.verdicts.get(item.number);
   const mine = found?.mine;
   const what = found?.state === "disagreed" ? "disagreed" : (mine?.verdict ?? (found ? "others" : ""));
-  badge.className = `badge ${what}`;
-  badge.textContent = what ? t(`scan.badge.${what}`, { class: classOf(mine?.class ?? "").name }) : "";
-  if (item.overlay && !what) badge.textContent = t("scan.overlay");
+  const earlier = what ? null : proposalOf(item);
+  badge.className = `badge ${what || (earlier ? "earlier" : "")}`;
+  if (what) badge.textContent = t(`scan.badge.${what}`, { class: classOf(mine?.class ?? "").name });
+  else if (earlier) badge.textContent = t("scan.badge.earlier");
+  else badge.textContent = item.overlay ? t("scan.overlay") : "";
 }
 
 // Only when scrolling has come to rest, so that rows flown past ask for nothing.

@@ -10,8 +10,9 @@ import { startKeys, toggleHelp } from "./keys.js";
 import { measure, move, moveToEnd, startList } from "./list.js";
 import { follow, readItems, readScan } from "./live.js";
 import { announce, startNotices, tell } from "./notices.js";
-import { focusNote, judge, startPanel, takeBack } from "./panel.js";
+import { focusNote, judge, startPanel, takeBack, takeEarlier } from "./panel.js";
 import { startPrint } from "./print.js";
+import { startProposals, takeAll } from "./proposals.js";
 import { applyPrefs, goTo, hide, isRevealed, reveal, startStage, step, stop, toggleLoop, togglePlay } from "./stage.js";
 import { classOf, emit, goneNow, isOpen, on, select, state } from "./state.js";
 import { checkGone } from "./stills.js";
@@ -28,6 +29,8 @@ const keyboard = [
   { keys: ["n"], codes: ["KeyN"], shown: ["N"], label: "scan.key.wrong", run: () => judge("wrong") },
   { keys: ["u"], codes: ["KeyU"], shown: ["U"], label: "scan.key.unsure", run: () => judge("unsure") },
   { keys: ["o"], codes: ["KeyO"], shown: ["O"], label: "scan.key.other_class", run: () => judge("other_class") },
+  { keys: ["e"], codes: ["KeyE"], shift: false, shown: ["E"], label: "scan.key.earlier", run: takeEarlier },
+  { keys: ["e"], codes: ["KeyE"], shift: true, shown: ["Shift", "E"], label: "scan.key.earlier_all", run: takeAll },
   { keys: ["c"], codes: ["KeyC"], shown: ["C"], label: "scan.key.note", run: focusNote },
   { keys: ["z"], codes: ["KeyZ"], shown: ["Z"], label: "scan.key.undo", run: takeBack },
   { keys: ["r"], codes: ["KeyR"], shown: ["R"], label: "scan.key.reveal", run: askToReveal },
@@ -73,6 +76,7 @@ function onGone() {
   state.weak = null;
   state.selected = null;
   state.verdicts = new Map();
+  state.proposals = new Map();
   emit("items");
 }
 
@@ -97,6 +101,7 @@ function wire() {
   startPanel(root);
   startControls(root);
   startPrint(root);
+  startProposals(root);
   startKeys(root, keyboard);
   const press = { play: togglePlay, loop: toggleLoop, reveal: askToReveal, back: () => step(-1), on: () => step(1), keys: toggleHelp };
   for (const [id, run] of Object.entries(press)) root.querySelector(`#${id}`).addEventListener("click", run);

@@ -3,6 +3,7 @@
 import { timecode } from "../api.js";
 import { t } from "../labels.js";
 import { classOf, emit, isOpen, on, state } from "./state.js";
+import { proposalOf, proposalWords } from "./proposals.js";
 import { give, mineOf, undo } from "./verdicts.js";
 import { move } from "./list.js";
 import { announce } from "./notices.js";
@@ -16,13 +17,14 @@ export function startPanel(root) {
   parts = {
     panel: find("panel"), title: find("panel-title"), facts: find("panel-facts"), others: find("panel-others"),
     note: find("note"), goOn: find("go-on"), wait: find("panel-wait"), buttons: [...root.querySelectorAll("[data-verdict]")],
-    undo: find("undo"), save: find("note-save"),
+    undo: find("undo"), save: find("note-save"), earlier: find("panel-earlier"), take: find("take-earlier"),
   };
   dialog = find("other-class");
   parts.goOn.checked = localStorage.getItem(GO_ON) !== "no";
   parts.goOn.addEventListener("change", () => localStorage.setItem(GO_ON, parts.goOn.checked ? "yes" : "no"));
   for (const button of parts.buttons) button.addEventListener("click", () => judge(button.dataset.verdict));
   parts.undo.addEventListener("click", takeBack);
+  parts.take.addEventListener("click", takeEarlier);
   parts.note.addEventListener("input", () => state.selected && drafts.set(state.selected.number, parts.note.value));
   parts.note.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey) {
@@ -58,6 +60,19 @@ export function judge(verdict, cls = null) {
   const draft = drafts.get(item.number);
   drafts.delete(item.number);
   give(item, verdict, { cls, note: draft ?? null });
+  if (parts.goOn.checked) move(1);
+}
+
+// The verdict that was given on another scan of the clip becomes mine here.
+export function takeEarlier() {
+  const proposal = canJudge() ? proposalOf(state.selected) : null;
+  if (!proposal?.verdict) {
+    announce(t("scan.earlier.none_here"));
+    return;
+  }
+  const draft = drafts.get(state.selected.number);
+  drafts.delete(state.selected.number);
+  give(state.selected, proposal.verdict, { cls: proposal.class, note: draft ?? proposal.note });
   if (parts.goOn.checked) move(1);
 }
 
@@ -114,6 +129,7 @@ function show() {
   if (!item) {
     parts.title.textContent = t("scan.choose_one");
     parts.facts.textContent = "";
+    parts.earlier.hidden = true;
     parts.others.replaceChildren();
     return;
   }
@@ -131,7 +147,15 @@ function show() {
     confidence: item.confidence.toFixed(2),
   });
   if (document.activeElement !== parts.note) parts.note.value = drafts.get(item.number) ?? mine?.note ?? "";
+  showEarlier(able ? proposalOf(item) : null);
   showOthers(item, mine);
+}
+
+function showEarlier(proposal) {
+  parts.earlier.hidden = proposal === null;
+  if (proposal === null) return;
+  parts.earlier.querySelector("span").textContent = proposalWords(proposal);
+  parts.take.hidden = proposal.verdict === null;
 }
 
 function showOthers(item, mine) {

@@ -9,6 +9,7 @@ export const state = {
   weak: null,
   weakCount: 0,
   verdicts: new Map(),
+  proposals: new Map(),
   shown: [],
   selected: null,
   time: 0,
@@ -31,10 +32,6 @@ export function on(topic, listener) {
 
 export function emit(topic, detail) {
   for (const listener of listeners.get(topic) ?? []) listener(detail);
-}
-
-export function selectedItem() {
-  return state.selected;
 }
 
 export function select(item, { seek = true } = {}) {
