@@ -21,13 +21,16 @@ BackendName = Literal["onnxruntime", "openvino", "torch"]
 CPU_BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
 """Those of the base install, in order of preference where both are equally fast."""
 
+MOST_AT_ONCE = 8
+"""Pictures that a CPU backend infers side by side, each with its share of the threads; a scan gives it no more."""
+
 TORCH_PACKAGES = ("torch", "ultralytics", "onnx")
 
 CUDA_HINT = "pip install 'ordnance[cuda]'"
 
 
 class Backend(Protocol):
-    """A network ready to run. `infer` may be called from several threads; calls are carried out in turn."""
+    """A network ready to run. `infer` may be called from several threads."""
 
     @property
     def name(self) -> BackendName: ...
