@@ -80,3 +80,28 @@ def page_command(
     from benchmarks.page.command import bench_page
 
     bench_page(out=out, appearances=appearances, rounds=rounds)
+
+
+@bench_app.command("search")
+def search_command(
+    out: Annotated[Path, typer.Option(help="Folder for search.json and search.txt.")] = Path("bench-search"),
+    quick: Annotated[bool, typer.Option("--quick", help="Up to 100 scans and three rounds: about a minute.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="How often each query is asked.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal archives.")] = 1,
+    model: Annotated[str, typer.Option(help="A model of `ordnance models`.")] = "default",
+) -> None:
+    """Measure finding something in an archive of many scans, beside report files and SQL by hand."""
+    from benchmarks.search.command import run
+
+    run(out=out, quick=quick, rounds=rounds, seed=seed, model=model)
+
+
+@bench_app.command("growth")
+def growth_command(
+    out: Annotated[Path, typer.Option(help="Folder for growth.json, .txt and .png.")] = Path("bench-growth"),
+    quick: Annotated[bool, typer.Option("--quick", help="Short clips and few of them: about a minute.")] = False,
+) -> None:
+    """Measure how time and memory of a scan grow with length, resolution, finds and the number of clips."""
+    from benchmarks.growth.command import run
+
+    run(out=out, quick=quick)

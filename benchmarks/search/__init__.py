@@ -1,0 +1,1 @@
+"""How long it takes to find something in an archive of many scans."""
