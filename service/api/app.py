@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from detector import __version__
 from service.api import (
     catalogue,
+    events,
     exports,
     health,
     outline,
@@ -89,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
         outline,
         stills,
         outputs,
+        events,
         verdicts,
         proposals,
         exports,

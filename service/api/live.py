@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.store.database import Database
-from service.store.tables import OPEN_STATES, EventRow, ScanRow
+from service.store.events import Places, event_counts, live_counts, news, places_after, places_now, scan_events
+from service.store.tables import EventRow
 
 log = logging.getLogger("ordnance.api")
 
@@ -20,12 +20,12 @@ PAGE = 500
 
 
 class Hub:
-    """Tells listeners when a scan has new events. Events are read from the database, so none is lost or doubled."""
+    """Tells listeners when a scan, or any of an owner's, has new events. Events are read from the database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: dict[str, set[asyncio.Event]] = {}
-        self._known: dict[str, int] = {}
+        self._waiting: dict[tuple[str, str], set[asyncio.Event]] = {}
+        self._known: dict[tuple[str, str], Any] = {}
 
     async def run(self) -> None:
         """Look for news until cancelled."""
@@ -37,17 +37,16 @@ class Hub:
                 except SQLAlchemyError:
                     log.exception("events cannot be read")
                     continue
-                for scan_id in list(self._waiting):
-                    seq = fresh.get(scan_id, -1)
-                    if seq != self._known.get(scan_id):
-                        self._known[scan_id] = seq
-                        for listener in self._waiting.get(scan_id, ()):
+                for topic in list(self._waiting):
+                    if fresh.get(topic) != self._known.get(topic):
+                        self._known[topic] = fresh.get(topic)
+                        for listener in self._waiting.get(topic, ()):
                             listener.set()
 
     async def events(self, owner: str, scan_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
-        """Events of the scan numbered above `after`, as they come, until the scan has ended or is gone."""
-        listener = asyncio.Event()
-        self._waiting.setdefault(scan_id, set()).add(listener)
+        """Events of the scan numbered above `after`, as they come, until the scan has ended or is gone; none twice."""
+        topic = ("scan", scan_id)
+        listener = self._listen(topic)
         try:
             while True:
                 listener.clear()
@@ -63,21 +62,66 @@ class Hub:
                         return
                     await listener.wait()
         finally:
-            listeners = self._waiting.get(scan_id, set())
-            listeners.discard(listener)
-            if not listeners:
-                self._waiting.pop(scan_id, None)
-                self._known.pop(scan_id, None)
+            self._leave(topic, listener)
 
-    def _look(self, scan_ids: list[str]) -> dict[str, int]:
+    async def events_of_all(self, owner: str, last_event: tuple[str, int] | None) -> AsyncIterator[dict[str, Any]]:
+        """Events of all scans of the owner from now on, or from about `last_event` (scan, number) on; without end.
+
+        The first one, `ready`, says that whatever happens from then on will be told.
+        """
+        topic = ("owner", owner)
+        listener = self._listen(topic)
+        try:
+            places = await asyncio.to_thread(self._begin, owner, last_event)
+            yield {"event": "ready", "data": {}}
+            while True:
+                listener.clear()
+                rows, gone, places = await asyncio.to_thread(self._news, owner, places)
+                for row in rows:
+                    data = {"scan": row.scan_id, "number": row.seq, "at": row.at, **row.data}
+                    yield {"id": f"{row.scan_id}.{row.seq}", "event": row.kind, "data": data}
+                for scan_id in gone:
+                    yield {"event": "gone", "data": {"scan": scan_id}}
+                if len(rows) < PAGE:
+                    await listener.wait()
+        finally:
+            self._leave(topic, listener)
+
+    def _listen(self, topic: tuple[str, str]) -> asyncio.Event:
+        listener = asyncio.Event()
+        self._waiting.setdefault(topic, set()).add(listener)
+        return listener
+
+    def _leave(self, topic: tuple[str, str], listener: asyncio.Event) -> None:
+        listeners = self._waiting.get(topic, set())
+        listeners.discard(listener)
+        if not listeners:
+            self._waiting.pop(topic, None)
+            self._known.pop(topic, None)
+
+    def _look(self, topics: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+        scans = [name for kind, name in topics if kind == "scan"]
+        owners = [name for kind, name in topics if kind == "owner"]
+        found: dict[tuple[str, str], Any] = {}
         with self._database.read() as session:
-            rows = session.execute(select(ScanRow.id, ScanRow.event_seq).where(ScanRow.id.in_(scan_ids)))
-            return {scan_id: seq for scan_id, seq in rows}
+            if scans:
+                found |= {("scan", scan_id): count for scan_id, count in event_counts(session, scans).items()}
+            for owner in owners:
+                found["owner", owner] = live_counts(session, owner)
+        return found
 
     def _read(self, owner: str, scan_id: str, after: int) -> tuple[list[EventRow], bool | None]:
         with self._database.read() as session:
-            scan = session.get(ScanRow, scan_id)
-            if scan is None or scan.owner != owner:
-                return [], None
-            query = select(EventRow).where(EventRow.scan_id == scan_id, EventRow.seq > after)
-            return list(session.scalars(query.order_by(EventRow.seq).limit(PAGE))), scan.state in OPEN_STATES
+            return scan_events(session, owner, scan_id, after, PAGE)
+
+    def _begin(self, owner: str, last_event: tuple[str, int] | None) -> Places:
+        with self._database.read() as session:
+            if last_event is not None:
+                places = places_after(session, owner, *last_event)
+                if places is not None:
+                    return places
+            return places_now(session, owner)
+
+    def _news(self, owner: str, places: Places) -> tuple[list[EventRow], list[str], Places]:
+        with self._database.read() as session:
+            return news(session, owner, places, PAGE)

@@ -1,14 +1,11 @@
-"""What belongs to a scan: its report in every form, its pictures, its clip, its events."""
+"""What belongs to a scan: its report in every form, its pictures, its clip."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import FileResponse
-from sse_starlette import EventSourceResponse
 
 from detector.report import Report
 from detector.report.detections_csv import detections_csv
@@ -28,7 +25,6 @@ from service.store.tables import PictureRow, ScanState
 
 router = APIRouter(prefix="/v1/scans/{scan_id}", tags=["results"])
 
-HEARTBEAT_SECONDS = 15
 _VIDEO_TYPES = {
     "mov,mp4,m4a,3gp,3g2,mj2": "video/mp4",
     "matroska,webm": "video/webm",
@@ -177,40 +173,6 @@ def clip(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
             "Content-Security-Policy": "default-src 'none'; sandbox",
         },
     )
-
-
-@router.get(
-    "/events",
-    response_class=EventSourceResponse,
-    responses={
-        200: {"content": {"text/event-stream": {}}, "description": "Events: state, progress, appearance."},
-        **responses("not_found"),
-    },
-    summary="What happens to the scan, as it happens (server-sent events)",
-)
-async def events(
-    request: Request,
-    ctx: Ctx,
-    who: Reader,
-    scan_id: ScanId,
-    last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
-    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="As Last-Event-ID, for the first request.")] = 0,
-) -> Response:
-    """The stream ends with the scan. It begins with the first event unless `Last-Event-ID` or `after` is given."""
-    import asyncio
-
-    def known() -> None:
-        with ctx.database.read() as session:
-            find_scan(session, who.owner, scan_id)
-
-    await asyncio.to_thread(known)
-    start = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 10 else after
-
-    async def stream() -> AsyncIterator[dict[str, Any]]:
-        async for event in ctx.hub.events(who.owner, scan_id, start):
-            yield {**event, "data": json.dumps(event["data"])}
-
-    return EventSourceResponse(stream(), ping=HEARTBEAT_SECONDS, headers={"Cache-Control": "no-store"})
 
 
 def _reviewed(ctx: Ctx, scan_id: str, report: Report) -> Report:

@@ -133,6 +133,45 @@ export function events(scanId, onEvent) {
   return end;
 }
 
+// Events of all scans, as of one; each has the `scan` and its `number` there in its data. `ready` says that the stream
+// stands: what is read from then on misses nothing. Returns a function that ends it.
+export function allEvents(onEvent) {
+  const told = new Map();
+  let place = "", source = null, timer = 0, isOver = false;
+
+  function take(message) {
+    const data = JSON.parse(message.data);
+    if (message.lastEventId) place = message.lastEventId;
+    if (data.number !== undefined) {
+      // Some come again after the connection was lost.
+      if (data.number <= (told.get(data.scan) ?? 0)) return;
+      told.set(data.scan, data.number);
+    }
+    onEvent({ kind: message.type, data });
+  }
+
+  async function onError() {
+    if (isOver || source.readyState !== EventSource.CLOSED) return;
+    // The browser gives up where the server answers, but not with events; signed out, the sign-in page comes.
+    await get("/v1/session").catch(() => null);
+    if (!isOver) timer = setTimeout(open, REOPEN_MS);
+  }
+
+  function open() {
+    if (isOver) return;
+    source = new EventSource(`/v1/events?${new URLSearchParams({ after: place })}`);
+    for (const kind of ["ready", "state", "progress", "appearance", "gone"]) source.addEventListener(kind, take);
+    source.addEventListener("error", onError);
+  }
+
+  open();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+    source.close();
+  };
+}
+
 // `MM:SS.d`, from an hour on `H:MM:SS.d`, as in the report.
 export function timecode(seconds) {
   const tenths = Math.round(Math.abs(seconds) * 10 + 1e-7);

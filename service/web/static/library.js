@@ -1,15 +1,16 @@
 // The library: every scan with what was found, live while it runs; uploads; what is done with several at once.
 
-import { events, get, Problem, taxonomy } from "./api.js";
+import { allEvents, get, Problem, taxonomy } from "./api.js";
 import { startBatch } from "./batch.js";
 import { fillClasses, startFilters } from "./filters.js";
 import { t } from "./labels.js";
 import { isOpen, makeRow, showRow } from "./scan_rows.js";
 import { startUploads } from "./uploads.js";
 
-// Event streams hold a connection each, of the six that a browser opens to a server, for all its tabs together.
-const MOST_STREAMS = 2;
-const LOOK_MS = 4000;
+// Whatever the stream of events tells; this much later at the latest, should something on the way hold it back.
+const LOOK_MS = 30_000;
+const NEWS_MS = 300;
+const LEAST_MS = 1500;
 const PAGE = 50;
 
 const find = (id) => document.getElementById(id);
@@ -17,10 +18,10 @@ const list = find("scans"), more = find("more"), empty = find("empty"), problemL
 const selectAll = find("select-all");
 const scans = new Map();
 const rows = new Map();
-const streams = new Map();
 let classes = new Map();
 let query, showBatch;
-let following = null, reading = 0, timer = 0;
+let following = null, reading = 0, timer = 0, news = 0, lastRead = 0;
+let endStream = null;
 
 function address(cursor, limit = PAGE) {
   const asked = query();
@@ -32,6 +33,9 @@ function address(cursor, limit = PAGE) {
 // Everything anew, as many as are shown: the order of the answer is that of the list.
 async function readAll() {
   const mine = (reading += 1);
+  clearTimeout(news);
+  news = 0;
+  lastRead = performance.now();
   try {
     const wanted = Math.max(PAGE, rows.size);
     const items = [];
@@ -91,8 +95,6 @@ function remove(id) {
   rows.get(id)?.item.remove();
   rows.delete(id);
   scans.delete(id);
-  streams.get(id)?.();
-  streams.delete(id);
 }
 
 function settle() {
@@ -100,7 +102,8 @@ function settle() {
   empty.hidden = rows.size > 0;
   empty.textContent = String(query()) ? t("library.none_match") : t("library.none");
   settleSelection();
-  follow();
+  clearTimeout(timer);
+  if (!document.hidden && [...scans.values()].some(isOpen)) timer = setTimeout(readAll, LOOK_MS);
   document.body.dataset.ready = "yes";
 }
 
@@ -115,24 +118,18 @@ function settleSelection() {
   showBatch();
 }
 
-// Streams for those that run; the others are looked up from time to time.
+// One stream for all scans, while the page is seen: it holds one of the six connections that a browser opens to a server.
 function follow() {
-  const open = [...scans.values()].filter(isOpen).sort((one, other) => (other.state === "running") - (one.state === "running"));
-  const wanted = document.hidden ? [] : open.slice(0, MOST_STREAMS).map((each) => each.id);
-  for (const [id, stop] of [...streams]) {
-    if (wanted.includes(id)) continue;
-    stop();
-    streams.delete(id);
-  }
-  for (const id of wanted) if (!streams.has(id)) streams.set(id, events(id, (event) => onEvent(id, event)));
-  clearTimeout(timer);
-  if (open.length && !document.hidden) timer = setTimeout(() => readAll().finally(follow), LOOK_MS);
+  if (document.hidden) {
+    endStream?.();
+    endStream = null;
+    clearTimeout(timer);
+  } else endStream ??= allEvents(onEvent);
 }
 
-function onEvent(id, { kind, data }) {
-  const scan = scans.get(id);
-  if (!scan) return;
-  if (kind === "progress") {
+function onEvent({ kind, data }) {
+  const scan = scans.get(data.scan);
+  if (kind === "progress" && scan) {
     const { position_s: at, duration_s: length, samples, finds } = data;
     const progress = { ...scan.progress };
     if (at !== undefined) progress.position_s = at;
@@ -141,16 +138,13 @@ function onEvent(id, { kind, data }) {
     if (finds !== undefined) progress.appearances = finds;
     put({ ...scan, state: isOpen(scan) ? "running" : scan.state, progress });
   } else if (kind === "gone") {
-    remove(id);
+    remove(data.scan);
     settle();
-  } else soon();
+  } else if (kind !== "progress") soon();
 }
 
-let news = 0;
-
 function soon() {
-  clearTimeout(news);
-  news = setTimeout(readAll, 300);
+  news ||= setTimeout(readAll, Math.max(NEWS_MS, lastRead + LEAST_MS - performance.now()));
 }
 
 function tell(words) {
@@ -195,8 +189,9 @@ async function begin() {
     tell(problem.detail);
   }
   query = startFilters(find("filters"), readAll);
-  document.addEventListener("visibilitychange", () => (document.hidden ? follow() : readAll()));
+  document.addEventListener("visibilitychange", follow);
   await readAll();
+  follow();
 }
 
 begin();

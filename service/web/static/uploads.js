@@ -1,5 +1,6 @@
-// The list of uploads: files dropped or chosen, a few at a time, each paused, resumed, tried again or given up by itself.
+// The list of uploads: files and folders dropped or chosen, a few at a time, each paused, resumed, tried again or given up by itself.
 
+import { droppedFiles, videosOf } from "./dropped.js";
 import { element } from "./element.js";
 import { bytes } from "./format.js";
 import { dropUpload, keptUploads } from "./kept_uploads.js";
@@ -16,14 +17,16 @@ let parts, onDone;
 // `options` gives the options of a scan; `done` is called with each upload that became a scan.
 export function startUploads(root, { options, done }) {
   const find = (id) => root.querySelector(`#${id}`);
-  parts = { box: find("uploads"), list: find("upload-list"), zone: find("drop"), input: find("files"), voice: find("voice") };
+  parts = { box: find("uploads"), list: find("upload-list"), zone: find("drop"), voice: find("voice"), leftOut: find("left-out") };
   onDone = done;
-  find("choose").addEventListener("click", () => parts.input.click());
-  parts.input.addEventListener("change", () => {
-    add([...parts.input.files], options());
-    parts.input.value = "";
-  });
-  listenToDrops(parts.zone, (files) => add(files, options()));
+  listenToChoice(find("choose"), find("files"), (files) => take({ files, leftOut: 0 }));
+  listenToChoice(find("choose-folder"), find("folder"), (files) => take(videosOf(files)));
+  listenToDrops(parts.zone, (transfer) => droppedFiles(transfer).then(take, sayUnreadable));
+
+  function take({ files, leftOut }) {
+    parts.leftOut.textContent = leftOut ? t("library.left_out", { count: leftOut }) : "";
+    add(files, options());
+  }
   find("pause-all").addEventListener("click", () => entries.forEach(({ upload }) => upload?.pause()));
   find("resume-all").addEventListener("click", () => {
     for (const each of entries) if (each.upload?.state === "paused") queue(each.upload);
@@ -38,6 +41,18 @@ export function startUploads(root, { options, done }) {
   showKept();
 }
 
+function sayUnreadable(error) {
+  parts.leftOut.textContent = t("library.unreadable", { why: error.message });
+}
+
+function listenToChoice(button, input, take) {
+  button.addEventListener("click", () => input.click());
+  input.addEventListener("change", () => {
+    take([...input.files]);
+    input.value = "";
+  });
+}
+
 function listenToDrops(zone, take) {
   const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
   document.addEventListener("dragover", (event) => {
@@ -50,7 +65,7 @@ function listenToDrops(zone, take) {
     if (!holdsFiles(event)) return;
     event.preventDefault();
     zone.classList.remove("over");
-    take([...event.dataTransfer.files]);
+    take(event.dataTransfer);
   });
 }
 

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from playwright.sync_api import BrowserContext, Locator, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 from service_server import Server
 
 LOOKS = Path(__file__).parent / "looks"
 LOOK_SIZE = (48, 36)
 MOST_DIFFERENCE = 2.5
 """Mean over all cells of two looks, of 255. Pages of this site differ from one another by 3 to 40."""
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 UPLOAD_MS = 60_000
 SCAN_MS = 240_000
 
@@ -61,6 +63,15 @@ class Person:
         self.page.dispatch_event("#drop", "dragover", {"dataTransfer": transfer})
         self.page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
 
+    def drop_paths(self, *paths: Path) -> None:
+        """Let go of files and folders of the disk above the page, as a file manager does."""
+        place = self.page.locator("#drop").bounding_box()
+        tools = self.context.new_cdp_session(self.page)
+        data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+        at = {"x": place["x"] + 20, "y": place["y"] + 20}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            tools.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+
     def choose(self, *paths: Path) -> None:
         self.page.set_input_files("#files", [str(path) for path in paths])
 
@@ -96,6 +107,12 @@ class Person:
         before = cv2.imread(str(kept))
         difference = float(np.abs(small.astype(float) - before.astype(float)).mean())
         assert difference < MOST_DIFFERENCE, f"{name} looks otherwise: cells differ by {difference:.1f} on average"
+
+
+def complaints(page: Page) -> list[str]:
+    """What axe finds on the page as it is."""
+    found = Axe().run(page, options=WCAG).response["violations"]
+    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]
 
 
 def padded(clip: Path, size: int, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""One browser for all tests of the pages, and a server with a library."""
+"""One browser for all tests of the pages, a server with a library, and one with scans to review."""
 
 from __future__ import annotations
 
@@ -16,7 +16,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from browsing import Person
 from made_clips import write_clip
-from service_server import Server, cut_demo, upload, wait_for
+from scan_page import Visit, scanned
+from service_server import DEMO, Server, cut_demo, upload, wait_for
+
+from benchmarks.page.many import fill_scan
+
+MANY = 2000
 
 
 @pytest.fixture(scope="session")
@@ -74,3 +79,34 @@ def library(chromium, tmp_path_factory, bands, armour):
 def armour_id(library):
     with library.client() as client:
         return client.get("/v1/scans", params={"name": "armour"}).json()["items"][-1]["id"]
+
+
+@pytest.fixture(scope="session")
+def reviewing(chromium, tmp_path_factory):
+    """A server for the tests of the scan page; no list of scans is looked at there."""
+    server = Server(tmp_path_factory.mktemp("reviewing") / "store", REQUESTS_PER_MINUTE=100000).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def demo_scan(reviewing):
+    return scanned(reviewing, DEMO, plan="interval", every_s="1")
+
+
+@pytest.fixture(scope="session")
+def many_scan(reviewing, demo_scan):
+    """The demo clip's scan by another plan, with two thousand appearances put in."""
+    scan_id = scanned(reviewing, DEMO, plan="keyframes-only")
+    fill_scan(reviewing.store, scan_id, MANY)
+    return scan_id
+
+
+@pytest.fixture
+def visit(chromium, reviewing):
+    """A person at the scans to review, in a window of their own."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    visiting = Visit(context, reviewing)
+    yield visiting
+    context.close()
+    assert visiting.faults == []

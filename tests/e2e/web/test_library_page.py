@@ -2,7 +2,7 @@
 
 from browsing import padded
 from playwright.sync_api import expect
-from service_server import upload, wait_for
+from service_server import cut_demo, upload, wait_for
 
 WATCH = """() => {
     window.seen = [];
@@ -30,12 +30,32 @@ def test_progress_is_live(person, library, armour):
     values = [value for state, value in seen if state == "running" and value is not None]
     assert any(0 < value < 1 for value in values)
     assert values == sorted(values)
-    assert any(f"/v1/scans/{scan_id}/events" in each for each in one.asked)
     with library.client() as client:
         found = client.get(f"/v1/scans/{scan_id}").json()
+        expect(item.locator(".chip")).to_have_count(len(found["classes"]))
         assert client.delete(f"/v1/scans/{scan_id}").status_code == 204
     assert (found["options"]["plan"], found["options"]["every_s"]) == ("interval", 0.25)
-    expect(item.locator(".chip")).to_have_count(len(found["classes"]))
+
+
+def test_many_scans_are_live_over_one_connection(person, library, tmp_path):
+    """A browser opens six connections to a server: a stream for each scan would leave none for anything else."""
+    one = person(library).open("/?name=live-")
+    one.page.evaluate(WATCH)
+    clips = [cut_demo(tmp_path / f"live-{at}.mp4", at, at + 5.0) for at in (36.0, 78.0, 114.0, 148.0, 160.0)]
+    with library.client() as client:
+        scans = [upload(client, clip, plan="interval", every_s="0.1")["id"] for clip in clips]
+        expect(one.scans()).to_have_count(len(clips))
+        client.delete(f"/v1/scans/{scans.pop()}").raise_for_status()
+        expect(one.scans()).to_have_count(len(scans))
+        for scan in scans:
+            wait_for(client, scan)
+        for place in range(len(scans)):
+            expect(one.scans().nth(place)).to_have_attribute("data-state", "done")
+        assert {scan for scan, state, _ in one.page.evaluate("window.seen") if state == "running"} == set(scans)
+        streams = [each for each in one.asked if "/events" in each]
+        assert len(streams) == 1 and f"{library.url}/v1/events" in streams[0]
+        for scan in scans:
+            client.delete(f"/v1/scans/{scan}").raise_for_status()
 
 
 def test_filters_narrow_the_list_and_stay_in_the_address(person, library, armour_id):

@@ -41,6 +41,29 @@ def test_dropped_files_are_uploaded_and_scanned(person, library, bands, tmp_path
     assert one.page.evaluate("localStorage.length") == 0
 
 
+def test_folders_are_gone_through_and_what_is_no_video_is_left_out(person, library, bands, tmp_path):
+    deep = tmp_path / "evidence" / "day 2" / "camera"
+    deep.mkdir(parents=True)
+    clips = [deep.parent.parent / "first.mp4", deep.parent / "second.mp4", deep / "third.mp4", tmp_path / "alone.mp4"]
+    for number, clip in enumerate(clips):
+        padded(bands, bands.stat().st_size + 700 + number, clip)
+    many = [padded(bands, bands.stat().st_size + 800 + number, deep / f"n{number:03}.mp4") for number in range(120)]
+    for name in ("notes.txt", "photo.jpg", ".hidden"):
+        (deep / name).write_bytes(b"not a video")
+    one = person(library).open("/?name=camera")
+    one.page.route("**/v1/uploads", lambda route: route.abort())
+    one.drop_paths(tmp_path / "evidence", clips[3])
+    expect(one.page.locator("#upload-list > li")).to_have_count(len(clips) + len(many))
+    for clip in (*clips, many[-1]):
+        expect(one.upload_of(clip.name)).to_have_count(1)
+    expect(one.page.locator("#left-out")).to_have_text(re.compile("^3 other files"))
+
+    one.open("/?name=camera")
+    one.page.set_input_files("#folder", str(deep.parent.parent))
+    expect(one.page.locator("#upload-list > li")).to_have_count(len(clips) - 1 + len(many))
+    expect(one.page.locator("#left-out")).to_have_text(re.compile("^3 other files"))
+
+
 def test_a_paused_upload_goes_on_after_a_reload_where_the_file_is_chosen_again(person, library, bands, tmp_path):
     clip = padded(bands, 6_000_000, tmp_path / "paused.mp4")
     one = person(library).open()

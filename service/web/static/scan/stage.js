@@ -24,7 +24,7 @@ export function startStage(root) {
   const find = (id) => root.querySelector(`#${id}`);
   parts = {
     stage: find("stage"), picture: find("picture"), video: find("video"), cuts: find("cuts"), boxes: find("boxes"),
-    caption: find("caption"), clock: find("clock"), fallback: find("fallback"), playing: find("play"), veil: find("veil"),
+    caption: find("caption"), clock: find("clock"), fallback: find("fallback"), playing: find("play"), looping: find("loop"),
   };
   player.startPlayer(parts.video, { frame: onVideoFrame, fail: onVideoFails });
   parts.picture.addEventListener("load", () => redrawBoxes());
@@ -181,6 +181,7 @@ function say() {
   if (mode && mode !== "none") parts.caption.textContent = t(`scan.mode.${mode}`);
   const playing = player.isPlaying() || slides !== null;
   parts.playing.setAttribute("aria-pressed", playing);
+  parts.looping.setAttribute("aria-pressed", parts.stage.dataset.loop !== undefined);
 }
 
 // The frame at a time, wherever it comes from; any move hides what was revealed.

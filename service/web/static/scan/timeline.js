@@ -57,18 +57,17 @@ function schedule() {
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
-  const read = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
+  const read = (name) => style.getPropertyValue(name).trim();
   colours = {
-    text: read("--text", "#eee"),
-    muted: read("--muted", "#aaa"),
-    line: read("--line", "#2b343d"),
-    danger: read("--danger", "#d66"),
-    accent: read("--accent", "#8cf"),
-    ok: read("--ok", "#6c6"),
-    seen: "#3d5a6c",
-    shot: ["#232c34", "#36424d"],
+    text: read("--text"),
+    muted: read("--muted"),
+    line: read("--line"),
+    danger: read("--danger"),
+    seen: read("--seen"),
+    shot: [read("--shot"), read("--next-shot")],
+    unlooked: read("--unlooked"),
   };
-  patterns = { unseen: hatch("#ffc66d", 1), lost: hatch(colours.danger, -1), ahead: hatch("#55606a", 1) };
+  patterns = { unseen: hatch(read("--warn"), 1), lost: hatch(colours.danger, -1), ahead: hatch(read("--ahead"), 1) };
 }
 
 function hatch(colour, slope) {
@@ -195,7 +194,7 @@ function drawCoverage(context, top, x, span, width) {
 }
 
 function clear(context, [left, wide], row) {
-  context.fillStyle = "#0a0c0e";
+  context.fillStyle = colours.unlooked;
   context.fillRect(left, row, wide, LOOKED - 6);
 }
 

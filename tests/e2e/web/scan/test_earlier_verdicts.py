@@ -32,7 +32,7 @@ def given(reviewing, scan):
 def test_earlier_verdicts_are_taken_over_by_one_key_and_back(visit, reviewing, two_scans):
     scan, proposed = two_scans
     assert len(proposed) > 1
-    visit.open(scan)
+    visit.open_scan(scan)
     expect(visit.page.locator("#earlier-words")).to_contain_text(f"{len(proposed)} appearances here were judged")
     expect(visit.page.locator("#list .badge.earlier").first).to_be_visible()
     assert given(reviewing, scan) == {}
@@ -58,7 +58,7 @@ def test_earlier_verdicts_are_taken_over_by_one_key_and_back(visit, reviewing, t
 
 def test_a_proposal_does_not_outweigh_what_the_reviewer_says(visit, reviewing, two_scans):
     scan, proposed = two_scans
-    visit.open(scan)
+    visit.open_scan(scan)
     expect(visit.page.locator("#take-all")).to_be_visible()
     visit.page.locator("#go-on").uncheck()
     number = max(proposed)

@@ -6,7 +6,7 @@ VERDICTS = {"y": "confirmed", "n": "wrong", "u": "unsure"}
 
 
 def test_a_hundred_appearances_are_judged_by_keyboard(visit, reviewing, many_scan):
-    visit.open(many_scan)
+    visit.open_scan(many_scan)
     given = {}
     for number in range(1, 101):
         key = "yyynyu"[number % 6]
@@ -28,7 +28,7 @@ def test_a_hundred_appearances_are_judged_by_keyboard(visit, reviewing, many_sca
 
 
 def test_other_class_note_help_and_filters_need_no_mouse(visit, reviewing, many_scan):
-    visit.open(many_scan)
+    visit.open_scan(many_scan)
     visit.press("End", "o")
     expect(visit.page.locator("#other-class")).to_be_visible()
     visit.page.keyboard.type("Tank")
@@ -51,7 +51,7 @@ def test_other_class_note_help_and_filters_need_no_mouse(visit, reviewing, many_
 
 
 def test_shortcuts_can_be_switched_off(visit, demo_scan):
-    visit.open(demo_scan)
+    visit.open_scan(demo_scan)
     before = visit.chosen()
     visit.press("?")
     visit.page.locator("#keys-on").uncheck()
@@ -64,7 +64,7 @@ def test_shortcuts_can_be_switched_off(visit, demo_scan):
 
 
 def test_letters_count_by_their_place_on_other_layouts(visit, demo_scan):
-    visit.open(demo_scan)
+    visit.open_scan(demo_scan)
     before = visit.chosen()
     visit.page.evaluate(
         "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'ت', code: 'KeyJ', bubbles: true}))"
@@ -76,7 +76,7 @@ def test_what_is_judged_before_the_verdicts_have_come_stays(visit, reviewing, de
     """The list of verdicts is read when the page opens; what is given meanwhile is not in that answer."""
     held = []
     visit.page.route("**/verdicts", lambda route: held.append(route))
-    visit.open(demo_scan)
+    visit.open_scan(demo_scan)
     visit.page.wait_for_timeout(300)
     visit.press("u", "u")
     expect(visit.page.locator("#reviewed")).to_contain_text("2 of")

@@ -7,22 +7,39 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 from scan_page import (
+    Visit,
     appearance,
     frame_times,
     put_in,
     scanned,
     write_turned_clip,
     write_vfr_clip,
+    write_wide_clip,
 )
 from service_server import DEMO, Server, cut_demo, upload, wait_for
 
 from detector.report.timecode import short
 
+# The shares of white inside a box, two pixels from its edge, and in the picture's corner, at the clip's size.
+WHITE_SHARES = """([source, [width, height], [left, top, right, bottom]]) => {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  context.drawImage(document.querySelector(source), 0, 0, width, height);
+  const share = (...place) => {
+    const { data } = context.getImageData(...place);
+    let white = 0;
+    for (let at = 0; at < data.length; at += 4) if (data[at] > 200) white += 1;
+    return white / (data.length / 4);
+  };
+  return [share(left + 2, top + 2, right - left - 4, bottom - top - 4), share(2, 2, 20, 20)];
+}"""
 VFR_SECONDS = [0.0, 0.04, 0.08, 0.2, 0.21, 0.25, 0.7, 0.733, 0.766, 1.4, 1.5, 1.517, 1.55, 2.0]
 
 
 def test_the_report_is_on_the_page(visit, reviewing, demo_scan):
-    visit.open(demo_scan)
+    visit.open_scan(demo_scan)
     with reviewing.client() as client:
         found = client.get(f"/v1/scans/{demo_scan}/appearances").json()["items"]
         coverage = client.get(f"/v1/scans/{demo_scan}").json()["coverage"]
@@ -38,7 +55,7 @@ def test_the_report_is_on_the_page(visit, reviewing, demo_scan):
 
 
 def test_nothing_sharp_is_sent_unasked(visit, demo_scan):
-    visit.open(demo_scan)
+    visit.open_scan(demo_scan)
     for _ in range(4):
         visit.press("j")
         visit.mode("review")
@@ -52,7 +69,7 @@ def test_nothing_sharp_is_sent_unasked(visit, demo_scan):
 
 
 def test_a_reveal_is_chosen_and_lasts_for_one_frame(visit, demo_scan):
-    visit.open(demo_scan)
+    visit.open_scan(demo_scan)
     visit.press("r")
     expect(visit.page.locator("#warn")).to_be_visible()
     assert visit.sharp() == []
@@ -74,7 +91,7 @@ def test_frames_step_by_the_clips_own_times(visit, reviewing, tmp_path):
     clip = write_vfr_clip(tmp_path / "vfr.mp4", VFR_SECONDS)
     times = frame_times(clip)
     assert len(set(np.diff(times).round(3))) > 3
-    visit.open(scanned(reviewing, clip, plan="every-frame"))
+    visit.open_scan(scanned(reviewing, clip, plan="every-frame"))
     for player in (False, True):
         if player:
             visit.press(" ")
@@ -95,7 +112,7 @@ def test_frames_step_by_the_clips_own_times(visit, reviewing, tmp_path):
 def test_the_picture_under_the_clock_is_the_frame_of_that_time(visit, reviewing, tmp_path):
     clip = write_vfr_clip(tmp_path / "vfr2.mp4", [at + 0.003 * number for number, at in enumerate(VFR_SECONDS)])
     times = frame_times(clip)
-    visit.open(scanned(reviewing, clip, plan="every-frame"))
+    visit.open_scan(scanned(reviewing, clip, plan="every-frame"))
     visit.press(" ")
     visit.mode("video")
     visit.press(" ")
@@ -117,7 +134,7 @@ def test_the_picture_under_the_clock_is_the_frame_of_that_time(visit, reviewing,
 
 
 def test_the_threshold_works_on_stored_scores(visit, reviewing, demo_scan):
-    visit.open(demo_scan)
+    visit.open_scan(demo_scan)
     with reviewing.client() as client:
         found = client.get(f"/v1/scans/{demo_scan}/appearances").json()["items"]
     slider = visit.page.locator("#threshold")
@@ -137,32 +154,37 @@ def test_the_threshold_works_on_stored_scores(visit, reviewing, demo_scan):
     assert visit.sharp() == []
 
 
-def test_boxes_lie_where_the_weapon_is_on_a_turned_clip(visit, reviewing, tmp_path):
-    box = (30, 200, 130, 290)
-    clip = write_turned_clip(tmp_path / "turned.mp4", box)
+@pytest.mark.parametrize(
+    ("write", "box", "size"),
+    [(write_turned_clip, (30, 200, 130, 290), (240, 320)), (write_wide_clip, (60, 100, 260, 200), (320, 240))],
+    ids=["turned", "pixels that are not square"],
+)
+def test_boxes_lie_where_the_weapon_is(visit, reviewing, tmp_path, write, box, size):
+    clip = write(tmp_path / "shown-otherwise.mp4", box)
     scan_id = scanned(reviewing, clip, plan="every-frame")
-    put_in(reviewing, scan_id, [appearance(frame_times(clip), box)], 240, 320)
-    visit.open(scan_id)
+    put_in(reviewing, scan_id, [appearance(frame_times(clip), box)], *size)
+    visit.open_scan(scan_id)
+    stage = visit.page.locator("#stage").bounding_box()
+    assert stage["width"] / stage["height"] == pytest.approx(size[0] / size[1], rel=0.02)
+    visit.press("ArrowRight")
+    visit.mode("still")
+    assert drawn_boxes(visit) == [list(box)]
+    assert visit.page.evaluate(WHITE_SHARES, ["#picture", size, box])[0] > 0.95
     visit.press(" ")
     visit.mode("video")
     visit.press(" ")
     visit.page.locator("#strip").click(position={"x": 300, "y": 70})
     visit.mode("video")
+    assert drawn_boxes(visit) == [list(box)]
+    inside, outside = visit.page.evaluate(WHITE_SHARES, ["#video", size, box])
+    assert inside > 0.95 and outside < 0.05
+    cut, beside = visit.page.evaluate(WHITE_SHARES, ["#cuts", size, box])
+    assert cut > 0.95 and beside == 0
+
+
+def drawn_boxes(visit):
     visit.page.wait_for_function("() => document.querySelector('#boxes').dataset.boxes?.length > 2")
-    drawn = visit.page.evaluate("JSON.parse(document.querySelector('#boxes').dataset.boxes)")
-    assert drawn[0]["box"] == list(box)
-    share = visit.page.evaluate(
-        """(box) => { const cuts = document.querySelector('#cuts'); const sx = cuts.width / 240, sy = cuts.height / 320;
-        const data = cuts.getContext('2d').getImageData(box[0] * sx + 2, box[1] * sy + 2,
-          (box[2] - box[0]) * sx - 4, (box[3] - box[1]) * sy - 4).data;
-        let white = 0; for (let at = 0; at < data.length; at += 4) if (data[at] > 200) white += 1;
-        const outside = cuts.getContext('2d').getImageData(5, 5, 1, 1).data[3];
-        return [white / (data.length / 4), outside]; }""",
-        list(box),
-    )
-    assert share[0] > 0.95 and share[1] == 0
-    stage = visit.page.locator("#stage").bounding_box()
-    assert stage["width"] / stage["height"] == pytest.approx(240 / 320, rel=0.02)
+    return [each["box"] for each in visit.page.evaluate("JSON.parse(document.querySelector('#boxes').dataset.boxes)")]
 
 
 @pytest.mark.parametrize("codec", ["libx265", "mpeg4"])
@@ -178,7 +200,7 @@ def test_clips_that_no_browser_plays_are_shown_as_stills(visit, reviewing, tmp_p
         container.mux(stream.encode(None))
     scan_id = scanned(reviewing, clip, plan="every-frame")
     put_in(reviewing, scan_id, [appearance([0.2, 0.5, 0.9], (20, 20, 200, 200))], 320, 240)
-    visit.open(scan_id)
+    visit.open_scan(scan_id)
     expect(visit.page.locator("#fallback")).to_contain_text("cannot play this clip")
     visit.press("ArrowRight")
     visit.mode("still")
@@ -198,7 +220,7 @@ def test_a_mirrored_clip_is_never_shown_the_wrong_way_round(visit, reviewing, tm
     write_turned_clip(clip, box, mirrored=True)
     scan_id = scanned(reviewing, clip, plan="every-frame")
     put_in(reviewing, scan_id, [appearance(frame_times(clip), box)], 240, 320)
-    visit.open(scan_id)
+    visit.open_scan(scan_id)
     visit.press("ArrowRight")
     visit.mode("still")
     visit.press(" ")
@@ -222,7 +244,7 @@ def test_a_clip_that_breaks_in_the_player_goes_on_as_stills(visit, reviewing, tm
     clip = cut_demo(tmp_path / "breaks.mp4", 36.0, 40.0)
     scan_id = scanned(reviewing, clip)
     visit.page.route("**/clip", lambda route: route.fulfill(body=b"\0" * 5000, content_type="video/mp4"))
-    visit.open(scan_id)
+    visit.open_scan(scan_id)
     visit.press(" ")
     expect(visit.page.locator("#fallback")).to_be_visible()
     visit.mode("still")
@@ -231,16 +253,14 @@ def test_a_clip_that_breaks_in_the_player_goes_on_as_stills(visit, reviewing, tm
 
 
 def test_partial_results_go_on_after_the_server_was_restarted(chromium, tmp_path):
-    from scan_page import Visit
-
     server = Server(tmp_path / "store", SEGMENT_SAMPLES=8).start()
     context = chromium.new_context()
     try:
-        visiting = Visit(context.new_page(), server)
+        visiting = Visit(context, server)
         with server.client() as client:
             scan_id = upload(client, DEMO, plan="interval", every_s="0.3")["id"]
             wait_for(client, scan_id, "running")
-            visiting.open(scan_id)
+            visiting.open_scan(scan_id)
             expect(visiting.page.locator("#progress")).to_be_visible()
             expect(visiting.page.locator("#list [role=option]:visible").first).to_be_visible(timeout=60_000)
             expect(visiting.page.locator("[data-verdict=confirmed]")).to_be_disabled()
@@ -264,7 +284,7 @@ def test_partial_results_go_on_after_the_server_was_restarted(chromium, tmp_path
 
 def test_a_page_of_a_scan_that_was_removed_says_so(visit, reviewing, tmp_path):
     scan_id = scanned(reviewing, cut_demo(tmp_path / "removed.mp4", 36.0, 39.0))
-    visit.open(scan_id)
+    visit.open_scan(scan_id)
     with reviewing.client() as client:
         assert client.delete(f"/v1/scans/{scan_id}").status_code == 204
     visit.press("y")
@@ -280,7 +300,7 @@ def test_markup_in_names_is_text(visit, reviewing, tmp_path):
         clip_bytes = clip.read_bytes()
         answer = client.post("/v1/scans", files={"file": ("plain.mp4", clip_bytes)}, data={"name": name})
         scan_id = wait_for(client, answer.json()["id"])["id"]
-    visit.open(scan_id)
+    visit.open_scan(scan_id)
     expect(visit.page.locator("#name")).to_have_text(name)
     assert visit.page.locator("#name img").count() == 0
     visit.press("y")
@@ -296,7 +316,7 @@ def test_two_reviewers_who_disagree_are_shown(visit, reviewing, demo_scan):
     with reviewing.client(key) as other:
         answer = other.put(f"/v1/scans/{demo_scan}/appearances/3/verdict", json={"verdict": "wrong"})
         assert answer.status_code == 200, answer.text
-    visit.open(demo_scan)
+    visit.open_scan(demo_scan)
     visit.page.locator("#go-on").uncheck()
     visit.press("j", "j")
     expect(visit.page.locator("#panel-others")).to_contain_text("second pair of eyes: wrong")
@@ -313,7 +333,7 @@ def test_two_reviewers_who_disagree_are_shown(visit, reviewing, demo_scan):
 
 
 def test_on_paper_there_is_a_table_of_everything(visit, many_scan):
-    visit.open(many_scan)
+    visit.open_scan(many_scan)
     visit.page.emulate_media(media="print")
     expect(visit.page.locator("#print tbody tr")).to_have_count(2000)
     expect(visit.page.locator("#list")).to_be_hidden()
@@ -323,7 +343,7 @@ def test_on_paper_there_is_a_table_of_everything(visit, many_scan):
 
 
 def test_thousands_of_appearances_are_a_few_rows(visit, many_scan):
-    visit.open(many_scan)
+    visit.open_scan(many_scan)
     rows = visit.page.locator("#list [role=option]")
     assert rows.count() < 40
     visit.press("End")

@@ -1,17 +1,14 @@
-"""A server of the scan page's tests, and what a person does on that page."""
+"""What a person does on the scan page, and the clips and finds of its tests."""
 
 from __future__ import annotations
 
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from playwright.sync_api import Page, expect
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "service"))
-
+from browsing import Person
+from playwright.sync_api import expect
 from service_server import Server, upload, wait_for
 
 from detector.frame import Appearance, Detection
@@ -23,21 +20,11 @@ from service.store.results import save_appearances
 SHARP = ("/clip", "/thumbnail", "/crop", "reveal=true")
 
 
-class Visit:
-    """A page in a browser, and every address that it asked for."""
+class Visit(Person):
+    """Somebody at the pages of scans."""
 
-    def __init__(self, page: Page, server: Server) -> None:
-        self.page = page
-        self.server = server
-        self.asked: list[str] = []
-        self.faults: list[str] = []
-        page.on("request", lambda request: self.asked.append(f"{request.method} {request.url}"))
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-
-    def open(self, scan_id: str, query: str = "") -> Visit:
-        self.page.goto(f"{self.server.url}/scans/{scan_id}{query}")
-        self.page.locator("body[data-ready]").wait_for()
-        return self
+    def open_scan(self, scan_id: str) -> None:
+        self.open(f"/scans/{scan_id}")
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -122,6 +109,22 @@ def write_turned_clip(path: Path, box: tuple[int, int, int, int], *, mirrored: b
         container.mux(stream.encode(None))
     # The display matrix of the track: [a b u, c d v, x y w] with 16.16 numbers, x the shift of a turned picture.
     _write_matrix(path, (0, 1, 1, 0, 0) if mirrored else (0, 1, -1, 0, 240))
+    return path
+
+
+def write_wide_clip(path: Path, box: tuple[int, int, int, int]) -> Path:
+    """Stored as 160 x 240 with pixels twice as wide as high, shown as 320 x 240: a white box, in display pixels, on
+    black."""
+    left, top, right, bottom = box
+    stored = np.zeros((240, 160, 3), np.uint8)
+    stored[top:bottom, left // 2 : right // 2] = 255
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 240, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = Fraction(2, 1)
+        for _ in range(30):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(stored, format="rgb24")))
+        container.mux(stream.encode(None))
     return path
 
 

@@ -1,0 +1,81 @@
+"""Server-sent events: of one scan, and of all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response
+from sse_starlette import EventSourceResponse
+
+from service.api.context import Ctx, Reader
+from service.api.problem import responses
+from service.api.scans import ScanId
+from service.store.scans import find_scan
+
+router = APIRouter(prefix="/v1", tags=["results"])
+
+HEARTBEAT_SECONDS = 15
+_PLACE = re.compile(r"([0-9a-f]{32})\.([0-9]{1,9})")
+_STREAM: dict[str, Any] = {"text/event-stream": {}}
+
+
+@router.get(
+    "/scans/{scan_id}/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"content": _STREAM, "description": "Events: state, progress, appearance."},
+        **responses("not_found"),
+    },
+    summary="What happens to the scan, as it happens (server-sent events)",
+)
+async def events(
+    ctx: Ctx,
+    who: Reader,
+    scan_id: ScanId,
+    last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
+    after: Annotated[int, Query(ge=0, le=2**31 - 1, description="As Last-Event-ID, for the first request.")] = 0,
+) -> Response:
+    """The stream ends with the scan. It begins with the first event unless `Last-Event-ID` or `after` is given."""
+
+    def known() -> None:
+        with ctx.database.read() as session:
+            find_scan(session, who.owner, scan_id)
+
+    await asyncio.to_thread(known)
+    start = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 10 else after
+    return _streamed(ctx.hub.events(who.owner, scan_id, start))
+
+
+@router.get(
+    "/events",
+    response_class=EventSourceResponse,
+    responses={
+        200: {"content": _STREAM, "description": "Events: ready, state, progress, appearance, gone."},
+        **responses(),
+    },
+    summary="What happens to all your scans, as it happens (server-sent events)",
+)
+async def all_events(
+    ctx: Ctx,
+    who: Reader,
+    last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
+    after: Annotated[str, Query(max_length=50, description="As Last-Event-ID, for the first request.")] = "",
+) -> Response:
+    """One stream for any number of scans; it has no end. Each event names its `scan` and its `number` there, which
+    grows by one. After a lost connection some events come again: those are known by their numbers. `ready` comes first:
+    what is read after it misses nothing that the stream does not tell. `gone` tells of scans that were removed before
+    they ended, or within a minute of their making."""
+    found = _PLACE.fullmatch(last_event_id or after)
+    return _streamed(ctx.hub.events_of_all(who.owner, (found[1], int(found[2])) if found else None))
+
+
+def _streamed(events: AsyncIterator[dict[str, Any]]) -> Response:
+    async def stream() -> AsyncIterator[dict[str, Any]]:
+        async for event in events:
+            yield {**event, "data": json.dumps(event["data"])}
+
+    return EventSourceResponse(stream(), ping=HEARTBEAT_SECONDS, headers={"Cache-Control": "no-store"})
