@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +12,69 @@ SUSPECTED_OVERLAY = "suspected_overlay"
 """Flag of an appearance that sits still on something burnt into the picture; not shown by default, never deleted."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Unconverted(Protocol):
+    """A decoded picture that is not RGB yet; sides in pixels as displayed."""
+
+    width: int
+    height: int
+
+    def image(self) -> NDArray[np.uint8]:
+        """The whole picture, RGB uint8 (height, width, 3)."""
+        ...
+
+    def scaled(self, width: int, height: int) -> NDArray[np.uint8]:
+        """RGB uint8 (height, width, 3) of the size asked for, scaled bilinearly without smoothing."""
+        ...
+
+
 class Frame:
     """One decoded picture.
 
-    `image` is uint8, shape (height, width, 3), RGB, in display orientation with square pixels.
-    `pts_seconds` is the presentation time on the clip's timeline (0 is what a player shows as 0:00).
+    `image` is uint8, shape (height, width, 3), RGB, in display orientation with square pixels; it is made when it is
+    first asked for. `pts_seconds` is the presentation time on the clip's timeline (0 is what a player shows as 0:00).
     `is_keyframe` is the decoder's word, not the container's.
     """
 
-    image: NDArray[np.uint8]
-    pts_seconds: float
-    is_keyframe: bool
+    __slots__ = ("_image", "_unconverted", "is_keyframe", "pts_seconds")
+
+    def __init__(self, picture: NDArray[np.uint8] | Unconverted, pts_seconds: float, is_keyframe: bool) -> None:
+        self._image: NDArray[np.uint8] | None = picture if isinstance(picture, np.ndarray) else None
+        self._unconverted: Unconverted | None = None if isinstance(picture, np.ndarray) else picture
+        self.pts_seconds = pts_seconds
+        self.is_keyframe = is_keyframe
 
     def __repr__(self) -> str:
-        height, width = self.image.shape[:2]
+        width, height = self.size
         return f"Frame({width}x{height}, pts_seconds={self.pts_seconds:.6f}, is_keyframe={self.is_keyframe})"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        if self._unconverted is not None:
+            return self._unconverted.width, self._unconverted.height
+        return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        if self._image is None:
+            assert self._unconverted is not None
+            self._image = self._unconverted.image()
+        return self._image
+
+    def scaled(self, width: int, height: int) -> NDArray[np.uint8]:
+        """The picture as uint8 (height, width, 3) of another size, scaled bilinearly (OpenCV's INTER_LINEAR)."""
+        if (width, height) == self.size:
+            return self.image
+        if self._unconverted is not None:
+            return self._unconverted.scaled(width, height)
+        import cv2
+
+        return np.asarray(cv2.resize(self.image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+    def without_image(self) -> Frame:
+        """The same frame without the memory that an image made on the way takes, if it can be made again."""
+        picture = self._unconverted if self._unconverted is not None else self.image
+        return Frame(picture, self.pts_seconds, self.is_keyframe)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,9 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from detector.appearances import Look, StaticPicture, look_of
 from detector.frame import Frame
-from detector.models.letterbox import letterbox
+from detector.models.letterbox import Square
 from detector.sampling.cuts import CutWatch
 from detector.sampling.identical import is_near_identical
 from detector.sampling.plan import Request
@@ -31,14 +33,23 @@ QUEUE = 12
 """Decoded samples that may wait for the model, on the same condition."""
 
 
+IN_FLIGHT = 2
+"""Batches that the model works on at a time, so that it need not wait while what it said of one is looked at."""
+
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A frame ready for the model; `repeats`: as the model sees it, the last one that does not is the same."""
+    """A frame ready for the model; `repeats`: as the model sees it, the last one that does not is the same.
+
+    `small` is the whole picture at half the size at which the model sees it, RGB uint8 (height, width, 3).
+    """
 
     frame: Frame
+    square: Square
+    small: NDArray[np.uint8]
     look: Look
     repeats: bool
 
@@ -85,12 +96,18 @@ def pictures(video: Video, request: Request, input_px: int, state: ScanState) ->
     compares = request.times is not None or request.keyframes_only
     before: NDArray[np.uint8] | None = None
     for frame in _frames(video, request, state):
-        (square,), (placement,) = letterbox([frame.image], input_px)
-        repeats = compares and before is not None and is_near_identical(before, square)
-        before = before if repeats else square
-        width, height = placement.scaled_size
-        small = square[placement.top : placement.top + height, placement.left : placement.left + width]
-        yield Picture(frame, look_of(small), repeats)
+        square = Square.of(frame, input_px)
+        repeats = compares and before is not None and is_near_identical(before, square.pixels)
+        before = before if repeats else square.pixels
+        small = _halved(square.picture)
+        yield Picture(frame, square, small, look_of(small), repeats)
+
+
+def _halved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    import cv2
+
+    size = max(1, image.shape[1] // 2), max(1, image.shape[0] // 2)
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 class _OutOfTime(Exception):
@@ -148,13 +165,13 @@ def _frames_and_kept(video: Video, request: Request, times: tuple[float, ...], s
     watch = _within(state.deadline_of(request), None)
     for target, frame in video.frames_at(sorted(asked | keeping), watch) if asked else ():
         while waiting and waiting[0] < frame.pts_seconds:
-            yield ready[waiting.pop(0)]
+            yield ready[waiting.pop(0)].without_image()
         if target in keeping:
-            state.kept[frame.pts_seconds] = frame
+            state.kept[frame.pts_seconds] = frame.without_image()
         if target in asked:
             yield frame
     for pts in waiting:
-        yield ready[pts]
+        yield ready[pts].without_image()
 
 
 def _within(deadline: float, watch: CutWatch | None) -> Watch | None:
@@ -170,11 +187,13 @@ class Ahead(Generic[Item]):
     def __init__(self, source: Iterator[Item], limit: int) -> None:
         self._queue: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(limit)
         self._stop = threading.Event()
+        self._is_over = False
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, args=(source,), name="decode", daemon=True)
 
-    def __enter__(self) -> Iterator[Item]:
+    def __enter__(self) -> Ahead[Item]:
         self._thread.start()
-        return iter(self._items())
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -184,6 +203,21 @@ class Ahead(Generic[Item]):
             except queue.Empty:
                 continue
         self._thread.join()
+
+    def take(self, most: int, *, fill: bool) -> list[Item]:
+        """The next items: `most` of them with `fill`, else those that wait already, one at least; none at the end."""
+        items: list[Item] = []
+        while len(items) < most and not self._is_over:
+            if items and not fill and self._queue.empty():
+                break
+            entry = self._queue.get()
+            if isinstance(entry, tuple):
+                items.append(entry[0])
+            else:
+                self._is_over, self._failure = True, entry
+        if not items and self._failure is not None:
+            raise self._failure
+        return items
 
     def _run(self, source: Iterator[Item]) -> None:
         try:
@@ -195,8 +229,30 @@ class Ahead(Generic[Item]):
         except BaseException as error:
             self._queue.put(error)
 
-    def _items(self) -> Iterator[Item]:
-        while (entry := self._queue.get()) is not None:
-            if isinstance(entry, BaseException):
-                raise entry
-            yield entry[0]
+
+def in_flight(work: Callable[[Item], Result], items: Iterator[Item], most: int) -> Iterator[tuple[Item, Result]]:
+    """Each item and what `work` makes of it, in order; `most` items are at work at a time, each in a thread."""
+    at_work: deque[tuple[Item, Future[Result]]] = deque()
+    pool = ThreadPoolExecutor(most, "infer")
+    failure: BaseException | None = None
+    try:
+        while True:
+            try:
+                item = next(items, None)
+            except BaseException as error:
+                # What is at work already was asked for before the failure, and counts.
+                failure = error
+                break
+            if item is None:
+                break
+            at_work.append((item, pool.submit(work, item)))
+            if len(at_work) == most:
+                done, future = at_work.popleft()
+                yield done, future.result()
+        while at_work:
+            done, future = at_work.popleft()
+            yield done, future.result()
+        if failure is not None:
+            raise failure
+    finally:
+        pool.shutdown(cancel_futures=True)

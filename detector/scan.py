@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,17 @@ from detector.appearances import (
 )
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Appearance, Boxes, Detection, Frame
-from detector.looking import BATCH, QUEUE, Ahead, ScanState, pictures, pictures_in_memory
+from detector.looking import (
+    BATCH,
+    IN_FLIGHT,
+    QUEUE,
+    Ahead,
+    Picture,
+    ScanState,
+    in_flight,
+    pictures,
+    pictures_in_memory,
+)
 from detector.models import Model, load_model
 from detector.report import (
     AppearanceInfo,
@@ -241,18 +250,18 @@ class Scanner:
         batch_size = pictures_in_memory(video.probe, BATCH)
         source = pictures(video, request, self.model.input_size, state)
         with Ahead(source, pictures_in_memory(video.probe, QUEUE)) as ahead:
-            while not state.is_over(request) and (batch := list(islice(ahead, batch_size))):
-                found = iter(self.model.detect([each.frame.image for each in batch if not each.repeats]))
+            for batch, found in in_flight(self._boxes, self._batches(ahead, batch_size, request, state), IN_FLIGHT):
+                boxes = iter(found)
                 for each in batch:
                     pts = each.frame.pts_seconds
                     if each.repeats:
                         before = tuple(replace(one, pts_seconds=pts) for one in before)
                     else:
-                        before = self._detections(each.frame, next(found))
+                        before = self._detections(each.frame, next(boxes))
                     sample = Sample(pts, before, each.look, repeated=each.repeats)
                     live.add(sample)
                     if not state.again:
-                        state.static.add(each.frame.image)
+                        state.static.add(each.small)
                     seen += 1
                     yield sample
                 state.finds = max(state.finds, live.linker.finds)
@@ -268,6 +277,15 @@ class Scanner:
                         )
                     )
 
+    def _batches(self, ahead: Ahead[Picture], size: int, request: Request, state: ScanState) -> Iterator[list[Picture]]:
+        # On a processor each picture is inferred by itself: a batch need not wait until it is full.
+        fill = self.model.device != "cpu"
+        while not state.is_over(request) and (batch := ahead.take(size, fill=fill)):
+            yield batch
+
+    def _boxes(self, batch: Sequence[Picture]) -> list[Boxes]:
+        return self.model.detect([each.square for each in batch if not each.repeats])
+
     def _look_closer(self, video: Video, looks: Sequence[CloserLook], state: ScanState) -> Iterator[Sample]:
         """The samples once more, with what the model finds in parts of their pictures in the clip's own pixels."""
         by_time = {look.sample.pts_seconds: look for look in looks}
@@ -275,12 +293,12 @@ class Scanner:
             if time.monotonic() >= state.deadline:
                 return
             look = by_time[target]
-            height, width = frame.image.shape[:2]
+            width, height = frame.size
             tiles = tiles_about(look.boxes, width, height, self.model.input_size)
             parts = [np.ascontiguousarray(frame.image[top:bottom, left:right]) for left, top, right, bottom in tiles]
             found = list(look.sample.detections)
             for tile, part, boxes in zip(tiles, parts, self.model.detect(parts), strict=True):
-                within = self._detections(replace(frame, image=part), boxes)
+                within = self._detections(Frame(part, frame.pts_seconds, frame.is_keyframe), boxes)
                 found += on_picture(within, tile, width, height)
             yield replace(look.sample, detections=without_doubles(found), tiled=True)
 

@@ -77,7 +77,7 @@ class StaticPicture:
         height, width = image.shape[:2]
         scale = min(1.0, GRID_SIDE / max(height, width))
         size = (max(2, round(width * scale)), max(2, round(height * scale)))
-        grey = cv2.cvtColor(cv2.resize(image, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
         grid = np.asarray(grey, dtype=np.float32)
         if self._last is None:
             self._lightest = np.zeros_like(grid)

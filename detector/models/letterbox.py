@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.frame import Frame
+
 PADDING_GREY = 114
 
 
@@ -66,16 +68,49 @@ class Letterbox:
         return np.array([self.left, self.top, self.left, self.top], np.float32)
 
 
-def letterbox(images: Sequence[NDArray[np.uint8]], size: int) -> tuple[NDArray[np.uint8], tuple[Letterbox, ...]]:
-    """Pictures, each uint8 (height, width, 3) RGB, as one batch uint8 (n, size, size, 3), and their placements.
+@dataclass(frozen=True, slots=True, eq=False)
+class Square:
+    """A picture as the network sees it: `pixels` uint8 (size, size, 3) RGB, and how the picture lies in it."""
+
+    pixels: NDArray[np.uint8]
+    placement: Letterbox
+
+    @classmethod
+    def of(cls, frame: Frame, size: int) -> Square:
+        """The frame letterboxed; no image of its whole size is made where it can do without."""
+        placement = Letterbox.fit(*frame.size, size)
+        pixels = np.full((size, size, 3), PADDING_GREY, np.uint8)
+        square = cls(pixels, placement)
+        square.picture[:] = frame.scaled(*placement.scaled_size)
+        return square
+
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """The part of `pixels` in which the picture lies."""
+        width, height = self.placement.scaled_size
+        left, top = self.placement.left, self.placement.top
+        return self.pixels[top : top + height, left : left + width]
+
+
+def letterbox(
+    images: Sequence[NDArray[np.uint8] | Square], size: int
+) -> tuple[NDArray[np.uint8], tuple[Letterbox, ...]]:
+    """Pictures, each uint8 (height, width, 3) RGB or a Square, as one batch uint8 (n, size, size, 3), and their places.
 
     Raises ValueError for anything that is not such a picture.
     """
     import cv2
 
-    batch = np.full((len(images), size, size, 3), PADDING_GREY, np.uint8)
+    if len(images) == 1 and isinstance(images[0], Square):
+        return _fitting(images[0], size)[None], (images[0].placement,)
+    batch = np.empty((len(images), size, size, 3), np.uint8)
     placements = []
     for square, image in zip(batch, images, strict=True):
+        if isinstance(image, Square):
+            square[:] = _fitting(image, size)
+            placements.append(image.placement)
+            continue
+        square[:] = PADDING_GREY
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
             raise ValueError(f"a picture must be uint8 (height, width, 3), not {image.dtype} {image.shape}")
         height, width = image.shape[:2]
@@ -87,3 +122,9 @@ def letterbox(images: Sequence[NDArray[np.uint8]], size: int) -> tuple[NDArray[n
         square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
         placements.append(placement)
     return batch, tuple(placements)
+
+
+def _fitting(square: Square, size: int) -> NDArray[np.uint8]:
+    if square.pixels.shape != (size, size, 3):
+        raise ValueError(f"a square of {square.pixels.shape} is not one of {size} px")
+    return square.pixels

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Boxes
 from detector.models.backend import Backend, BackendName, available_threads, create_backend, resolve_device
-from detector.models.letterbox import Letterbox, letterbox
+from detector.models.letterbox import Letterbox, Square, letterbox
 from detector.models.manifest import ManifestEntry, find_weights, read_weights
 from detector.models.nms import non_maximum_suppression
 from detector.models.selftest import fastest_backend
@@ -74,8 +74,8 @@ class Model:
         """`cpu` or `cuda:N`."""
         return self._backend.device
 
-    def detect(self, images: Sequence[NDArray[np.uint8]], *, floor: float | None = None) -> list[Boxes]:
-        """What is on each picture (uint8 (height, width, 3) RGB, any sizes), run as one batch.
+    def detect(self, images: Sequence[NDArray[np.uint8] | Square], *, floor: float | None = None) -> list[Boxes]:
+        """What is on each picture (uint8 (height, width, 3) RGB of any size, or letterboxed already), run as one batch.
 
         Boxes are in pixels of their picture, within its edges, with raw scores from `floor` (by default the
         model's `score_floor`) up, best first. Average precision needs a floor near nought.

@@ -14,6 +14,7 @@ from detector.errors import NoDecodableFrame
 from detector.frame import Frame
 from detector.video.display import Display
 from detector.video.opening import ASK_FOR_COPY
+from detector.video.planes import Planes
 from detector.video.probing import Probe, probe
 from detector.video.problems import DecodeProblem, ProblemLog
 from detector.video.reader import SAME_TIME_SECONDS, Picture, Reader, cut_off
@@ -273,6 +274,8 @@ class Video:
             self._reader = None
 
     def _convert(self, picture: Picture) -> Frame | None:
+        if Planes.is_fit(picture.frame, self._display):
+            return Frame(Planes(picture.frame, self._display), picture.seconds, picture.is_keyframe)
         try:
             image = self._display.image(picture.frame)
         except (av.FFmpegError, ValueError) as error:

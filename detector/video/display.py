@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import cast
@@ -87,7 +88,7 @@ def square_width(width: int, aspect: Fraction) -> int:
 
 
 class Display:
-    """Turns decoded pictures into RGB images of the clip's one display size.
+    """Turns decoded pictures into RGB images of the clip's one display size. May be used from several threads.
 
     A stream may change its picture size on the way; every image is scaled to the size that `probe` reports,
     so that boxes of different frames can be compared. High bit depths are reduced to 8, alpha is dropped, HDR
@@ -99,22 +100,33 @@ class Display:
         self._width, self._height = orientation.size(width, height)
         self._orientation = orientation
         self._reformatter = VideoReformatter()
+        self._lock = threading.Lock()
+
+    def shows_unchanged(self, picture: VideoFrame) -> bool:
+        """Whether the picture is shown as it lies: not turned, not scaled."""
+        return self._orientation == Orientation() and (picture.width, picture.height) == (self._width, self._height)
 
     def image(self, picture: VideoFrame) -> NDArray[np.uint8]:
         """The picture as uint8 (height, width, 3), RGB, as a viewer sees it."""
-        rgb = self._reformatter.reformat(
-            picture,
-            width=self._width,
-            height=self._height,
-            format="rgb24",
-            src_colorspace=_colorspace(picture),
-            threads=1,
-        )
+        with self._lock:
+            rgb = self._reformatter.reformat(
+                picture,
+                width=self._width,
+                height=self._height,
+                format="rgb24",
+                src_colorspace=None if _says_colorspace(picture) else colorspace_of(picture),
+                threads=1,
+            )
         return self._orientation.apply(rgb.to_ndarray().astype(np.uint8, copy=False))
 
 
-def _colorspace(picture: VideoFrame) -> int | None:
-    """What players assume for a file that does not say: BT.709 for HD, BT.601 below; None: the file says."""
-    if picture.format.is_rgb or int(picture.colorspace) != _COLORSPACE_UNSPECIFIED:
-        return None
+def colorspace_of(picture: VideoFrame) -> int:
+    """FFmpeg's number of the picture's colour matrix; for a file that does not say what players assume: BT.709 for HD,
+    BT.601 below."""
+    if _says_colorspace(picture):
+        return int(picture.colorspace)
     return int(Colorspace.ITU709 if picture.height >= _HD_HEIGHT else Colorspace.ITU601)
+
+
+def _says_colorspace(picture: VideoFrame) -> bool:
+    return picture.format.is_rgb or int(picture.colorspace) != _COLORSPACE_UNSPECIFIED

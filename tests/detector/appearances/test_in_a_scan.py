@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,6 +13,7 @@ import pytest
 
 from detector import ScanOptions
 from detector.frame import SUSPECTED_OVERLAY, Boxes
+from detector.models.letterbox import Square
 from detector.scan import Scanner
 
 WIDTH, HEIGHT, RATE = 640, 360, 10
@@ -34,7 +36,11 @@ class ColourModel:
         return score
 
     def detect(self, images):
-        return [self._boxes(image) for image in images]
+        return [self._on_square(image) if isinstance(image, Square) else self._boxes(image) for image in images]
+
+    def _on_square(self, square):
+        boxes = self._boxes(square.pixels)
+        return replace(boxes, xyxy=square.placement.to_picture(boxes.xyxy))
 
     def _boxes(self, image):
         found = []
