@@ -32,14 +32,15 @@ class Frame:
 
     `image` is uint8, shape (height, width, 3), RGB, in display orientation with square pixels; it is made when it is
     first asked for. `pts_seconds` is the presentation time on the clip's timeline (0 is what a player shows as 0:00).
-    `is_keyframe` is the decoder's word, not the container's.
+    `is_keyframe` is the decoder's word, not the container's. `unconverted` is what the image is made from, None where
+    there was never anything but the image.
     """
 
-    __slots__ = ("_image", "_unconverted", "is_keyframe", "pts_seconds")
+    __slots__ = ("_image", "is_keyframe", "pts_seconds", "unconverted")
 
     def __init__(self, picture: NDArray[np.uint8] | Unconverted, pts_seconds: float, is_keyframe: bool) -> None:
         self._image: NDArray[np.uint8] | None = picture if isinstance(picture, np.ndarray) else None
-        self._unconverted: Unconverted | None = None if isinstance(picture, np.ndarray) else picture
+        self.unconverted: Unconverted | None = None if isinstance(picture, np.ndarray) else picture
         self.pts_seconds = pts_seconds
         self.is_keyframe = is_keyframe
 
@@ -50,30 +51,30 @@ class Frame:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
-        if self._unconverted is not None:
-            return self._unconverted.width, self._unconverted.height
+        if self.unconverted is not None:
+            return self.unconverted.width, self.unconverted.height
         return self.image.shape[1], self.image.shape[0]
 
     @property
     def image(self) -> NDArray[np.uint8]:
         if self._image is None:
-            assert self._unconverted is not None
-            self._image = self._unconverted.image()
+            assert self.unconverted is not None
+            self._image = self.unconverted.image()
         return self._image
 
     def scaled(self, width: int, height: int) -> NDArray[np.uint8]:
         """The picture as uint8 (height, width, 3) of another size, scaled bilinearly (OpenCV's INTER_LINEAR)."""
         if (width, height) == self.size:
             return self.image
-        if self._unconverted is not None:
-            return self._unconverted.scaled(width, height)
+        if self.unconverted is not None:
+            return self.unconverted.scaled(width, height)
         import cv2
 
         return np.asarray(cv2.resize(self.image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
     def without_image(self) -> Frame:
         """The same frame without the memory that an image made on the way takes, if it can be made again."""
-        picture = self._unconverted if self._unconverted is not None else self.image
+        picture = self.unconverted if self.unconverted is not None else self.image
         return Frame(picture, self.pts_seconds, self.is_keyframe)
 
 

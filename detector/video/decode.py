@@ -274,8 +274,8 @@ class Video:
             self._reader = None
 
     def _convert(self, picture: Picture) -> Frame | None:
-        if Planes.is_fit(picture.frame, self._display):
-            return Frame(Planes(picture.frame, self._display), picture.seconds, picture.is_keyframe)
+        if (planes := Planes.of(picture.frame, self._display)) is not None:
+            return Frame(planes, picture.seconds, picture.is_keyframe)
         try:
             image = self._display.image(picture.frame)
         except (av.FFmpegError, ValueError) as error:

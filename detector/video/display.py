@@ -102,9 +102,24 @@ class Display:
         self._reformatter = VideoReformatter()
         self._lock = threading.Lock()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what is shown."""
+        return self._orientation.size(self._width, self._height)
+
+    @property
+    def coded_size(self) -> tuple[int, int]:
+        """Width and height, in square pixels, before the picture is turned."""
+        return self._width, self._height
+
+    @property
+    def is_upright(self) -> bool:
+        """Whether pictures are shown as they lie in the file, not turned or mirrored."""
+        return self._orientation == Orientation()
+
     def shows_unchanged(self, picture: VideoFrame) -> bool:
         """Whether the picture is shown as it lies: not turned, not scaled."""
-        return self._orientation == Orientation() and (picture.width, picture.height) == (self._width, self._height)
+        return self.is_upright and (picture.width, picture.height) == (self._width, self._height)
 
     def image(self, picture: VideoFrame) -> NDArray[np.uint8]:
         """The picture as uint8 (height, width, 3), RGB, as a viewer sees it."""

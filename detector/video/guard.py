@@ -20,6 +20,7 @@ import numpy as np
 from detector.errors import DecoderEnded, OrdnanceError, TooLarge, TooLong, VideoError
 from detector.frame import Frame
 from detector.video import guard_wire as wire
+from detector.video.display import Display
 from detector.video.guard_child import EXIT_MEMORY
 from detector.video.guard_process import START_SECONDS, DecoderProcess, Decoders
 from detector.video.limits import MAX_PICTURE_PIXELS
@@ -85,6 +86,7 @@ class GuardedVideo:
         self.cpu_seconds = 0.0
         try:
             self.probe: Probe = self._ask_for_probe()
+            self._display = Display(self.probe.width, self.probe.height, self.probe.orientation)
         except BaseException:
             self.close()
             raise
@@ -236,15 +238,12 @@ class GuardedVideo:
 
     def _frame(self, header: dict[str, Any], body: bytearray) -> tuple[float | None, Frame]:
         try:
-            height, width, planes = (int(side) for side in header["shape"])
-            if (width, height, planes) != (self.probe.width, self.probe.height, 3):
-                raise ValueError
-            image = np.frombuffer(body, np.uint8).reshape(height, width, 3)
+            picture = wire.unpack_picture(header, body, self._display)
             target, pts = header["target"], float(header["pts"])
             if not np.isfinite(pts):
                 raise ValueError
-            return None if target is None else float(target), Frame(image, pts, bool(header["key"]))
-        except (KeyError, TypeError, ValueError):
+            return None if target is None else float(target), Frame(picture, pts, bool(header["key"]))
+        except (KeyError, TypeError, ValueError, wire.WireBroken):
             self._stop()
             raise self._ended("it sent something that is no picture of this clip", fault_of_clip=True) from None
 

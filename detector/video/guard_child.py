@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from detector.errors import NoDecodableFrame, OrdnanceError, TooManyStreams, UnsupportedCodec
 from detector.frame import Frame
 from detector.video import guard_wire as wire
@@ -92,13 +90,9 @@ def _read(connection: socket.socket, video: Video, request: dict[str, Any]) -> N
 
 
 def _send_frame(connection: socket.socket, target: float | None, frame: Frame) -> None:
-    header = {
-        "target": target,
-        "pts": frame.pts_seconds,
-        "key": frame.is_keyframe,
-        "shape": frame.image.shape,
-    }
-    wire.send(connection, header, [np.ascontiguousarray(frame.image).data.cast("B")])
+    facts, parts = wire.pack_picture(frame)
+    header = {"target": target, "pts": frame.pts_seconds, "key": frame.is_keyframe, **facts}
+    wire.send(connection, header, parts)
 
 
 def _check_streams(path: Path, limits: dict[str, Any]) -> None:

@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from detector.video.display import Orientation
+from detector.frame import Frame
+from detector.video.display import Display, Orientation
+from detector.video.planes import Colours, Planes
 from detector.video.probing import OtherStream, Probe
 from detector.video.problems import DecodeProblem
 
@@ -128,6 +131,29 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise WireBroken("no probe") from error
+
+
+def pack_picture(frame: Frame) -> tuple[dict[str, Any], list[memoryview]]:
+    """A frame's pixels as header and body: its planes where it has them, which are half as many bytes, else RGB."""
+    planes = frame.unconverted
+    if not isinstance(planes, Planes):
+        return {"shape": frame.image.shape}, [np.ascontiguousarray(frame.image).data.cast("B")]
+    colours = planes.colours
+    header = {"matrix": colours.matrix, "full_range": colours.is_full_range}
+    return header, [np.ascontiguousarray(plane).data.cast("B") for plane in planes.planes]
+
+
+def unpack_picture(header: dict[str, Any], body: bytearray, display: Display) -> NDArray[np.uint8] | Planes:
+    """What Frame takes. Raises WireBroken where it is no picture of that display."""
+    try:
+        if "matrix" in header:
+            return Planes.of_bytes(body, Colours(int(header["matrix"]), bool(header["full_range"])), display)
+        height, width, channels = (int(side) for side in header["shape"])
+        if (width, height, channels) != (*display.size, 3):
+            raise WireBroken("a picture of another size")
+        return np.frombuffer(body, np.uint8).reshape(height, width, 3)
+    except (KeyError, TypeError, ValueError) as error:
+        raise WireBroken("no picture") from error
 
 
 def pack_cuts(watch: CutWatch) -> dict[str, Any]:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
 import numpy as np
 from av import VideoFrame
 from av.buffer import Buffer
+from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from detector.video.display import Display, colorspace_of
 
 _FORMATS = ("yuv420p", "yuvj420p")
-_LUMA_WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114)}
+MATRICES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114)}
 """What red and blue weigh in luma, by FFmpeg's number of the matrix (libavutil/pixfmt.h, AVColorSpace): ITU-R BT.709-6
 item 3.2, and twice BT.601-7 item 2.5.1, for 625 and for 525 lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """What the numbers in the planes mean; `matrix` is FFmpeg's number of it."""
+
+    matrix: int
+    is_full_range: bool
 
 
 class Planes:
@@ -25,25 +36,48 @@ class Planes:
     The decoder's buffers are held, 1.5 bytes a pixel, for as long as this is.
     """
 
-    def __init__(self, picture: VideoFrame, display: Display) -> None:
-        """Take `picture`, for which `is_fit` says yes."""
-        self._picture = picture
+    def __init__(self, planes: Sequence[NDArray[np.uint8]], colours: Colours, display: Display) -> None:
+        """`planes` are luma (height, width), Cb and Cr (height / 2, width / 2)."""
+        self.planes = tuple(planes)
+        self.colours = colours
+        self.height, self.width = planes[0].shape
         self._display = display
-        self.width, self.height = picture.width, picture.height
+        self._picture: VideoFrame | None = None
 
-    @staticmethod
-    def is_fit(picture: VideoFrame, display: Display) -> bool:
-        """Whether `picture` can be taken: of a usual format, to be shown as it lies, its sides even."""
-        return (
+    @classmethod
+    def of(cls, picture: VideoFrame, display: Display) -> Planes | None:
+        """Those of a decoded picture; None unless it is of a usual format, to be shown as it lies, its sides even."""
+        is_fit = (
             picture.format.name in _FORMATS
             and display.shows_unchanged(picture)
             and picture.width % 2 == picture.height % 2 == 0
-            and colorspace_of(picture) in _LUMA_WEIGHTS
+            and colorspace_of(picture) in MATRICES
             and all(plane.line_size >= plane.width for plane in picture.planes)
         )
+        if not is_fit:
+            return None
+        planes = [_rows(plane)[:, : plane.width] for plane in picture.planes]
+        is_full = picture.format.name == "yuvj420p" or int(picture.color_range) == int(ColorRange.JPEG)
+        made = cls(planes, Colours(colorspace_of(picture), is_full), display)
+        made._picture = picture
+        return made
+
+    @classmethod
+    def of_bytes(cls, content: bytearray, colours: Colours, display: Display) -> Planes:
+        """Those whose rows follow each other in `content`. Raises ValueError where they are no picture of `display`."""
+        width, height = display.coded_size
+        half = width // 2 * (height // 2)
+        fits = len(content) == width * height + 2 * half and width % 2 == height % 2 == 0
+        if not fits or not display.is_upright or colours.matrix not in MATRICES:
+            raise ValueError(f"{len(content)} bytes are no picture of {width}x{height} in planes")
+        luma, *chroma = np.split(np.frombuffer(content, np.uint8), [width * height, width * height + half])
+        halves = [plane.reshape(height // 2, width // 2) for plane in chroma]
+        return cls([luma.reshape(height, width), *halves], colours, display)
 
     def image(self) -> NDArray[np.uint8]:
         """The whole picture, RGB uint8 (height, width, 3)."""
+        if self._picture is None:
+            self._picture = self._copied()
         return self._display.image(self._picture)
 
     def scaled(self, width: int, height: int) -> NDArray[np.uint8]:
@@ -57,27 +91,30 @@ class Planes:
 
         if 2 * width > self.width or 2 * height > self.height:
             return np.asarray(cv2.resize(self.image(), (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-        planes = [
-            cv2.resize(
-                np.frombuffer(memoryview(cast(Buffer, plane)), np.uint8).reshape(plane.height, plane.line_size)[
-                    :, : plane.width
-                ],
-                (width, height),
-                interpolation=cv2.INTER_LINEAR,
-            )
-            for plane in self._picture.planes
-        ]
-        is_full = self._picture.format.name == "yuvj420p" or int(self._picture.color_range) == int(ColorRange.JPEG)
-        matrix = _to_rgb(colorspace_of(self._picture), is_full)
-        return np.asarray(cv2.transform(cv2.merge(planes), matrix), np.uint8)
+        small = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in self.planes]
+        matrix = _to_rgb(self.colours)
+        return np.asarray(cv2.transform(cv2.merge(small), matrix), np.uint8)
+
+    def _copied(self) -> VideoFrame:
+        """As FFmpeg wants it: its code may read some bytes past the end of a row."""
+        picture = VideoFrame(self.width, self.height, "yuv420p")
+        picture.colorspace = self.colours.matrix
+        picture.color_range = int(ColorRange.JPEG if self.colours.is_full_range else ColorRange.MPEG)
+        for into, plane in zip(picture.planes, self.planes, strict=True):
+            _rows(into)[:, : into.width] = plane
+        return picture
+
+
+def _rows(plane: VideoPlane) -> NDArray[np.uint8]:
+    return np.frombuffer(memoryview(cast(Buffer, plane)), np.uint8).reshape(plane.height, plane.line_size)
 
 
 @lru_cache
-def _to_rgb(colorspace: int, is_full_range: bool) -> NDArray[np.float64]:
+def _to_rgb(colours: Colours) -> NDArray[np.float64]:
     """From Y, Cb, Cr in 0..255 to R, G, B in 0..255: (3, 4), the last column is added."""
-    red, blue = _LUMA_WEIGHTS[colorspace]
+    red, blue = MATRICES[colours.matrix]
     green = 1 - red - blue
-    black, luma, chroma = (0.0, 1.0, 1.0) if is_full_range else (16.0, 255 / 219, 255 / 224)
+    black, luma, chroma = (0.0, 1.0, 1.0) if colours.is_full_range else (16.0, 255 / 219, 255 / 224)
     from_cb, from_cr = 2 * (1 - blue) * chroma, 2 * (1 - red) * chroma
     factors = np.array(
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from detector.frame import Boxes, Frame
 from detector.models import Model, load_model
 from detector.models.letterbox import Letterbox, Square
 from detector.video import open_video
+from detector.video.guard import open_guarded
 
 DEMO = Path(__file__).parents[3] / "datasets" / "demo" / "demo.mp4"
 INPUT_PX = 320
@@ -119,6 +121,17 @@ def test_frames_kept_while_reading_goes_on_stay_as_they_were(tmp_path: Path) -> 
         kept = list(video.frames())
     for frame, image in zip(kept, at_once, strict=True):
         np.testing.assert_array_equal(frame.image, image)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the guard's limits are Linux's")
+@pytest.mark.parametrize("name", ["plain", "full range", "bt601 525, hd", "odd", "wide pixels"])
+def test_planes_from_a_decoder_process_are_the_same(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "clip.mkv", **CLIPS[name])  # type: ignore[arg-type]
+    with open_video(path) as plain, open_guarded(path) as guarded:
+        for one, other in zip(plain.frames(), guarded.frames(), strict=True):
+            assert one.size == other.size
+            np.testing.assert_array_equal(Square.of(one, INPUT_PX).pixels, Square.of(other, INPUT_PX).pixels)
+            np.testing.assert_array_equal(one.image, other.image)
 
 
 @pytest.fixture(scope="module")
