@@ -17,6 +17,20 @@ def ordnance_data() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="session")
+def cuda_device() -> str:
+    """The first CUDA device; ORDNANCE_REQUIRE_CUDA=1 fails where there is none instead of skipping."""
+    from detector.errors import BackendUnavailable
+    from detector.models.backend import resolve_device
+
+    try:
+        return resolve_device("cuda:0")
+    except BackendUnavailable as error:
+        if os.environ.get("ORDNANCE_REQUIRE_CUDA") == "1":
+            pytest.fail(f"ORDNANCE_REQUIRE_CUDA is set, but: {error}")
+        pytest.skip(str(error))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the pages come last: from the first of them on, Playwright keeps an event loop in the main thread."""
     items.sort(key=lambda item: "tests/e2e/web/" in item.nodeid)

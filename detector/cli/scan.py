@@ -41,7 +41,7 @@ def scan_command(
     model: Annotated[str, typer.Option(help="A model of `ordnance models`, or the path of an .onnx file.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     backend: Annotated[
-        str, typer.Option(help="onnxruntime, openvino or torch, as a report names it; auto takes the fastest here.")
+        str, typer.Option(help="onnxruntime, openvino, torch or tensorrt, as in a report; auto takes the fastest.")
     ] = "auto",
     classes: Annotated[
         str | None, typer.Option(help="Comma-separated weapon classes to look for; all by default.")

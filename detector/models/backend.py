@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import logging
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import BackendUnavailable, BadOption, ModelError
+from detector.errors import BackendUnavailable, BadOption, ModelError, OrdnanceError
 from detector.models.manifest import ManifestEntry
 
-BackendName = Literal["onnxruntime", "openvino", "torch"]
+BackendName = Literal["onnxruntime", "openvino", "torch", "tensorrt"]
 
 CPU_BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
 """Those of the base install, in order of preference where both are equally fast."""
@@ -27,6 +28,8 @@ MOST_AT_ONCE = 8
 TORCH_PACKAGES = ("torch", "ultralytics", "onnx")
 
 CUDA_HINT = "pip install 'ordnance[cuda]'"
+
+log = logging.getLogger(__name__)
 
 
 class Backend(Protocol):
@@ -54,15 +57,21 @@ def create_backend(name: BackendName, content: bytes, entry: ManifestEntry, *, d
 
     Raises BackendUnavailable if it is not installed or has no such device, ModelError if it cannot use the file.
     """
-    if name == "torch":
-        from detector.models.ultralytics_torch import UltralyticsTorch
-
+    if name in ("torch", "tensorrt"):
         if entry.precision != "fp32":
             raise BackendUnavailable(
-                f"'{entry.name}' is an {entry.precision} file, which the backend 'torch' cannot read; "
+                f"'{entry.name}' is an {entry.precision} file, which the backend '{name}' cannot read; "
                 f"use the model '{entry.made_from}' there, or --device cpu."
             )
-        return UltralyticsTorch(content, entry, device=device, threads=threads)
+        if name == "tensorrt":
+            if device == "cpu":
+                raise BackendUnavailable("The backend 'tensorrt' runs on CUDA only; use another, or --device cuda.")
+            from detector.models.tensorrt_engine import TensorRt
+
+            return TensorRt(content, entry, device=device)
+        from detector.models.ultralytics_torch import UltralyticsTorch
+
+        return UltralyticsTorch(content, entry, device=device, threads=threads, half=device != "cpu")
     if device != "cpu":
         raise BackendUnavailable(f"The backend '{name}' runs on the CPU only; use the backend 'torch' for {device}.")
     if name == "onnxruntime":
@@ -72,6 +81,16 @@ def create_backend(name: BackendName, content: bytes, entry: ManifestEntry, *, d
     from detector.models.openvino_runtime import OpenVino
 
     return OpenVino(content, entry, threads=threads)
+
+
+def create_cuda_backend(create: Callable[[BackendName], Backend]) -> Backend:
+    """TensorRT where it is installed and can use the model, else torch; a warning says why it is not TensorRT."""
+    if importlib.util.find_spec("tensorrt") is not None:
+        try:
+            return create("tensorrt")
+        except (OrdnanceError, RuntimeError) as error:
+            log.warning("TensorRT is not used, torch runs the model instead: %s", error)
+    return create("torch")
 
 
 def resolve_device(device: str) -> str:

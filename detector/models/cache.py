@@ -27,12 +27,22 @@ def settle_choice(key: str, backend: str) -> str:
 
     So workers that start together, each disturbing the other's measurement, end with the same backend.
     """
+    return _write(key, backend, replace=False)
+
+
+def remember_choice(key: str, backend: str) -> None:
+    """Remember `backend` for `key`, whatever was remembered."""
+    _write(key, backend, replace=True)
+
+
+def _write(key: str, backend: str, *, replace: bool) -> str:
     path = _path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(path.with_suffix(".lock")):
+        with alone(path.with_suffix(".lock")):
             choices = _read()
-            settled = choices.setdefault(key, backend)
+            settled = backend if replace else choices.get(key, backend)
+            choices[key] = settled
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".backends-")
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 json.dump(choices, file, indent=2, sort_keys=True)
@@ -43,7 +53,7 @@ def settle_choice(key: str, backend: str) -> str:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Holds an advisory lock where the system has one; closing the file gives it back."""
     try:
         import fcntl

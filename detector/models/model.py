@@ -12,13 +12,20 @@ from numpy.typing import NDArray
 
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Boxes
-from detector.models.backend import Backend, BackendName, available_threads, create_backend, resolve_device
+from detector.models.backend import (
+    Backend,
+    BackendName,
+    available_threads,
+    create_backend,
+    create_cuda_backend,
+    resolve_device,
+)
 from detector.models.letterbox import Letterbox, Square, letterbox
 from detector.models.manifest import ManifestEntry, find_weights, read_weights
 from detector.models.nms import non_maximum_suppression
-from detector.models.selftest import fastest_backend
+from detector.models.selftest import Timing, fastest_backend, tune
 
-BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino", "torch")
+BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino", "torch", "tensorrt")
 
 SCORE_MARGIN = 1e-6
 """Scores are kept this far from 0 and 1, where the logit has no value."""
@@ -122,9 +129,9 @@ def load_model(
 ) -> Model:
     """Load a model of the manifest by name, or an .onnx file beside its manifest.json by path.
 
-    `device` is auto, cpu, cuda or cuda:N; `backend` is auto, onnxruntime, openvino or torch. `auto` takes torch on
-    a CUDA device if there is one, else the faster of ONNX Runtime and OpenVINO here. `threads` (CPU only) is by
-    default the number of processors that this process may use.
+    `device` is auto, cpu, cuda or cuda:N; `backend` is auto, onnxruntime, openvino, torch or tensorrt. `auto` takes
+    TensorRT or else torch on a CUDA device if there is one, else the faster of ONNX Runtime and OpenVINO here.
+    `threads` (CPU only) is by default the number of processors that this process may use.
 
     Raises WeightsNotFound, WeightsMismatch, BackendUnavailable, BadOption, or ModelError for a file that no
     backend can use.
@@ -146,9 +153,27 @@ def load_model(
         if name == backend:
             return Model(entry, create(name))
     if place != "cpu":
-        return Model(entry, create("torch"))
+        return Model(entry, create_cuda_backend(create))
     chosen, created = fastest_backend(entry, count, create)
     return Model(entry, created or create(chosen))
+
+
+def tune_model(name_or_path: str | Path = "default") -> list[Timing]:
+    """Time the CPU backends with a model anew, and have `load_model` take the fastest from now on.
+
+    Once with all threads, as a scan by itself has them, and once with one, as each of many scans side by side has it.
+    Raises WeightsNotFound, WeightsMismatch or BackendUnavailable.
+    """
+    entry, path = find_weights(name_or_path)
+    content = read_weights(entry, path)
+    timings = []
+    for threads in sorted({available_threads(), 1}, reverse=True):
+
+        def create(name: BackendName, threads: int = threads) -> Backend:
+            return create_backend(name, content, entry, device="cpu", threads=threads)
+
+        timings += tune(entry, threads, create)
+    return timings
 
 
 def _sigmoid(logit: float) -> float:

@@ -6,7 +6,7 @@ It reads the same file as the other backends, with the same hash. No checkpoint 
 from __future__ import annotations
 
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,28 @@ from numpy.typing import NDArray
 
 from detector.errors import BackendUnavailable
 from detector.models.backend import CUDA_HINT, BackendName, check_output_shape, missing_torch_packages, not_usable
+from detector.models.fixed_batches import FixedBatches
 from detector.models.manifest import ManifestEntry
 from detector.models.offline import import_ultralytics_tasks
 
 
 class UltralyticsTorch:
-    """Runs in float32 and without TF32, so that it agrees with the others; `half` is faster on CUDA and does not."""
+    """On the CPU float32. On CUDA recorded graphs of fixed batch sizes, in float32 without TF32, so that it agrees
+    with the others, or with `half` in float16; `graphs` False runs the network picture by picture anew.
+    """
 
     name: BackendName = "torch"
 
-    def __init__(self, content: bytes, entry: ManifestEntry, *, device: str, threads: int, half: bool = False) -> None:
+    def __init__(
+        self,
+        content: bytes,
+        entry: ManifestEntry,
+        *,
+        device: str,
+        threads: int,
+        half: bool = False,
+        graphs: bool = True,
+    ) -> None:
         if missing := missing_torch_packages():
             raise BackendUnavailable(
                 f"The backend 'torch' needs {', '.join(missing)}, not installed here; install with: {CUDA_HINT}."
@@ -41,6 +53,16 @@ class UltralyticsTorch:
         network.load_state_dict(_weights_of(graph, network.state_dict()))
         self._network = network.requires_grad_(False).to(device, self._type).eval()
         self._lock = threading.Lock()
+        self._batches: FixedBatches | None = None
+        if device != "cpu":
+            self._batches = FixedBatches(
+                self._compute,
+                device=device,
+                input_size=entry.input_size,
+                graphs=graphs,
+                around=self._cudnn,
+                kept=self._grid,
+            )
 
     @property
     def network(self) -> Any:
@@ -48,18 +70,36 @@ class UltralyticsTorch:
         return self._network
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        torch = self._torch
-        with self._lock, torch.inference_mode(), self._exact_convolutions():
-            pixels = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device)
-            planes = pixels.permute(0, 3, 1, 2).to(self._type).contiguous() / 255
-            output: NDArray[np.float32] = self._network(planes)[0].float().cpu().numpy()
+        if self._batches is not None:
+            return self._batches.run(batch)
+        with self._lock, self._torch.inference_mode():
+            output: NDArray[np.float32] = self._compute(self._torch.from_numpy(np.ascontiguousarray(batch))).numpy()
         return output
 
-    def _exact_convolutions(self) -> AbstractContextManager[None]:
-        """cuDNN takes TF32 (10 bits of mantissa) for float32 convolutions unless told not to."""
-        if self.device == "cpu":
-            return nullcontext()
-        flags: AbstractContextManager[None] = self._torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    def infer_on_device(self, pixels: Any) -> Any:
+        """As `infer`, for a uint8 tensor on the CUDA device; the float32 tensor that comes back stays there."""
+        if self._batches is None:
+            raise BackendUnavailable("Tensors on a device are taken by the backend 'torch' on CUDA only.")
+        return self._batches.run_on_device(pixels)
+
+    def _compute(self, pixels: Any) -> Any:
+        planes = pixels.permute(0, 3, 1, 2).to(self._type).contiguous() / 255
+        return self._network(planes)[0].float()
+
+    def _grid(self) -> object:
+        """The head keeps one grid of anchors and makes another for another batch size (8.4.190, nn/modules/head.py)."""
+        head = self._network.model[-1]
+        return head.anchors, head.strides
+
+    def _cudnn(self) -> AbstractContextManager[None]:
+        """cuDNN takes TF32 (10 bits of mantissa) for float32 convolutions unless told not to.
+
+        In float16 it may try which algorithm is the fastest: it does so in the runs before a graph is recorded.
+        """
+        is_half = self._type == self._torch.float16
+        flags: AbstractContextManager[None] = self._torch.backends.cudnn.flags(
+            enabled=True, benchmark=is_half, allow_tf32=False
+        )
         return flags
 
 

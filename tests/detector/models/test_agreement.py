@@ -137,15 +137,14 @@ def test_backends_agree(
 
 
 @pytest.mark.needs_gpu
-def test_cuda_agrees(name_or_path: str, pictures: list[Picture], reference: tuple[Model, list[Boxes]]) -> None:
-    if missing := missing_torch_packages():
-        pytest.skip(f"the torch backend needs {', '.join(missing)} (extra cuda)")
-    import torch
-
-    if not torch.cuda.is_available() and os.environ.get("ORDNANCE_REQUIRE_CUDA") != "1":
-        pytest.skip("there is no CUDA device")
+@pytest.mark.parametrize("name", ["torch", "tensorrt"])
+def test_cuda_agrees(
+    name: str, cuda_device: str, name_or_path: str, pictures: list[Picture], reference: tuple[Model, list[Boxes]]
+) -> None:
+    if name == "tensorrt" and os.environ.get("ORDNANCE_REQUIRE_CUDA") != "1":
+        pytest.importorskip("tensorrt", reason="tensorrt is not installed (extra cuda)")
     model, expected = reference
-    answers = run(load_model(name_or_path, device="cuda:0"), pictures)
+    answers = run(load_model(name_or_path, device=cuda_device, backend=name), pictures)
     pairs = zip(expected, answers, strict=True)
     assert [found for one, other in pairs for found in disagreements(one, other, model.score_floor)] == []
 
