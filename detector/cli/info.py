@@ -9,6 +9,9 @@ import typer
 
 def models_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest's entries as JSON.")] = False,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Time the backends here again, and use the fastest from now on.")
+    ] = False,
 ) -> None:
     """List the models and how well each knows its classes."""
     import json
@@ -16,6 +19,9 @@ def models_command(
     from detector.models import WEIGHTS_FOLDER, read_manifest
 
     manifest = read_manifest(WEIGHTS_FOLDER / "manifest.json")
+    if tune:
+        _tune([each.name for each in manifest.models if (WEIGHTS_FOLDER / each.file).is_file()], as_json=as_json)
+        return
     if as_json:
         typer.echo(json.dumps(manifest.model_dump(mode="json"), indent=2))
         return
@@ -27,6 +33,26 @@ def models_command(
             ap50 = measured.get(name) if isinstance(measured, dict) else None
             shown = f"AP50 {ap50:.2f}" if isinstance(ap50, int | float) else "not measured"
             typer.echo(f"  {name:<24} threshold {entry.thresholds[name]:.2f}  {shown}")
+
+
+def _tune(models: list[str], *, as_json: bool) -> None:
+    import json
+    from dataclasses import asdict
+
+    from detector.models import tune_model
+
+    timings = {name: tune_model(name) for name in models}
+    if as_json:
+        rows = [{"model": name, **asdict(each)} for name, several in timings.items() for each in several]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    wide = max((len(name) for name in models), default=0)
+    typer.echo(f"{'model':<{wide}}  {'threads':>7}  {'backend':<11}  {'ms a picture':>12}")
+    for name, several in timings.items():
+        for each in several:
+            taken = "" if each.milliseconds is None else f"{each.milliseconds:.1f}"
+            note = "  used from now on" if each.chosen else f"  {each.problem}" if each.problem else ""
+            typer.echo(f"{name:<{wide}}  {each.threads:>7}  {each.backend:<11}  {taken:>12}{note}")
 
 
 def schema_command() -> None:

@@ -17,7 +17,8 @@ from detector.models.manifest import (
     read_weights,
     write_manifest,
 )
-from detector.models.model import Model, load_model
+from detector.models.model import Model, load_model, tune_model
+from detector.models.selftest import Timing
 
 __all__ = [
     "WEIGHTS_FOLDER",
@@ -27,9 +28,11 @@ __all__ = [
     "ManifestEntry",
     "Model",
     "PlattScaling",
+    "Timing",
     "find_weights",
     "load_model",
     "read_manifest",
     "read_weights",
+    "tune_model",
     "write_manifest",
 ]

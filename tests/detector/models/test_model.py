@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from detector.errors import BackendUnavailable, BadOption, ModelError, UnknownClass
-from detector.models import Head, Model, backend, load_model, selftest
+from detector.models import Head, Model, backend, load_model, selftest, tune_model
 
 from .conftest import build_tiny_onnx
 
@@ -172,7 +172,7 @@ def timings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         pytest.importorskip(name, reason=f"{name} is not installed")
     timed: list[str] = []
 
-    def milliseconds(candidate: backend.Backend, size: int) -> float:
+    def milliseconds(candidate: backend.Backend, size: int, threads: int, runs: int) -> float:
         timed.append(candidate.name)
         return 1.0 if candidate.name == "openvino" else 2.0
 
@@ -208,6 +208,19 @@ def test_a_cache_that_cannot_be_written_is_no_error(
     for _ in range(2):
         assert load_model(make_tiny(), device="cpu").backend_name == "openvino"
     assert len(timings) == 4
+
+
+def test_tuning_replaces_what_was_remembered(make_tiny: MakeTiny, timings: list[str], cache: Path) -> None:
+    path = make_tiny()
+    assert load_model(path, device="cpu").backend_name == "openvino"
+    remembered = json.loads((cache / "backends.json").read_text())
+    (cache / "backends.json").write_text(json.dumps(dict.fromkeys(remembered, "onnxruntime")))
+    assert load_model(path, device="cpu").backend_name == "onnxruntime"
+    tuned = tune_model(path)
+    assert {each.backend for each in tuned if each.chosen} == {"openvino"}
+    assert {each.threads for each in tuned} == {1, backend.available_threads()}
+    assert load_model(path, device="cpu").backend_name == "openvino"
+    assert load_model(path, device="cpu", threads=1).backend_name == "openvino"
 
 
 def test_the_real_self_test_chooses_one(make_tiny: MakeTiny) -> None:
