@@ -20,6 +20,7 @@ from service.store.tables import AppearanceRow, JudgementRow
 from service.store.verdicts import (
     OTHER_CLASS,
     Opinion,
+    ReviewState,
     give_verdict,
     opinions,
     shown_names,
@@ -30,7 +31,6 @@ from service.store.verdicts import (
 router = APIRouter(prefix="/v1/scans/{scan_id}", tags=["review"])
 
 Verdict = Literal["confirmed", "wrong", "unsure", "other_class"]
-ReviewState = Literal["single", "agreed", "disagreed"]
 Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The appearance's number.")]
 
 

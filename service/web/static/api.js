@@ -59,19 +59,25 @@ export async function send(method, path, body) {
 
 async function ask(method, path, body, headers = {}) {
   const hasBody = body !== undefined;
+  const answer = await fetched(path, {
+    method,
+    headers: hasBody ? { ...headers, "Content-Type": "application/json" } : headers,
+    body: hasBody ? JSON.stringify(body) : undefined,
+  });
+  return answer.status === 204 ? null : answer.json();
+}
+
+// fetch as whoever is signed in. Throws a Problem, or the AbortError of who gives it up.
+export async function fetched(path, options = {}) {
   let answer;
   try {
-    answer = await fetch(path, {
-      method,
-      credentials: "same-origin",
-      headers: hasBody ? { ...headers, "Content-Type": "application/json" } : headers,
-      body: hasBody ? JSON.stringify(body) : undefined,
-    });
-  } catch {
+    answer = await fetch(path, { credentials: "same-origin", ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new Problem("unreachable", t("base.unreachable"), 0);
   }
   if (!answer.ok) throw await problemOf(answer);
-  return answer.status === 204 ? null : answer.json();
+  return answer;
 }
 
 async function problemOf(answer) {
@@ -80,7 +86,7 @@ async function problemOf(answer) {
   return new Problem(code, detail || t("base.failed", { status: answer.status }), answer.status);
 }
 
-export function goSignIn() {
+function goSignIn() {
   const here = location.pathname + location.search;
   location.assign(`/sign-in?${new URLSearchParams({ next: here })}`);
 }

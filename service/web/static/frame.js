@@ -1,4 +1,4 @@
-// What every page has: signing out, and pictures without colour for who wants them so.
+// What every page has: signing out, and pictures without colour but for who wants them so.
 
 import { prefs, send } from "./api.js";
 import { forgetUploads } from "./kept_uploads.js";

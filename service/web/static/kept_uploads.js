@@ -1,11 +1,13 @@
 // Uploads under way, kept by the browser so that they go on after a reload or a crash. Names and addresses only.
 
+import { keep, recall } from "./kept.js";
+
 const PLACE = "ordnance.uploads";
 const MOST = 1000;
 
 function read() {
   try {
-    const list = JSON.parse(localStorage.getItem(PLACE) ?? "[]");
+    const list = JSON.parse(recall(PLACE) ?? "[]");
     return Array.isArray(list) ? list : [];
   } catch {
     return [];
@@ -13,12 +15,7 @@ function read() {
 }
 
 function write(list) {
-  try {
-    if (list.length) localStorage.setItem(PLACE, JSON.stringify(list.slice(-MOST)));
-    else localStorage.removeItem(PLACE);
-  } catch {
-    // A browser that keeps nothing uploads all the same.
-  }
+  keep(PLACE, list.length ? JSON.stringify(list.slice(-MOST)) : null);
 }
 
 // {name, size, modified, address} of every upload that has not ended.

@@ -1,12 +1,14 @@
 // For how long somebody has been looking at pictures, over all pages and tabs, until a pause.
 
+import { keep, recall } from "./kept.js";
+
 const PLACE = "ordnance.looked";
 const PAUSE_MS = 5 * 60 * 1000;
 const TICK_SECONDS = 15;
 
 function read() {
   try {
-    const { seconds, at } = JSON.parse(localStorage.getItem(PLACE));
+    const { seconds, at } = JSON.parse(recall(PLACE));
     return Date.now() - at < PAUSE_MS ? seconds : 0;
   } catch {
     return null;
@@ -14,11 +16,7 @@ function read() {
 }
 
 function write(seconds) {
-  try {
-    localStorage.setItem(PLACE, JSON.stringify({ seconds, at: Date.now() }));
-  } catch {
-    // A browser that keeps nothing counts from one page to the next anew.
-  }
+  keep(PLACE, JSON.stringify({ seconds, at: Date.now() }));
 }
 
 // Calls `propose` whenever so many minutes were looked at pictures; what is hidden does not count.

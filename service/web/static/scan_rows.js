@@ -5,7 +5,7 @@ import { element } from "./element.js";
 import { bytes, moment } from "./format.js";
 import { t } from "./labels.js";
 
-export const OPEN_STATES = ["queued", "running"];
+const OPEN_STATES = ["queued", "running"];
 
 export function isOpen(scan) {
   return OPEN_STATES.includes(scan.state);

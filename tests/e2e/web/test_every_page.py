@@ -38,7 +38,7 @@ def test_axe_finds_nothing(person, library, path, language):
 
 
 @pytest.mark.parametrize("language", ["en", "ar"])
-def test_a_narrow_screen_needs_no_sideways_scrolling(person, library, path, language):
+def test_a_narrow_screen_needs_no_sideways_scrolling_and_has_no_barriers(person, library, path, language):
     one = person(library, locale=language, viewport={"width": 360, "height": 740}).open(path)
     settle(one.page)
     wide = one.page.evaluate("document.documentElement.scrollWidth")
@@ -46,6 +46,7 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(person, library, path, lang
         "[...document.querySelectorAll('body *')].filter((each) => each.getBoundingClientRect().right > 361 "
         "|| each.getBoundingClientRect().left < -1).slice(0, 5).map((each) => each.outerHTML.slice(0, 200))"
     )
+    assert complaints(one.page) == []
 
 
 def test_nothing_is_asked_of_another_host_and_no_policy_is_broken(person, library, path):

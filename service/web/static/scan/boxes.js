@@ -29,7 +29,7 @@ export function forgetTracks() {
 }
 
 // The box at a time: that of a detection, or between two of them (`exact` is false then).
-export function boxAt(track, seconds) {
+function boxAt(track, seconds) {
   if (!track.length) return null;
   let low = 0;
   let high = track.length;
@@ -61,7 +61,7 @@ export function boxesAt(seconds, arrived) {
 }
 
 // Lets the canvas cover what is shown of a picture of `width` x `height` display pixels; returns its pixels per pixel.
-export function fitCanvas(canvas, width, height) {
+function fitCanvas(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
   const wide = Math.max(1, Math.round(canvas.clientWidth * ratio));
   const high = Math.max(1, Math.round(canvas.clientHeight * ratio));

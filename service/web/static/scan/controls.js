@@ -74,7 +74,10 @@ function say() {
   parts.reset.disabled = threshold === null;
   const weak = shown.reduce((sum, each) => sum + (each.weak ? 1 : 0), 0);
   const counted = t("scan.appearances_of", { shown: shown.length - weak, all: items.length });
-  parts.count.textContent = weak ? `${counted} ${t("scan.and_weak", { count: weak })}` : counted;
+  const said = [counted];
+  if (weak) said.push(t("scan.and_weak", { count: weak }));
+  if (weak && state.weakCount > state.weak.length) said.push(t("scan.weak_cut", { known: state.weak.length, all: state.weakCount }));
+  parts.count.textContent = said.join(" ");
   const judged = items.reduce((sum, each) => sum + (state.verdicts.get(each.number)?.mine ? 1 : 0), 0);
   parts.reviewed.textContent = t("scan.reviewed", { judged, all: items.length });
   const overlays = items.filter((each) => each.overlay).length;

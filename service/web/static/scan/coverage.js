@@ -1,6 +1,7 @@
 // What was looked at, in plain words, and where the clip and the scan come from.
 
 import { timecode } from "../api.js";
+import { element } from "../element.js";
 import { t } from "../labels.js";
 import { isOpen, state } from "./state.js";
 
@@ -10,7 +11,7 @@ export function showCoverage(root) {
   const { coverage, error } = state.scan;
   const words = root.querySelector("#coverage-words");
   const tables = root.querySelector("#coverage-tables");
-  words.replaceChildren(...sentences(coverage, error).map((text) => element("p", text)));
+  words.replaceChildren(...sentences(coverage, error).map((text) => element("p", { text })));
   tables.replaceChildren(...(coverage ? details(coverage) : []));
 }
 
@@ -51,9 +52,9 @@ function details(coverage) {
   add(t("scan.coverage.unseen"), coverage.unseen, () => "");
   add(t("scan.coverage.left_out"), coverage.left_out, (each) => each.what);
   const words = document.createElement("details");
-  words.append(element("summary", t("scan.coverage.report_words")));
+  words.append(element("summary", { text: t("scan.coverage.report_words") }));
   for (const text of [coverage.statement, coverage.not_found_means]) {
-    const line = element("p", text);
+    const line = element("p", { text });
     line.lang = "en";
     line.dir = "ltr";
     words.append(line);
@@ -63,13 +64,13 @@ function details(coverage) {
 
 function table(title, rows, what) {
   const box = document.createElement("details");
-  box.append(element("summary", `${title} (${rows.length})`));
+  box.append(element("summary", { text: `${title} (${rows.length})` }));
   const sheet = document.createElement("table");
   const hasWhy = rows.some((each) => what(each));
   const columns = [t("scan.from"), t("scan.to"), ...(hasWhy ? [t("scan.why")] : [])];
   const head = sheet.createTHead().insertRow();
   for (const each of columns) {
-    const cell = element("th", each);
+    const cell = element("th", { text: each });
     cell.scope = "col";
     head.append(cell);
   }
@@ -81,12 +82,6 @@ function table(title, rows, what) {
     }
   }
   box.append(sheet);
-  if (rows.length > MOST_ROWS) box.append(element("p", t("scan.more_rows", { count: rows.length - MOST_ROWS })));
+  if (rows.length > MOST_ROWS) box.append(element("p", { text: t("scan.more_rows", { count: rows.length - MOST_ROWS }) }));
   return box;
-}
-
-function element(tag, text) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  return made;
 }

@@ -8,7 +8,7 @@ import { legendOf } from "./timeline.js";
 export function showHead(root) {
   const { clip, state: stage, progress, links, options } = state.scan;
   root.querySelector("#name").textContent = clip.name;
-  document.title = `${clip.name} · Ordnance`;
+  document.title = `${clip.name} · ${t("base.name")}`;
   const facts = [
     t(`scan.state.${stage}`),
     clip.duration_s === null ? "" : timecode(clip.duration_s),

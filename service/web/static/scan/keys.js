@@ -1,19 +1,20 @@
 // The keyboard: one table, of which the help is made. A letter counts by its place where the layout has no Latin ones.
 
+import { keep, recall } from "../kept.js";
 import { t } from "../labels.js";
 
 const OFF = "ordnance.scan.keys";
 let bindings = [];
 let help, list, toggle;
 
-// `table` has {keys, code, label, run}; `keys` are compared with KeyboardEvent.key, letters in lower case.
+// `table` has {keys, codes, shift, shown, label, run}; `keys` are compared with KeyboardEvent.key, letters in lower case.
 export function startKeys(root, table) {
   bindings = table;
   help = root.querySelector("#help");
   list = help.querySelector("dl");
   toggle = help.querySelector("#keys-on");
-  toggle.checked = localStorage.getItem(OFF) !== "off";
-  toggle.addEventListener("change", () => localStorage.setItem(OFF, toggle.checked ? "on" : "off"));
+  toggle.checked = recall(OFF) !== "off";
+  toggle.addEventListener("change", () => keep(OFF, toggle.checked ? "on" : "off"));
   help.querySelector("[value=cancel]").addEventListener("click", () => help.close());
   document.addEventListener("keydown", onKey);
   for (const { shown, label } of bindings) {

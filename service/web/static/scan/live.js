@@ -59,4 +59,3 @@ async function refresh(onProblem) {
     soon(onProblem);
   }
 }
-

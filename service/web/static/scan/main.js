@@ -127,7 +127,10 @@ async function begin() {
     [state.prefs, state.taxonomy] = await Promise.all([prefs(), taxonomy(), readScan(), readItems()]);
   } catch (error) {
     if (error.code === "not_found") goneNow();
-    else problem(error);
+    else {
+      root.querySelector("#name").textContent = t("scan.not_read");
+      problem(error);
+    }
     return;
   }
   applyPrefs();

@@ -29,10 +29,6 @@ export function tell(name, text, kind = "info", { sticky = false } = {}) {
   return notice;
 }
 
-export function untell(name) {
-  tray.querySelector(`[data-name="${name}"]`)?.remove();
-}
-
 export function announce(text) {
   voice.textContent = text;
 }

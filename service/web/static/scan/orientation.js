@@ -1,5 +1,6 @@
 // Whether the browser's player shows the clip the way round that the server does: not every browser obeys a mirror.
 
+import { fetched } from "../api.js";
 import { api } from "./state.js";
 
 const CELLS = 24;
@@ -29,8 +30,8 @@ function difference(one, other) {
 export async function isSameWayRound(video, pts) {
   const ratio = video.videoWidth / video.videoHeight;
   const shown = [false, true].flatMap((x) => [false, true].map((y) => cellsOf(video, ratio, x, y)));
-  const answer = await fetch(`${api}/still?pts=${pts.toFixed(6)}&max_side=320`, { credentials: "same-origin" });
-  if (!answer.ok) return true;
+  const answer = await fetched(`${api}/still?pts=${pts.toFixed(6)}&max_side=320`).catch(() => null);
+  if (answer === null) return true;
   const picture = await createImageBitmap(await answer.blob());
   const [same, ...turned] = shown.map((each) => difference(each, cellsOf(picture, ratio)));
   return same < LEAST_DIFFERENCE || Math.min(...turned) > BETTER * same;

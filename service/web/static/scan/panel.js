@@ -1,6 +1,7 @@
 // The panel of the selected appearance: what it is, the verdict buttons, what others said, the note.
 
 import { timecode } from "../api.js";
+import { keep, recall } from "../kept.js";
 import { t } from "../labels.js";
 import { classOf, emit, isOpen, on, state } from "./state.js";
 import { proposalOf, proposalWords } from "./proposals.js";
@@ -20,8 +21,8 @@ export function startPanel(root) {
     undo: find("undo"), save: find("note-save"), earlier: find("panel-earlier"), take: find("take-earlier"),
   };
   dialog = find("other-class");
-  parts.goOn.checked = localStorage.getItem(GO_ON) !== "no";
-  parts.goOn.addEventListener("change", () => localStorage.setItem(GO_ON, parts.goOn.checked ? "yes" : "no"));
+  parts.goOn.checked = recall(GO_ON) !== "no";
+  parts.goOn.addEventListener("change", () => keep(GO_ON, parts.goOn.checked ? "yes" : "no"));
   for (const button of parts.buttons) button.addEventListener("click", () => judge(button.dataset.verdict));
   parts.undo.addEventListener("click", takeBack);
   parts.take.addEventListener("click", takeEarlier);
@@ -119,7 +120,6 @@ function onOtherClass(event) {
 
 function show() {
   const item = state.selected;
-  parts.panel.classList.toggle("empty", !item);
   const able = canJudge();
   const mine = mineOf(item);
   for (const button of [...parts.buttons, parts.save]) button.disabled = !able;

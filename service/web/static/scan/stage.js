@@ -37,11 +37,10 @@ export function startStage(root) {
   document.addEventListener("visibilitychange", () => document.hidden && hide());
 }
 
-// Blur, grey and sound as the person wants them; they reach pictures and player through CSS alone.
+// Blur and sound as the person wants them; every page sees to the colours.
 export function applyPrefs() {
-  const { blur, grey, sound } = state.prefs;
+  const { blur, sound } = state.prefs;
   parts.stage.style.setProperty("--blur", `${blur}px`);
-  document.body.classList.toggle("grey", grey);
   parts.video.muted = !sound;
 }
 
@@ -59,7 +58,6 @@ function fallBack() {
   const { codec, container } = state.scan.clip;
   parts.fallback.textContent = t("scan.fallback", { codec: codec ?? "?", container: container ?? "?" });
   parts.fallback.hidden = false;
-  parts.stage.classList.add("stills");
 }
 
 function onVideoFails() {

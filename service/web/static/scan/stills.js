@@ -1,5 +1,6 @@
 // Frames as pictures from the server: blurred outside the boxes, or sharp where the person chose to see one.
 
+import { fetched } from "../api.js";
 import { api, goneNow } from "./state.js";
 
 const cache = new Map();
@@ -14,22 +15,16 @@ function address(seconds, reveal, threshold, side) {
   return `${api}/still?${query}`;
 }
 
-// {url, pts} of the frame on show at `seconds`, `side` pixels long at the most; a request that a later one overtakes is given up (null).
-// What is revealed is kept nowhere. Throws an Error with the server's sentence.
+// {url, pts} of the frame on show at `seconds`, `side` pixels long at the most; null where a later request overtook it.
+// What is revealed is kept nowhere. Throws a Problem.
 export async function still(seconds, { reveal = false, threshold = null, side = 0 } = {}) {
   const from = address(seconds, reveal, threshold, side);
   if (!reveal && cache.has(from)) return cache.get(from);
   asked?.abort();
   const mine = new AbortController();
   asked = mine;
-  let answer;
   try {
-    answer = await fetch(from, { signal: mine.signal, credentials: "same-origin", cache: reveal ? "no-store" : "default" });
-    if (!answer.ok) {
-      const problem = await answer.json().catch(() => ({}));
-      if (answer.status === 404 && problem.code === "not_found") await checkGone();
-      throw new Error(problem.detail ?? `HTTP ${answer.status}`);
-    }
+    const answer = await fetched(from, { signal: mine.signal, cache: reveal ? "no-store" : "default" });
     const found = {
       url: URL.createObjectURL(await answer.blob()),
       pts: Number(answer.headers.get("Ordnance-PTS") ?? seconds),
@@ -38,6 +33,7 @@ export async function still(seconds, { reveal = false, threshold = null, side = 
     return found;
   } catch (error) {
     if (error.name === "AbortError") return null;
+    if (error.code === "not_found") await checkGone();
     throw error;
   }
 }
@@ -57,6 +53,6 @@ export function forgetStills() {
 }
 
 export async function checkGone() {
-  const answer = await fetch(api, { credentials: "same-origin" }).catch(() => null);
-  if (answer?.status === 404) goneNow();
+  const problem = await fetched(api).catch((error) => error);
+  if (problem.code === "not_found") goneNow();
 }

@@ -3,7 +3,7 @@
 import { emit, on, state } from "./state.js";
 
 // Without a threshold: the scan's own appearances. With one: whatever reaches it, weak finds included.
-export function passes(item, { threshold, hiddenClasses, overlays, review, verdicts }) {
+function passes(item, { threshold, hiddenClasses, overlays, review, verdicts }) {
   if (item.overlay && !overlays) return false;
   if (hiddenClasses.has(item.cls)) return false;
   if (threshold === null ? item.weak : item.confidence < threshold) return false;
