@@ -27,8 +27,8 @@ FULL = Settings(
     clips=(1, 10, 100, 300, 1000),
     sizes=SIZES,
     size_seconds=20,
-    boxes=(0, 1, 2, 4, 8, 16),
-    finds_minutes=10,
+    boxes=(0, 1, 2, 4),
+    finds_minutes=20,
     rounds=1,
     model="default",
 )

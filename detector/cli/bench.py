@@ -105,3 +105,20 @@ def growth_command(
     from benchmarks.growth.command import run
 
     run(out=out, quick=quick)
+
+
+@bench_app.command("cuda")
+def cuda_command(
+    out: Annotated[Path, typer.Option(help="Folder for cuda.json and cuda.txt.")] = Path("bench-cuda"),
+    quick: Annotated[bool, typer.Option("--quick", help="Three batch sizes, one round, a short clip.")] = False,
+    model: Annotated[str, typer.Option(help="A model of `ordnance models`.")] = "default",
+    device: Annotated[str, typer.Option(help="cuda:N.")] = "cuda:0",
+    clip: Annotated[Path | None, typer.Option(help="Decode this clip; one of 1080p is built by default.")] = None,
+    gpu_price_per_hour: Annotated[
+        float | None, typer.Option(min=0, help="What an hour of this GPU costs, for the price of an hour of video.")
+    ] = None,
+) -> None:
+    """Measure model, decoding and both on a CUDA device; says so where there is none."""
+    from benchmarks.cuda.command import run
+
+    run(out=out, quick=quick, model=model, device=device, clip=clip, gpu_price_per_hour=gpu_price_per_hour)

@@ -1,0 +1,43 @@
+"""What `ordnance bench cuda` does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cuda.run import Settings, run_cuda_benchmark
+from benchmarks.cuda.table import result_table
+
+BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16, 32), (1, 8, 32)
+
+
+def run(
+    *,
+    quick: bool,
+    out: Path,
+    model: str = "default",
+    device: str = "cuda:0",
+    clip: Path | None = None,
+    gpu_price_per_hour: float | None = None,
+) -> dict[str, Any]:
+    """Run the benchmark; write cuda.json and cuda.txt into `out`, and the table to stdout."""
+    settings = Settings(
+        batches=QUICK_BATCHES if quick else BATCHES,
+        seconds=1.0 if quick else 5.0,
+        clip_seconds=20.0 if quick else 120.0,
+        rounds=1 if quick else 3,
+        model=model,
+        device=device,
+        clip=clip,
+        price_per_hour=gpu_price_per_hour,
+    )
+    result = run_cuda_benchmark(settings, lambda line: print(line, file=sys.stderr, flush=True))
+    out.mkdir(parents=True, exist_ok=True)
+    table = result_table(result)
+    (out / "cuda.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (out / "cuda.txt").write_text(table + "\n", encoding="utf-8")
+    print(table)
+    print(f"\nwritten: {out / 'cuda.json'}, {out / 'cuda.txt'}")
+    return result
