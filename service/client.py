@@ -8,6 +8,7 @@ import json
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,8 @@ from service.api.problem import Problem
 from service.api.shapes import AppearanceOut, AppearancePage, ScanOut, ScanPage
 
 CHUNK_BYTES = 16 * 1024 * 1024
+PIECE_BYTES = 256 * 1024
+"""A chunk goes to the socket in pieces: httpx copies what is left of a piece with every part that the socket takes."""
 ATTEMPTS = 8
 """How often a request is tried whose connection failed; the pauses grow from half a second to half a minute."""
 ENDED = ("done", "failed", "cancelled")
@@ -148,7 +151,7 @@ class Client:
                     answer = None
                     continue
                 try:
-                    answer = self._http.request(**_arguments(asked))
+                    answer = self._http.send(_request(self._http, asked))
                 except httpx.TransportError as error:
                     answer = error
         except StopIteration as end:
@@ -232,7 +235,7 @@ class AsyncClient:
                     answer = None
                     continue
                 try:
-                    answer = await self._http.request(**_arguments(asked))
+                    answer = await self._http.send(_request(self._http, asked))
                 except httpx.TransportError as error:
                     answer = error
         except StopIteration as end:
@@ -248,18 +251,19 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
     made = yield from _ask(_Call("POST", "/v1/uploads", headers))
     address = httpx.URL(made.headers["Location"]).raw_path.decode()
     offset, failures = 0, 0
-    with clip.open("rb") as file:
+    with ThreadPoolExecutor(1) as reader:
+        # The next chunk is read and summed while this one travels.
+        chunk, ahead = _chunk(clip, 0), None
         while True:
-            file.seek(offset)
-            chunk = file.read(CHUNK_BYTES)
-            checksum = base64.b64encode(zlib.crc32(chunk).to_bytes(4, "big")).decode()
+            if chunk.offset + len(chunk.content) < size:
+                ahead = reader.submit(_chunk, clip, chunk.offset + len(chunk.content))
             headers = {
                 **_TUS,
                 "Content-Type": "application/offset+octet-stream",
                 "Upload-Offset": str(offset),
-                "Upload-Checksum": f"crc32 {checksum}",
+                "Upload-Checksum": f"crc32 {chunk.checksum}",
             }
-            answer = yield _Call("PATCH", address, headers, chunk)
+            answer = yield _Call("PATCH", address, headers, chunk.content)
             if isinstance(answer, httpx.Response) and answer.is_success:
                 offset, failures = int(answer.headers["Upload-Offset"]), 0
             else:
@@ -276,6 +280,24 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
             scan = answer.headers.get("Ordnance-Scan")
             if scan is not None:
                 return (yield from _scan(scan.rsplit("/", 1)[-1]))
+            following = ahead.result() if ahead is not None else None
+            chunk = following if following and following.offset == offset else _chunk(clip, offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Bytes of a clip from `offset` on, and their CRC-32 as tus wants it."""
+
+    offset: int
+    content: bytes
+    checksum: str
+
+
+def _chunk(clip: Path, offset: int) -> _Chunk:
+    with clip.open("rb") as file:
+        file.seek(offset)
+        content = file.read(CHUNK_BYTES)
+    return _Chunk(offset, content, base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode())
 
 
 def _scan(scan_id: str) -> Steps[ScanOut]:
@@ -372,14 +394,26 @@ class _EventReader:
         return Event(int(fields["id"]), fields.get("event", "message"), json.loads(fields["data"]))
 
 
-def _arguments(call: _Call) -> dict[str, Any]:
-    return {
-        "method": call.method,
-        "url": call.path,
-        "headers": call.headers,
-        "content": call.content,
-        "params": call.params,
-    }
+class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """The bytes of a body, a piece at a time."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._content), PIECE_BYTES):
+            yield self._content[start : start + PIECE_BYTES]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+
+def _request(http: httpx.Client | httpx.AsyncClient, call: _Call) -> httpx.Request:
+    request = http.build_request(call.method, call.path, headers=call.headers, params=call.params, content=call.content)
+    if call.content is not None:
+        request.stream = _Pieces(call.content)
+    return request
 
 
 def _headers(key: str | None) -> dict[str, str]:
