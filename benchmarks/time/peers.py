@@ -48,7 +48,7 @@ class UltralyticsRunner:
         if contender.runtime == "onnxruntime":
             self._yolo = ultralytics.YOLO(str(path), task="detect")
         else:
-            self._yolo = _torch_yolo(ultralytics, self._entry, read_weights(self._entry, path))
+            self._yolo = torch_yolo(ultralytics, self._entry, read_weights(self._entry, path))
         self._version = ultralytics.__version__
         self._confidence = KEPT_SHARE * min(self._entry.thresholds.values())
         self._threads = self._fastest_threads(torch)
@@ -133,7 +133,7 @@ def grouped(
     return tuple(found)
 
 
-def _torch_yolo(ultralytics: Any, entry: Any, content: bytes) -> Any:
+def torch_yolo(ultralytics: Any, entry: Any, content: bytes) -> Any:
     from detector.models.ultralytics_torch import UltralyticsTorch
 
     network = UltralyticsTorch(content, entry, device="cpu", threads=available_threads()).network

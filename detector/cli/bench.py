@@ -53,6 +53,60 @@ def time_command(
     )
 
 
+@bench_app.command("decode")
+def decode_command(
+    out: Annotated[Path, typer.Option(help="Folder for decode.json, .txt and .png.")] = Path("bench-decode"),
+    quick: Annotated[bool, typer.Option("--quick", help="Ten seconds of video, one round: a minute.")] = False,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="How often each clip is read; 5, or 1 with --quick.")
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A model of `ordnance models`, whose input size is scaled to.")
+    ] = "default",
+) -> None:
+    """Measure reading pictures out of clips, beside PyAV, OpenCV, decord and torchcodec."""
+    from benchmarks.decode.command import run
+
+    run(out=out, quick=quick, rounds=rounds, model=model)
+
+
+@bench_app.command("infer")
+def infer_command(
+    out: Annotated[Path, typer.Option(help="Folder for infer.json, .txt and .png.")] = Path("bench-infer"),
+    quick: Annotated[bool, typer.Option("--quick", help="Few pictures, two rounds: a minute.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds; 7, or 2 with --quick.")] = None,
+    model: Annotated[str, typer.Option(help="A model of `ordnance models`.")] = "default",
+) -> None:
+    """Measure the model alone on the CPU, beside ultralytics and a loop by hand; all boxes are compared."""
+    from benchmarks.infer.command import run
+
+    run(out=out, quick=quick, rounds=rounds, model=model)
+
+
+@bench_app.command("scan")
+def scan_command(
+    out: Annotated[Path, typer.Option(help="Folder for scan.json, .txt and .png.")] = Path("bench-scan"),
+    quick: Annotated[bool, typer.Option("--quick", help="Twenty seconds of video, one round: some minutes.")] = False,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds; 5, or 1 with --quick.")] = None,
+    model: Annotated[str, typer.Option(help="A model of `ordnance models`.")] = "default",
+) -> None:
+    """Measure whole scans beside ultralytics `predict`, a loop by hand and what limits a scan."""
+    from benchmarks.scan.command import run
+
+    run(out=out, quick=quick, rounds=rounds, model=model)
+
+
+@bench_app.command("all")
+def all_command(
+    out: Annotated[Path, typer.Option(help="Folder for all.json and a folder for each suite.")] = Path("bench-all"),
+    quick: Annotated[bool, typer.Option("--quick", help="Each suite in its quick form: about ten minutes.")] = False,
+) -> None:
+    """Run decode, infer, scan, service, search, growth and cuda one after the other."""
+    from benchmarks.suites import run_all
+
+    run_all(out=out, quick=quick)
+
+
 @bench_app.command("service")
 def service_command(
     out: Annotated[Path, typer.Option(help="Folder for service.json and service.txt.")] = Path("bench-service"),

@@ -1,0 +1,1 @@
+"""`ordnance bench decode`: our reader beside PyAV, OpenCV, decord and torchcodec."""

@@ -1,0 +1,147 @@
+"""Ways to look through a whole clip. Every runner gets a clip's path; the model is loaded and warm before."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.infer.models import detect_by_hand, ultralytics_predict
+from benchmarks.time.contenders import NotMeasured
+from benchmarks.turns import Contender, Runner, Took
+from detector.looking import BATCH
+from detector.models import load_model
+from detector.models.letterbox import Square
+from detector.scan import Scanner, ScanOptions
+from detector.video import open_video
+
+EVERY_FRAME, ADAPTIVE, KEYFRAMES = "ordnance, every frame", "ordnance, adaptive", "ordnance, keyframes only"
+DECODING, INFERENCE = "ordnance's decoding alone", "ordnance's inference alone"
+PREDICT = ("ultralytics predict, ONNX Runtime", "ultralytics predict, torch")
+STRIDE = 25
+PLANS = {EVERY_FRAME: "every-frame", ADAPTIVE: "adaptive", KEYFRAMES: "keyframes-only"}
+
+
+def contenders(model: str) -> tuple[Contender, ...]:
+    """Our plans, the two stages of a scan each by itself, and the peers."""
+    return (
+        *(Contender(name, ordnance, {"model": model, "plan": plan}) for name, plan in PLANS.items()),
+        Contender(DECODING, decoding, {"model": model}),
+        Contender(INFERENCE, inference, {"model": model}),
+        Contender(PREDICT[0], ultralytics, {"model": model, "runtime": "onnxruntime", "stride": 1}),
+        Contender(PREDICT[1], ultralytics, {"model": model, "runtime": "torch", "stride": 1}),
+        Contender(
+            f"{PREDICT[0]}, vid_stride={STRIDE}",
+            ultralytics,
+            {"model": model, "runtime": "onnxruntime", "stride": STRIDE},
+        ),
+        Contender("OpenCV + ONNX Runtime by hand, every frame", by_hand, {"model": model}),
+        Contender("PySceneDetect, shots alone", scenedetect),
+    )
+
+
+def ordnance(model: str, plan: str) -> Runner:
+    scanner = Scanner(_warm(model), ScanOptions(plan=plan))
+
+    def run(clip: Path) -> Took:
+        begun = time.perf_counter()
+        report = scanner.scan(clip).report
+        seconds = time.perf_counter() - begun
+        found = sorted({each.class_name for each in report.appearances})
+        return Took(seconds, {"inferred": report.coverage.samples, "finds": len(report.appearances)}, found)
+
+    return run
+
+
+def decoding(model: str) -> Runner:
+    """Every frame in the model's square, as a scan of every frame reads it."""
+    input_px = load_model(model, device="cpu").input_size
+
+    def run(clip: Path) -> Took:
+        begun = time.perf_counter()
+        pictures = sum(1 for _ in _squares(clip, input_px))
+        return Took(time.perf_counter() - begun, {"decoded": pictures})
+
+    return run
+
+
+def inference(model: str) -> Runner:
+    """The network and its boxes on every frame, decoded beforehand; decoding does not count."""
+    loaded = _warm(model)
+
+    def run(clip: Path) -> Took:
+        seconds, pictures = 0.0, 0
+        waiting = _squares(clip, loaded.input_size)
+        while group := list(islice(waiting, BATCH)):
+            begun = time.perf_counter()
+            loaded.detect(group)
+            seconds += time.perf_counter() - begun
+            pictures += len(group)
+        return Took(seconds, {"inferred": pictures})
+
+    return run
+
+
+def ultralytics(model: str, runtime: str, stride: int) -> Runner:
+    predict = ultralytics_predict(model, runtime)
+    list(predict(np.zeros((1080, 1920, 3), np.uint8)))
+
+    def run(clip: Path) -> Took:
+        begun = time.perf_counter()
+        # The boxes of every result are read, as whoever wants to know what is in the clip must.
+        found = [result.boxes.cls.cpu().numpy() for result in predict(str(clip), vid_stride=stride)]
+        return Took(time.perf_counter() - begun, {"inferred": len(found)})
+
+    return run
+
+
+def by_hand(model: str) -> Runner:
+    import cv2
+
+    detect = detect_by_hand(model)
+    detect(np.zeros((1080, 1920, 3), np.uint8), 0)
+
+    def run(clip: Path) -> Took:
+        begun = time.perf_counter()
+        capture = cv2.VideoCapture(str(clip))
+        pictures = 0
+        while True:
+            has_frame, image = capture.read()
+            if not has_frame:
+                break
+            detect(image, pictures)
+            pictures += 1
+        capture.release()
+        return Took(time.perf_counter() - begun, {"inferred": pictures})
+
+    return run
+
+
+def scenedetect() -> Runner:
+    if importlib.util.find_spec("scenedetect") is None:
+        raise NotMeasured("not installed; pip install scenedetect")
+    from scenedetect import ContentDetector, detect
+
+    def run(clip: Path) -> Took:
+        begun = time.perf_counter()
+        shots = detect(str(clip), ContentDetector())
+        return Took(time.perf_counter() - begun, {"shots": max(1, len(shots))})
+
+    return run
+
+
+def _squares(clip: Path, input_px: int) -> Iterator[Square]:
+    with open_video(clip) as video:
+        for frame in video.frames():
+            yield Square.of(frame, input_px)
+
+
+def _warm(model: str) -> Any:
+    loaded = load_model(model, device="cpu")
+    loaded.detect([np.zeros((360, 640, 3), np.uint8)] * BATCH)
+    return loaded

@@ -1,0 +1,165 @@
+"""Contenders in processes of their own that take turns at the same jobs, several rounds; what each of them took."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, redirect_stdout, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+from benchmarks.machine import peak_memory_mb
+from benchmarks.time.contenders import NotMeasured
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What one job took: seconds of the clock and, by name, what was counted. `answer` is compared, not recorded."""
+
+    seconds: float
+    counts: dict[str, float] = field(default_factory=dict)
+    answer: Any = None
+
+
+Runner = Callable[[Any], Took]
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """`make` is a function of a module, which the other process imports; it loads the contender and warms it up.
+
+    It gets `options` as keywords and raises NotMeasured where the contender cannot run here.
+    """
+
+    name: str
+    make: Callable[..., Runner]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """`rows`: by job and contender a summary (see `summary`); `answers` likewise, those of the last round."""
+
+    rows: dict[str, dict[str, dict[str, Any]]]
+    answers: dict[str, dict[str, Any]]
+    not_measured: list[dict[str, str]]
+
+
+def take_turns(
+    contenders: Sequence[Contender], jobs: Mapping[str, Any], rounds: int, say: Callable[[str], None]
+) -> Turns:
+    """Every contender does every job `rounds` times, one after the other within a round; nobody else runs meanwhile."""
+    took: dict[str, dict[str, list[Took]]] = {name: {} for name in jobs}
+    peaks: dict[str, float | None] = {}
+    dropped: dict[str, str] = {}
+    with ExitStack() as stack:
+        there = []
+        for contender in contenders:
+            say(f"loading {contender.name}")
+            process = stack.enter_context(_Process(contender))
+            if (why := process.receive()) is not None:
+                say(f"not measured: {contender.name}: {why}")
+                dropped[contender.name] = why
+            else:
+                there.append(process)
+        for turn in range(rounds):
+            for job, content in jobs.items():
+                for process in list(there):
+                    say(f"round {turn + 1} of {rounds}, {job}: {process.name}")
+                    answer = process.ask(content)
+                    if isinstance(answer, str):
+                        dropped[process.name] = f"failed at {job}: {answer}"
+                        there.remove(process)
+                        continue
+                    measured, peaks[process.name] = answer
+                    took[job].setdefault(process.name, []).append(measured)
+    rows = {
+        job: {name: summary(each) | {"peak_mb": peaks[name]} for name, each in taken.items() if name not in dropped}
+        for job, taken in took.items()
+    }
+    answers = {job: {name: each[-1].answer for name, each in taken.items()} for job, taken in took.items()}
+    return Turns(rows, answers, [{"name": name, "reason": why} for name, why in dropped.items()])
+
+
+def summary(rounds: Sequence[Took]) -> dict[str, Any]:
+    """Median, least and most seconds, and the counts of the last round."""
+    seconds = sorted(each.seconds for each in rounds)
+    return {
+        "seconds": round(statistics.median(seconds), 4),
+        "least": round(seconds[0], 4),
+        "most": round(seconds[-1], 4),
+        "rounds": len(seconds),
+        **rounds[-1].counts,
+    }
+
+
+class _Process:
+    """One contender, loaded in a process of its own and idle until it is asked."""
+
+    def __init__(self, contender: Contender) -> None:
+        self.name = contender.name
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, contender))
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(OSError):
+            self._pipe.send(None)
+        self._process.join(10)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+        self._pipe.close()
+
+    def ask(self, job: Any) -> tuple[Took, float | None] | str:
+        try:
+            self._pipe.send((job,))
+        except OSError:
+            return "its process has ended"
+        answer: tuple[Took, float | None] | str = self.receive()
+        return answer
+
+    def receive(self) -> Any:
+        try:
+            return self._pipe.recv()
+        except EOFError:
+            self._process.join()
+            return f"its process ended with exit code {self._process.exitcode}"
+
+
+def _serve(pipe: Connection, contender: Contender) -> None:
+    # What a library prints must not get between the lines of the table.
+    with redirect_stdout(sys.stderr):
+        try:
+            runner = contender.make(**contender.options)
+        except NotMeasured as reason:
+            pipe.send(str(reason))
+            return
+        except Exception as error:
+            traceback.print_exc()
+            pipe.send(_reason(error))
+            return
+        pipe.send(None)
+        while (request := pipe.recv()) is not None:
+            try:
+                pipe.send((runner(request[0]), peak_memory_mb()))
+            except Exception as error:
+                traceback.print_exc()
+                pipe.send(_reason(error))
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
