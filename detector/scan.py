@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -144,10 +145,9 @@ class Scanner:
     def scan(self, path: Path, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
         """Scan one clip. Raises VideoError where nothing of it can be decoded."""
         started_at, started = datetime.now(UTC), time.monotonic()
-        digest = sha256_file(path)
         samples: dict[float, Sample] = {}
         unlooked: dict[bool, set[float]] = {True: set(), False: set()}
-        with self._open(path) as video:
+        with _hashed(path) as digest, self._open(path) as video:
             probe = video.probe
             state = self._state(probe, started)
             plan = self._plan(state.coarse_seconds_left)
@@ -174,8 +174,9 @@ class Scanner:
             in_order = [samples[pts] for pts in sorted(samples)]
             appearances = self._link(in_order, state.static, probe)
             crops = _pictures(video, appearances)
+            sha256 = digest.result()
         report = Report(
-            clip=_clip_info(path, digest, probe),
+            clip=_clip_info(path, sha256, probe),
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
             coverage=_coverage_info(
@@ -354,6 +355,16 @@ def scan(
 ) -> ScanResult:
     """Scan one clip with a model of the manifest; see Scanner for many clips with one model."""
     return Scanner(load_model(model, device=device), options).scan(Path(path), on_progress)
+
+
+@contextmanager
+def _hashed(path: Path) -> Iterator[Future[str]]:
+    """The file's hash, in the making while the file is scanned."""
+    pool = ThreadPoolExecutor(1, "hash")
+    try:
+        yield pool.submit(sha256_file, path)
+    finally:
+        pool.shutdown()
 
 
 def _chosen_classes(model: Model, asked: Sequence[str] | None) -> tuple[str, ...]:
