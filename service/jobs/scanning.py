@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import select
+
 from detector.errors import OrdnanceError
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scan import Progress, ScanOptions, ScanResult
@@ -45,7 +47,7 @@ MAX_ATTEMPTS_WITHOUT_PROGRESS = 30
 SHOW_SECONDS = 1.0
 """How often what a running scan has found and looked at is shown, as long as it takes no more of the scan's time than
 RELINK_SHARE: both are made anew from all samples."""
-RELINK_SHARE = 0.05
+RELINK_SHARE = 0.02
 
 
 @dataclass(slots=True)
@@ -125,7 +127,7 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
             with desk.database.write() as session:
                 drop_segments(session, scan.id)
         journal = _Kept(desk, scan, step, control)
-        model = desk.model_of(scan.options["model"]).as_model()
+        model = desk.model_of(scan.options["model"]).for_scan(control.look)
         scanner = journal.scanner = SegmentedScanner(
             model,
             _options(scan.options),
@@ -152,8 +154,12 @@ class _Control:
         self._desk = desk
         self._scan_id = scan_id
         self._looked_at = 0.0
+        self._is_over = False
 
-    def on_batch(self, _: Progress) -> None:
+    def look(self) -> None:
+        """As `check`, at most so often; may be called from any thread. Raises ScanStopped."""
+        if self._is_over:
+            raise ScanStopped
         if time.monotonic() - self._looked_at >= CONTROL_SECONDS:
             self.check()
 
@@ -161,9 +167,10 @@ class _Control:
         """Raises ScanStopped."""
         self._looked_at = time.monotonic()
         with self._desk.database.read() as session:
-            scan = session.get(ScanRow, self._scan_id)
-            if scan is None or scan.state != ScanState.RUNNING:
-                raise ScanStopped
+            state = session.scalar(select(ScanRow.state).where(ScanRow.id == self._scan_id))
+        if state != ScanState.RUNNING:
+            self._is_over = True
+            raise ScanStopped
 
 
 class _Kept:
@@ -179,9 +186,9 @@ class _Kept:
         self._decode_seconds = 0.0
         self.scanner: SegmentedScanner
 
-    def on_batch(self, progress: Progress) -> None:
-        self._control.on_batch(progress)
-        self._show(SHOW_SECONDS)
+    def on_batch(self, _: Progress) -> None:
+        self._control.look()
+        self._show()
 
     def kept(self) -> list[list[Part]]:
         with self._desk.database.read() as session:
@@ -197,7 +204,7 @@ class _Kept:
         with span("segment", scan_id=self._scan.id, segment_number=number):
             self._step(lambda: self._save(number, parts or (), carry))
         if parts is not None:
-            self._show(0.0)
+            self._show()
 
     def _save(self, number: int, parts: Sequence[Part], carry: Carry | None) -> None:
         """Done again for a segment that is kept, it does nothing."""
@@ -238,10 +245,10 @@ class _Kept:
         desk.decode_seconds += self.scanner.decode_seconds - self._decode_seconds
         self._decode_seconds = self.scanner.decode_seconds
 
-    def _show(self, least_pause: float) -> None:
+    def _show(self) -> None:
         """Let what was found and looked at so far be seen, at most so often."""
         started = time.monotonic()
-        if started - self._shown_at < max(least_pause, self._show_cost / RELINK_SHARE):
+        if started - self._shown_at < max(SHOW_SECONDS, self._show_cost / RELINK_SHARE):
             return
         samples = self.scanner.so_far()
         if not samples:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, cast
 
@@ -44,6 +44,15 @@ class SharedModel:
         """Typed as the model that it stands for."""
         return cast(Model, self)
 
+    def for_scan(self, check: Callable[[], None]) -> Model:
+        """This model for one scan: `check` is called before each batch, and ends the scan by what it raises."""
+        return cast(Model, _ModelOfScan(self, check))
+
+    @property
+    def most(self) -> int:
+        """Pictures in a batch."""
+        return self._most
+
     def detect(self, images: Images) -> list[Boxes]:
         if not images:
             return []
@@ -80,3 +89,19 @@ class SharedModel:
         for asked, answer in taken:
             answer.set_result(found[: len(asked)])
             found = found[len(asked) :]
+
+
+class _ModelOfScan:
+    def __init__(self, shared: SharedModel, check: Callable[[], None]) -> None:
+        self._shared = shared
+        self._check = check
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._shared, name)
+
+    def detect(self, images: Images) -> list[Boxes]:
+        found: list[Boxes] = []
+        for start in range(0, len(images), self._shared.most):
+            self._check()
+            found += self._shared.detect(images[start : start + self._shared.most])
+        return found
