@@ -19,6 +19,7 @@ PACKAGES = (
     "ultralytics",
     "ultralytics-opencv-headless",
     "openmoderate",
+    "scenedetect-headless",
     "open-clip-torch",
 )
 

@@ -124,7 +124,7 @@ def by_hand(model: str) -> Runner:
 
 def scenedetect() -> Runner:
     if importlib.util.find_spec("scenedetect") is None:
-        raise NotMeasured("not installed; pip install scenedetect")
+        raise NotMeasured("not installed; pip install scenedetect-headless")
     from scenedetect import ContentDetector, detect
 
     def run(clip: Path) -> Took:
