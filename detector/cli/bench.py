@@ -7,12 +7,38 @@ from typing import Annotated
 
 import typer
 
-bench_app = typer.Typer(no_args_is_help=True, help="Measure speed and exactness, beside other tools in the same run.")
+bench_app = typer.Typer(help="Measure speed and exactness, beside other tools in the same run.")
 
 
-@bench_app.callback()
-def _group() -> None:
-    pass
+@bench_app.callback(invoke_without_command=True)
+def _group(
+    context: typer.Context,
+    check: Annotated[
+        bool, typer.Option("--check", help="Count pictures, bytes and processor time; exit with 1 above a limit.")
+    ] = False,
+    record: Annotated[bool, typer.Option("--record", help="With --check: write the limits anew.")] = False,
+) -> None:
+    if context.invoked_subcommand is not None:
+        return
+    if not check:
+        typer.echo(context.get_help())
+        raise typer.Exit(2 if record else 0)
+    from benchmarks.check.command import bench_check
+
+    if not bench_check(record=record):
+        raise typer.Exit(1)
+
+
+@bench_app.command("compare")
+def compare_command(
+    first: Annotated[Path, typer.Argument(help="A .json file that a suite wrote.")],
+    second: Annotated[Path, typer.Argument(help="Another of the same suite.")],
+    everything: Annotated[bool, typer.Option("--all", help="List the figures too that did not change.")] = False,
+) -> None:
+    """Tell what changed between two results of one suite."""
+    from benchmarks.compare import compare_files
+
+    typer.echo(compare_files(first, second, everything=everything))
 
 
 @bench_app.command("time")

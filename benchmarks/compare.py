@@ -1,0 +1,155 @@
+"""`ordnance bench compare`: what changed between two results of one suite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detector.errors import DataError
+
+PLAIN_CHANGE = 0.10
+"""A figure without a spread of its own has changed if it differs by more than this share."""
+CIRCUMSTANCES = frozenset(
+    {"machine", "model", "settings", "suite", "quick", "seed", "rounds", "goals", "not_measured", "failed", "took"}
+)
+NAMES = ("name", "contender", "clip", "plan", "kind", "label", "scans", "x")
+MIDDLES = ("median", "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A number of a result, and the least and the most of its `rounds` where they are told."""
+
+    value: float
+    rounds: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One figure in both results; `ratio` is the second by the first, None where the first is nought."""
+
+    name: str
+    before: Figure
+    after: Figure
+
+    @property
+    def ratio(self) -> float | None:
+        return self.after.value / self.before.value if self.before.value else None
+
+    @property
+    def is_beyond_spread(self) -> bool:
+        """Whether the rounds of both do not overlap; without rounds, whether it differs by more than PLAIN_CHANGE."""
+        one, other = self.before, self.after
+        if one.rounds and other.rounds and one.rounds[0] < one.rounds[1]:
+            return one.rounds[1] < other.rounds[0] or other.rounds[1] < one.rounds[0]
+        return abs(other.value - one.value) > PLAIN_CHANGE * max(abs(one.value), abs(other.value))
+
+
+def compare_files(first: Path, second: Path, *, everything: bool = False) -> str:
+    """The comparison as text. Raises DataError for a file that is no result, or for results of different suites."""
+    before, after = _read(first), _read(second)
+    one, other = _suite(before), _suite(after)
+    if one != other:
+        raise DataError(
+            f"{first.name} is a result of '{one}' and {second.name} of '{other}'; compare two of one suite."
+        )
+    figures = dict(_figures(before, ())), dict(_figures(after, ()))
+    both = [Change(name, figures[0][name], figures[1][name]) for name in figures[0] if name in figures[1]]
+    if not both:
+        raise DataError(f"{first.name} and {second.name} have no figure in common; are they results of ordnance bench?")
+    beyond = [change for change in both if change.is_beyond_spread]
+    lines = [f"bench {one}: {first.name} and {second.name}", *_differences(before, after), ""]
+    shown = both if everything else beyond
+    if shown:
+        width = max(len(change.name) for change in shown)
+        lines.append(f"{'':<{width}}{'before':>14}{'after':>14}{'ratio':>9}")
+        lines += [_line(change, width) for change in shown]
+        lines.append("")
+    lines.append(
+        f"{len(both)} figures in both, {len(beyond)} of them changed (*): their rounds do not overlap, or, where no "
+        f"rounds are told, they differ by more than {PLAIN_CHANGE:.0%}."
+    )
+    for path, mine, theirs in ((first, *figures), (second, figures[1], figures[0])):
+        if alone := sum(name not in theirs for name in mine):
+            lines.append(f"{alone} figures are in {path.name} alone.")
+    return "\n".join(lines)
+
+
+def _line(change: Change, width: int) -> str:
+    ratio = "" if change.ratio is None else f"{change.ratio:.2f}"
+    mark = " *" if change.is_beyond_spread else ""
+    return f"{change.name:<{width}}{change.before.value:>14.4g}{change.after.value:>14.4g}{ratio:>9}{mark}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON; give the .json file that an ordnance bench wrote.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("machine"), dict):
+        raise DataError(f"{path} is no result of ordnance bench: it has no 'machine'.")
+    return content
+
+
+def _suite(result: Mapping[str, Any]) -> str:
+    """Its name, or for results that do not tell it, the tables that they have."""
+    return str(result.get("suite") or "+".join(sorted(set(result) - CIRCUMSTANCES)))
+
+
+def _figures(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Figure]]:
+    if isinstance(value, bool) or value is None:
+        return
+    if isinstance(value, (int, float)):
+        yield " / ".join(path), Figure(float(value))
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _figures(each, (*path, _name_of(each, number)))
+    elif isinstance(value, dict):
+        middle = next((name for name in MIDDLES if name in value), None)
+        if middle is not None and isinstance(value.get("least"), (int, float)):
+            yield (
+                " / ".join((*path, middle)),
+                Figure(float(value[middle]), (float(value["least"]), float(value["most"]))),
+            )
+            value = {name: each for name, each in value.items() if name not in (middle, "least", "most")}
+        for name, each in value.items():
+            if name not in CIRCUMSTANCES:
+                yield from _figures(each, (*path, name))
+
+
+def _name_of(item: Any, number: int) -> str:
+    if isinstance(item, dict):
+        told = [f"{name} {item[name]}" if name in ("scans", "x") else str(item[name]) for name in NAMES if name in item]
+        if told:
+            return ", ".join(told)
+    return str(number)
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """In what the two runs themselves differ, and so whether their figures may be put side by side."""
+    lines = []
+    for title, one, other in (
+        ("machine", before["machine"], after["machine"]),
+        ("model", before.get("model") or {}, after.get("model") or {}),
+        ("settings", before.get("settings") or {}, after.get("settings") or {}),
+        ("run", {"quick": before.get("quick")}, {"quick": after.get("quick")}),
+    ):
+        if not isinstance(one, dict) or not isinstance(other, dict):
+            one, other = {title: one}, {title: other}
+        for name in sorted(set(one) | set(other)):
+            if one.get(name) != other.get(name):
+                lines.append(f"  {title}, {name}: {_short(one.get(name))} -> {_short(other.get(name))}")
+    hardware = {"processor", "cores", "memory_gib"}
+    if any(before["machine"].get(name) != after["machine"].get(name) for name in hardware):
+        lines.append("  The machines differ: times and memory of the two are not to be put side by side.")
+    return ["They differ in:", *lines] if lines else ["Same machine, software, weights and settings."]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value) if isinstance(value, (dict, list)) else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
