@@ -5,6 +5,13 @@ import sys
 import pytest
 from service_server import upload, wait_for
 
+BODIES = {
+    "/verdict": {"verdict": "wrong"},
+    "/proposals": {"items": [{"appearance": 1, "verdict": "confirmed"}]},
+    "/verdicts/take-back": {"appearances": [1]},
+}
+"""By the end of the route: what its body must hold to be looked at at all."""
+
 
 @pytest.fixture(scope="module")
 def keys(server):
@@ -48,7 +55,7 @@ def test_one_key_never_learns_of_anothers_scans_on_any_route(server, alice, bob,
         url = path.format(scan_id=theirs, upload_id=theirs, number=1, kind="crop")
         unknown = url.replace(theirs, "0" * 32)
         headers = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
-        body = {} if "uploads" in path else {"json": {"verdict": "wrong"} if "verdict" in path else {}}
+        body = {} if "uploads" in path else {"json": BODIES.get(path.rpartition("}")[2], {})}
         if body:
             headers.pop("Content-Type")
         refused = bob.request(method, url, headers=headers, params={"pts": "1"}, **body)
