@@ -12,11 +12,17 @@ from detector.errors import DataError
 
 PLAIN_CHANGE = 0.10
 """A figure without a spread of its own has changed if it differs by more than this share."""
-CIRCUMSTANCES = frozenset(
-    {"machine", "model", "settings", "suite", "quick", "seed", "rounds", "goals", "not_measured", "failed", "took"}
-)
+CIRCUMSTANCES = ("machine", "model", "settings", "suite", "quick", "seed", "rounds")
+NO_FIGURES = frozenset({*CIRCUMSTANCES, "goals", "not_measured", "failed", "took"})
+CHANGES_ALWAYS = "load_average_at_start"
 NAMES = ("name", "contender", "clip", "plan", "kind", "label", "scans", "x")
-MIDDLES = ("median", "seconds")
+MIDDLES = {
+    "median": ("least", "most"),
+    "seconds": ("least", "most"),
+    "cpu_seconds": "cpu_spread",
+    "median_s": "seconds",
+}
+"""A figure, and beside it the names of the least and the most of its rounds, or of the list of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _suite(result: Mapping[str, Any]) -> str:
     """Its name, or for results that do not tell it, the tables that they have."""
-    return str(result.get("suite") or "+".join(sorted(set(result) - CIRCUMSTANCES)))
+    return str(result.get("suite") or "+".join(sorted(set(result) - NO_FIGURES)))
 
 
 def _figures(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Figure]]:
@@ -110,16 +116,20 @@ def _figures(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Figure]]:
         for number, each in enumerate(value):
             yield from _figures(each, (*path, _name_of(each, number)))
     elif isinstance(value, dict):
-        middle = next((name for name in MIDDLES if name in value), None)
-        if middle is not None and isinstance(value.get("least"), (int, float)):
-            yield (
-                " / ".join((*path, middle)),
-                Figure(float(value[middle]), (float(value["least"]), float(value["most"]))),
-            )
-            value = {name: each for name, each in value.items() if name not in (middle, "least", "most")}
+        told = set()
+        for middle, names in MIDDLES.items():
+            rounds = _rounds(value, names)
+            if rounds and isinstance(value.get(middle), (int, float)):
+                yield " / ".join((*path, middle)), Figure(float(value[middle]), (min(rounds), max(rounds)))
+                told |= {middle, *([names] if isinstance(names, str) else names)}
         for name, each in value.items():
-            if name not in CIRCUMSTANCES:
+            if name not in told and not (name in NO_FIGURES and not isinstance(each, list)):
                 yield from _figures(each, (*path, name))
+
+
+def _rounds(row: Mapping[str, Any], names: str | tuple[str, ...]) -> list[float]:
+    found = row.get(names) if isinstance(names, str) else [row.get(name) for name in names]
+    return found if isinstance(found, list) and all(isinstance(each, (int, float)) for each in found) else []
 
 
 def _name_of(item: Any, number: int) -> str:
@@ -132,22 +142,32 @@ def _name_of(item: Any, number: int) -> str:
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """In what the two runs themselves differ, and so whether their figures may be put side by side."""
-    lines = []
-    for title, one, other in (
-        ("machine", before["machine"], after["machine"]),
-        ("model", before.get("model") or {}, after.get("model") or {}),
-        ("settings", before.get("settings") or {}, after.get("settings") or {}),
-        ("run", {"quick": before.get("quick")}, {"quick": after.get("quick")}),
-    ):
-        if not isinstance(one, dict) or not isinstance(other, dict):
-            one, other = {title: one}, {title: other}
-        for name in sorted(set(one) | set(other)):
-            if one.get(name) != other.get(name):
-                lines.append(f"  {title}, {name}: {_short(one.get(name))} -> {_short(other.get(name))}")
+    one, other = dict(_circumstances(before, ())), dict(_circumstances(after, ()))
+    lines = [
+        f"  {name}: {_short(one.get(name))} -> {_short(other.get(name))}"
+        for name in sorted(set(one) | set(other))
+        if one.get(name) != other.get(name)
+    ]
     hardware = {"processor", "cores", "memory_gib"}
     if any(before["machine"].get(name) != after["machine"].get(name) for name in hardware):
         lines.append("  The machines differ: times and memory of the two are not to be put side by side.")
+    if not any(name.endswith("sha256") for name in one):
+        lines.append("  These results do not tell which weights they were measured with.")
     return ["They differ in:", *lines] if lines else ["Same machine, software, weights and settings."]
+
+
+def _circumstances(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """What is not measured but measured under, at any depth."""
+    if not isinstance(value, dict):
+        return
+    for name, each in value.items():
+        here = (*path, name)
+        if name == CHANGES_ALWAYS or isinstance(each, list):
+            continue
+        if isinstance(each, dict):
+            yield from _circumstances(each, here)
+        elif any(part in CIRCUMSTANCES for part in here):
+            yield ", ".join(here), each
 
 
 def _short(value: Any) -> str:

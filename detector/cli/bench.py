@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from detector.errors import BadOption
+
 bench_app = typer.Typer(help="Measure speed and exactness, beside other tools in the same run.")
 
 
@@ -19,6 +21,8 @@ def _group(
     record: Annotated[bool, typer.Option("--record", help="With --check: write the limits anew.")] = False,
 ) -> None:
     if context.invoked_subcommand is not None:
+        if check or record:
+            raise BadOption("--check and --record stand alone; leave the suite out.")
         return
     if not check:
         typer.echo(context.get_help())

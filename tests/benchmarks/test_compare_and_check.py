@@ -31,7 +31,7 @@ def test_a_change_beyond_the_rounds_is_marked(tmp_path: Path, capsys: pytest.Cap
     [line] = [line for line in out.splitlines() if line.startswith("clips / a / PyAV / seconds")]
     assert line.split()[-4:] == ["2", "1", "0.50", "*"]
     assert "2 figures in both, 1 of them changed" in out
-    assert "Same machine, software, weights and settings." in out
+    assert "do not tell which weights" in out
 
 
 def test_rounds_that_overlap_are_no_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +49,24 @@ def test_other_machines_and_weights_are_named(tmp_path: Path, capsys: pytest.Cap
     assert "machine, cores: 2 -> 64" in out
     assert "model, sha256: aa -> bb" in out
     assert "not to be put side by side" in out
+
+
+def test_other_weights_deep_in_a_result_of_all_suites_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (
+        {"suite": "all", "machine": MACHINE, "suites": {"decode": result(1.0, 1.0, 1.0, model={"sha256": sha256})}}
+        for sha256 in ("aa", "bb")
+    )
+    assert compared(tmp_path, first, second) == 0
+    assert "suites, decode, model, sha256: aa -> bb" in capsys.readouterr().out
+
+
+def test_the_load_of_the_machine_is_no_difference(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = (result(1.0, 1.0, 1.0, model={"sha256": "a"}) for _ in range(2))
+    second["machine"] = MACHINE | {"load_average_at_start": [1.0]}
+    assert compared(tmp_path, first, second) == 0
+    assert "Same machine, software, weights and settings." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
