@@ -46,20 +46,21 @@ export async function get(path) {
 }
 
 // A change. Throws a Problem; once signed out, the sign-in page comes.
-export async function send(method, path, body) {
+export async function send(method, path, body, options = {}) {
   try {
-    return await ask(method, path, body, await proof());
+    return await ask(method, path, body, await proof(), options);
   } catch (problem) {
     // Signed in again in another tab, this page's proof is that of a session that is over.
     if (problem.code !== "forbidden") throw problem;
     forgetProof();
-    return ask(method, path, body, await proof());
+    return ask(method, path, body, await proof(), options);
   }
 }
 
-async function ask(method, path, body, headers = {}) {
+async function ask(method, path, body, headers = {}, options = {}) {
   const hasBody = body !== undefined;
   const answer = await fetched(path, {
+    ...options,
     method,
     headers: hasBody ? { ...headers, "Content-Type": "application/json" } : headers,
     body: hasBody ? JSON.stringify(body) : undefined,

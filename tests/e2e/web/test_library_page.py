@@ -51,7 +51,7 @@ def test_many_scans_are_live_over_one_connection(person, library, tmp_path):
             wait_for(client, scan)
         for place in range(len(scans)):
             expect(one.scans().nth(place)).to_have_attribute("data-state", "done")
-        assert {scan for scan, state, _ in one.page.evaluate("window.seen") if state == "running"} == set(scans)
+        assert {scan for scan, state, _ in one.page.evaluate("window.seen") if state == "running"} >= set(scans)
         streams = [each for each in one.asked if "/events" in each]
         assert len(streams) == 1 and f"{library.url}/v1/events" in streams[0]
         for scan in scans:

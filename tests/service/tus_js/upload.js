@@ -1,11 +1,16 @@
 // Uploads a file with tus-js-client: node upload.js ENDPOINT FILE URLS SHARE
-// URLS is the file in which the client remembers uploads; at SHARE of the bytes, if that is below 1, it is cut off.
+// URLS is the file in which the client remembers uploads. Below 1, SHARE of the bytes are sent, then nothing more comes,
+// as from a connection that hangs, and the upload is cut off in the middle of its request.
 import { createReadStream, statSync } from 'node:fs'
 import process from 'node:process'
+import { Readable } from 'node:stream'
+import { setTimeout } from 'node:timers/promises'
 import { FileUrlStorage, Upload } from 'tus-js-client'
 
 const [endpoint, path, urls, share] = process.argv.slice(2)
 const size = statSync(path).size
+const end = Math.floor(size * Number(share))
+const HANGS_MS = 300
 let first = null
 
 const upload = new Upload(createReadStream(path), {
@@ -14,11 +19,9 @@ const upload = new Upload(createReadStream(path), {
   urlStorage: new FileUrlStorage(urls),
   metadata: { filename: 'from javascript.mp4', plan: 'interval' },
   retryDelays: [500, 1000, 2000, 4000],
+  ...(end < size ? { fileReader: { openFile: async () => ({ size, slice, close() {} }) } } : {}),
   onProgress(sent) {
     first ??= sent
-    if (sent >= size * Number(share) && Number(share) < 1) {
-      upload.abort().then(() => finish({ cut: sent }))
-    }
   },
   onError(error) {
     console.error(String(error))
@@ -28,6 +31,17 @@ const upload = new Upload(createReadStream(path), {
     finish({ url: upload.url })
   },
 })
+
+async function slice(start) {
+  return { value: Object.assign(Readable.from(hanging(start)), { size: size - start }), done: false }
+}
+
+async function* hanging(start) {
+  yield* createReadStream(path, { start, end: end - 1 })
+  await setTimeout(HANGS_MS)
+  await upload.abort()
+  finish({ cut: end })
+}
 
 function finish(result) {
   console.log(JSON.stringify({ ...result, resumed, first }))

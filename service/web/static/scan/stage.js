@@ -28,6 +28,8 @@ export function startStage(root) {
   };
   player.startPlayer(parts.video, { frame: onVideoFrame, fail: onVideoFails });
   parts.picture.addEventListener("load", () => redrawBoxes());
+  // A frame may be told of while the browser still seeks, when its pixels cannot be had.
+  for (const kind of ["loadeddata", "seeked"]) parts.video.addEventListener(kind, () => redrawBoxes());
   parts.picture.addEventListener("error", () => parts.picture.hasAttribute("src") && onPictureFails());
   new ResizeObserver(() => redrawBoxes()).observe(parts.stage);
   on("selected", ({ seek }) => seek && onSelected());

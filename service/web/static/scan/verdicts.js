@@ -88,8 +88,11 @@ export function give(item, verdict, { cls = null, note = null } = {}) {
   put(item.number, given(item.number, verdict, cls, words));
   done.push(item.number);
   announce(t(`scan.said.${verdict}`, { number: item.number }));
-  return queued(() => send("PUT", `${api}/appearances/${item.number}/verdict`, body), item.number, before);
+  return queued(() => sendOne("PUT", item.number, body), item.number, before);
 }
+
+// Arrives also where the page is left at once.
+const sendOne = (method, number, body) => send(method, `${api}/appearances/${number}/verdict`, body, { keepalive: true });
 
 function given(number, verdict, cls, note) {
   return { appearance: number, reviewer: "", verdict, class: cls, note, at: Date.now() / 1000, mine: true };
@@ -146,7 +149,7 @@ export function undo(item) {
   put(number, null);
   announce(t("scan.undone", { number }));
   queued(async () => {
-    const left = await send("DELETE", `${api}/appearances/${number}/verdict`);
+    const left = await sendOne("DELETE", number);
     if (left && !state.verdicts.get(number)?.mine) put(number, left);
   }, number, before);
   return number;
