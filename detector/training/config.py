@@ -42,6 +42,13 @@ class Stage(_Strict):
         description="how often a weapon-free picture is repeated on which the weights fire that the stage starts from",
     )
     hard_score: float = Field(default=0.25, ge=0.01, le=1, description="score from which those weights fire")
+    damage: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the pictures that are compressed, shrunk or darkened anew each time they are learned "
+        "from; weapon-free pictures are then mined recompressed, too",
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="further arguments of the ultralytics trainer")
 
 

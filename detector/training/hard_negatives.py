@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
+
 from detector.errors import DataError
 from detector.frame import Boxes
 from detector.models import Model
 from detector.training.built_set import BuiltSet, read_numbered_labels
 from detector.training.config import Stage
+from detector.training.damage import recompressed
 from detector.training.labels import LabelledBox
 from detector.training.onnx_file import open_weights
 from detector.training.predictions import BATCH, read_rgb
@@ -57,14 +60,22 @@ def mine(
     *,
     floor: float,
     with_weapons: bool = False,
+    recompressed_too: bool = False,
 ) -> Mined:
-    """Run `model` over the training pictures of a built set that show no weapon, `with_weapons` over all of them."""
+    """Run `model` over the training pictures of a built set that show no weapon, `with_weapons` over all of them.
+
+    With `recompressed_too` it also sees each as video compresses it, and the surer finding of both counts.
+    """
     looked_at = [each for each in built.pictures if each.split == "train" and (with_weapons or not each.classes)]
     firings = []
     for start in range(0, len(looked_at), BATCH):
         batch = looked_at[start : start + BATCH]
         images = [read_rgb(dataset / "train" / "images" / each.file) for each in batch]
-        for picture, image, boxes in zip(batch, images, model.detect(images, floor=floor), strict=True):
+        found_on = model.detect(images, floor=floor)
+        if recompressed_too:
+            again = model.detect([recompressed(image) for image in images], floor=floor)
+            found_on = [_both(*each) for each in zip(found_on, again, strict=True)]
+        for picture, image, boxes in zip(batch, images, found_on, strict=True):
             label = dataset / "train" / "labels" / f"{Path(picture.file).stem}.txt"
             labelled = read_numbered_labels(label, built.classes) if picture.classes else ()
             found = _surest_unlabelled(boxes, model.classes, image.shape[1], image.shape[0], labelled)
@@ -74,6 +85,16 @@ def mine(
                 firings.append(Firing(picture.file, box.class_name, score, corners, bool(picture.classes)))
     firings.sort(key=lambda each: (-each.score, each.file))
     return Mined(built.sha256, model.sha256, floor, len(looked_at), tuple(firings))
+
+
+def _both(one: Boxes, other: Boxes) -> Boxes:
+    scores = np.concatenate([one.scores, other.scores])
+    order = np.argsort(-scores, kind="stable")
+    return Boxes(
+        np.concatenate([one.xyxy, other.xyxy])[order],
+        scores[order],
+        np.concatenate([one.class_ids, other.class_ids])[order],
+    )
 
 
 def _surest_unlabelled(
@@ -140,6 +161,6 @@ def hard_negatives(
         with open_weights(weights, input_size=stage.input_size, device=device) as model:
             if model.classes != tuple(classes):
                 raise DataError(f"Stage '{stage.name}' cannot repeat what {weights} fires on: it knows other classes.")
-            mined = mine(model, dataset, built, floor=stage.hard_score)
+            mined = mine(model, dataset, built, floor=stage.hard_score, recompressed_too=stage.damage > 0)
         write_mined(mined, path)
     return {each.file: each.score for each in mined.firings if not each.has_weapons}

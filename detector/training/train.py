@@ -13,6 +13,7 @@ from detector.training.bfloat16 import compute_in_bfloat16
 from detector.training.built_set import BuiltSet, read_built
 from detector.training.checkpoints import drop_checkpoints, keep_checkpoint, newest_checkpoint
 from detector.training.config import Stage, TrainingConfig
+from detector.training.damaged_reading import damaging_trainer
 from detector.training.hard_negatives import hard_negatives
 from detector.training.listing import epoch_of, write_listing
 from detector.training.load_ultralytics import load_ultralytics
@@ -121,7 +122,7 @@ def _train_stage(training: _Training, stage: Stage, weights: Path) -> None:
         if epochs is not None and epochs >= stage.epochs:
             shutil.copyfile(path, folder / "weights" / "last.pt")
         else:
-            _network(training, path).train(resume=True, device=training.device)
+            _network(training, path).train(resume=True, device=training.device, trainer=damaging_trainer(stage.damage))
     drop_checkpoints(folder)
 
 
@@ -151,6 +152,7 @@ def _begin(training: _Training, stage: Stage, weights: Path) -> None:
         exist_ok=True,
         amp=training.device != "cpu",
         plots=False,
+        trainer=damaging_trainer(stage.damage),
         **stage.settings,
     )
 

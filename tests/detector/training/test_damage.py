@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 
-from detector.training.damage import DAMAGES
+from detector.training.damage import DAMAGES, damaged_at_random
 
 
 def scene(height: int = 181, width: int = 251) -> np.ndarray:
@@ -36,3 +38,11 @@ def test_each_does_what_it_says() -> None:
     wall = np.s_[300:460, 300:600]
     assert DAMAGES["recompressed"](large)[wall].std() < 0.7 * large[wall].std(), "fine detail is gone"
     assert DAMAGES["240p"](large)[wall].std() < 0.7 * large[wall].std()
+
+
+def test_a_training_sees_another_damage_each_time() -> None:
+    random.seed(1)
+    spoilt = [damaged_at_random(scene()) for _ in range(8)]
+    assert all(each.shape == scene().shape and each.dtype == np.uint8 for each in spoilt)
+    different = {each.tobytes() for each in spoilt}
+    assert len(different) > 4 and scene().tobytes() not in different

@@ -27,7 +27,8 @@ batch: 4
 synthetic: [{name: scenes-1, kind: scenes, count: 1, seed: 1, classes: [tank]}]
 stages:
   - {name: first, sets: [photos], epochs: 2, input_size: 64, settings: &quick {workers: 0, save_period: -1}}
-  - {name: second, sets: [photos], epochs: 3, input_size: 160, repeat_hard: 3, hard_score: 0.01, settings: *quick}
+  - {name: second, sets: [photos], epochs: 3, input_size: 160, repeat_hard: 3, hard_score: 0.01, damage: 0.5,
+     settings: *quick}
   - {name: third, sets: [photos, synthetic], epochs: 1, input_size: 64, settings: *quick}
 """
 KILL_AFTER_S = 120
