@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -421,7 +422,7 @@ def _coverage_info(
     times = [sample.pts_seconds for sample in samples]
     coverage = measure_coverage(
         times,
-        probe.pts_seconds.tolist(),
+        array("d", probe.pts_seconds.tobytes()),
         probe.duration_seconds,
         [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded],
         promise_seconds=plan.cadence_seconds,

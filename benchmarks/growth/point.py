@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.machine import peak_memory_mb
 from benchmarks.service.server import BenchmarkFailed
 from detector.batch import BatchOptions, run_batch
+from detector.memory import keep_large_blocks_apart
 from detector.models.backend import BackendName
 from detector.models.manifest import find_weights
 from detector.models.model import Model, load_model
@@ -102,6 +103,8 @@ def measure(job: Job) -> Cost:
 
 
 def _run(pipe: Connection, job: Job) -> None:
+    # As `ordnance` does.
+    keep_large_blocks_apart()
     try:
         pipe.send(_batch(job) if job.batch else _scan(job))
     except Exception as error:

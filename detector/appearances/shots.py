@@ -29,15 +29,19 @@ two reach it in both (the nearest pairs: 0.93 and 0.80, 0.75 and 0.89); the two 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What a picture looks like. `counts` uint16 (64,): how many of its COUNTED_SIDE_PX² pixels have each colour.
+    """What a picture looks like, in 384 bytes, because one is kept for every sample of the clip."""
 
-    `grey` uint8 (256,): the picture shrunk to a square, row by row.
+    packed: bytes
 
-    Small, because one is kept for every sample of the clip.
-    """
+    @property
+    def counts(self) -> NDArray[np.uint16]:
+        """How many of the picture's COUNTED_SIDE_PX² pixels have each colour, uint16 (64,)."""
+        return np.frombuffer(self.packed, np.uint16, COLOUR_BINS**3)
 
-    counts: NDArray[np.uint16]
-    grey: NDArray[np.uint8]
+    @property
+    def grey(self) -> NDArray[np.uint8]:
+        """The picture shrunk to a square, row by row, uint8 (256,)."""
+        return np.frombuffer(self.packed, np.uint8, LAYOUT_SIZE_PX**2, 2 * COLOUR_BINS**3)
 
 
 def look_of(image: NDArray[np.uint8]) -> Look:
@@ -50,7 +54,8 @@ def look_of(image: NDArray[np.uint8]) -> Look:
     grey = cv2.cvtColor(
         cv2.resize(small, (LAYOUT_SIZE_PX, LAYOUT_SIZE_PX), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY
     )
-    return Look(np.bincount(codes, minlength=COLOUR_BINS**3).astype(np.uint16), grey.astype(np.uint8).ravel())
+    counts = np.bincount(codes, minlength=COLOUR_BINS**3).astype(np.uint16)
+    return Look(counts.tobytes() + grey.astype(np.uint8).tobytes())
 
 
 def is_cut(before: Look, after: Look) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from detector.errors import NoDecodableFrame
 from detector.frame import Frame
+from detector.memory import give_back_freed
 from detector.video.display import Display
 from detector.video.opening import ASK_FOR_COPY
 from detector.video.planes import Planes
@@ -299,4 +300,6 @@ def open_video(path: str | Path, *, threads: int = 1) -> Video:
     `threads` is how many threads decode; one is right where several clips are scanned side by side. Reads
     all packets first (see `probe`, whose errors it raises).
     """
-    return Video(probe(path), threads=threads)
+    facts = probe(path)
+    give_back_freed()
+    return Video(facts, threads=threads)

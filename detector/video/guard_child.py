@@ -12,6 +12,7 @@ from typing import Any
 
 from detector.errors import NoDecodableFrame, OrdnanceError, TooManyStreams, UnsupportedCodec
 from detector.frame import Frame
+from detector.memory import give_back_freed
 from detector.video import guard_wire as wire
 from detector.video.decode import Video
 from detector.video.guard_kernel import refuse_calls, refuse_files, refuse_new_privileges
@@ -50,6 +51,7 @@ def _answer(connection: socket.socket, path: Path, limits: dict[str, Any]) -> No
             if request["do"] == "probe":
                 _check_streams(path, limits)
                 facts = probe(path)
+                give_back_freed()
                 header, columns = wire.pack_probe(facts)
                 wire.send(connection, {"probe": header}, columns)
             elif request["do"] == "known":

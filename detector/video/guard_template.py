@@ -17,6 +17,7 @@ import sys
 from contextlib import suppress
 
 import detector.sampling.cuts  # noqa: F401 (decoders need it, and would import it each for itself)
+from detector.memory import keep_large_blocks_apart
 from detector.video import guard_child
 from detector.video.guard_kernel import die_with_parent
 
@@ -26,6 +27,7 @@ EXIT_FAULT = 1
 
 
 def main() -> None:
+    keep_large_blocks_apart()
     control = socket.socket(fileno=int(sys.argv[1]))
     # Whoever ends a program by a signal to all its processes means its keeper, which ends decoders as it sees fit.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -3,11 +3,14 @@
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from service_server import upload, wait_for
+
+SENT_WITHIN_SECONDS = 20.0
 
 
 @pytest.fixture
@@ -44,8 +47,13 @@ def test_requests_scans_and_segments_are_spans_without_names_of_files(start, col
     server = start(OTEL_ENDPOINT=address)
     with server.client() as client:
         scan = wait_for(client, upload(client, bands)["id"])
+    whole = ("ordnance-worker", "scan", {"scan.id": scan["id"]})
+    # A scan is done a moment before the span that it is.
+    deadline = time.monotonic() + SENT_WITHIN_SECONDS
+    while whole not in spans and time.monotonic() < deadline:
+        time.sleep(0.05)
     server.stop()
-    assert ("ordnance-worker", "scan", {"scan.id": scan["id"]}) in spans
+    assert whole in spans
     assert ("ordnance-worker", "segment", {"scan.id": scan["id"], "segment.number": 0}) in spans
     made = {"http.request.method": "POST", "http.route": "/v1/scans", "http.response.status_code": 202}
     assert ("ordnance-api", "POST /v1/scans", made) in spans

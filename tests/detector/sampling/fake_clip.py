@@ -11,7 +11,7 @@ from detector.frame import Detection
 from detector.sampling.adaptive import Adaptive
 from detector.sampling.plan import Sample, Timeline
 
-LOOK = Look(np.full(64, 64, np.uint16), np.zeros(256, np.uint8))
+LOOK = Look(np.full(64, 64, np.uint16).tobytes() + bytes(256))
 
 
 @dataclass
