@@ -25,7 +25,7 @@ THREADS = 1
 BATCH = 8
 CONFIDENT = 0.9
 COLUMNS, ROWS, CELL_STEP = 16, 9, 55
-"""Boxes lie in the cells of this grid, which is that of a 16:9 picture in the square; the next box is 55 cells on.
+"""Boxes lie in the cells of this grid, which is that of a 16:9 picture; the next box is 55 cells on.
 With 4 a picture a cell is used again after 36 pictures."""
 
 
@@ -64,10 +64,9 @@ class ScriptedBackend:
     name: BackendName = "onnxruntime"
     device = "cpu"
 
-    def __init__(self, boxes: int, classes: int, size: int) -> None:
+    def __init__(self, boxes: int, classes: int) -> None:
         self._boxes = boxes
         self._classes = classes
-        self._size = size
         self._pictures = 0
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -75,9 +74,10 @@ class ScriptedBackend:
         for picture in rows if self._boxes else ():
             first = self._pictures * self._boxes
             cells = np.arange(first, first + self._boxes) * CELL_STEP % (COLUMNS * ROWS)
-            side = self._size / COLUMNS
+            height, width = batch.shape[1:3]
+            side = width / COLUMNS
             left = cells % COLUMNS * side
-            top = (self._size - ROWS * side) / 2 + cells // COLUMNS * side
+            top = (height - ROWS * side) / 2 + cells // COLUMNS * side
             sure = np.full(self._boxes, CONFIDENT)
             picture[:] = np.stack([left, top, left + side, top + side, sure, cells % self._classes], axis=1)
             self._pictures += 1
@@ -115,7 +115,7 @@ def _scan(job: Job) -> Cost:
     real = load_model(job.model, device="cpu", backend="onnxruntime", threads=THREADS)
     real.detect([np.zeros((360, 640, 3), np.uint8)] * BATCH)
     entry, _ = find_weights(job.model)
-    scripted = ScriptedBackend(job.boxes, len(entry.classes), entry.input_size)
+    scripted = ScriptedBackend(job.boxes, len(entry.classes))
     model = Model(entry.model_copy(update={"head": "one-to-one", "calibration": None}), scripted)
     scanner = Scanner(model, ScanOptions(plan=job.plan))
     before, begun, used = peak_memory_mb(), time.monotonic(), _cpu_seconds()

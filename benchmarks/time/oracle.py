@@ -32,7 +32,10 @@ class OracleBackend:
         self.unreadable = 0
         self._truth = truth
         self._classes = list(classes)
-        self._place = Letterbox.fit(truth.width, truth.height, size)
+        place = Letterbox.fit(truth.width, truth.height, size)
+        window = place.window(size)
+        self._shape = window.height, window.width
+        self._place = place.within(window)
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         answers = [self._rows(square) for square in batch]
@@ -44,7 +47,8 @@ class OracleBackend:
 
     def _rows(self, square: NDArray[np.uint8]) -> NDArray[np.float32]:
         place = self._place
-        number = read_number(square, place.left, place.top, *map(float, place.scaled_size))
+        is_whole = square.shape[:2] == self._shape
+        number = read_number(square, place.left, place.top, *map(float, place.scaled_size)) if is_whole else None
         if number is None or number >= len(self._truth.pts_seconds):
             self.unreadable += 1
             return np.empty((0, 6), np.float32)

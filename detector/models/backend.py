@@ -44,10 +44,11 @@ class Backend(Protocol):
         ...
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Letterboxed pictures, uint8 (n, size, size, 3) RGB, n >= 1, to what the network says, float32.
+        """Letterboxed pictures, uint8 (n, height, width, 3) RGB, n >= 1, to what the network says, float32.
 
-        With the one-to-one head rows (n, k, 6): x1, y1, x2, y2 in pixels of the square, score in 0..1, class
-        position. With the one-to-many head (n, 4 + classes, anchors), as non_maximum_suppression takes it.
+        Both sides are among `trimmed_sides`. With the one-to-one head rows (n, k, 6): x1, y1, x2, y2 in pixels of
+        the letterboxed picture, score in 0..1, class position. With the one-to-many head (n, 4 + classes, anchors),
+        as non_maximum_suppression takes it.
         """
         ...
 

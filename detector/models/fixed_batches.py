@@ -33,7 +33,7 @@ def split(count: int, sizes: tuple[int, ...] = BATCH_SIZES) -> Iterator[tuple[in
 
 @dataclass(slots=True)
 class _Lane:
-    """The memory of one batch size: pinned on the host, and on the device; `graph` None where nothing is recorded.
+    """The memory of one shape of batches, pinned on the host and on the device; `graph` None where none is recorded.
 
     `kept` is what a recorded graph reads besides: PyTorch would give that memory to others.
     """
@@ -50,8 +50,8 @@ class FixedBatches:
     """Runs `compute` on a stream of its own, from pinned host memory and back, one batch after the other.
 
     `compute` takes pixels uint8 (n, size, size, 3) on the device to a float32 tensor (n, ...) there; with `graphs`
-    it must do the same work for every batch of one size, so that it can be recorded. `around` opens a context in which
-    it runs. `kept` names, after a run, tensors that the next run reads and that a run of another size may replace.
+    it must do the same work for every batch of one shape, so that it can be recorded. `around` opens a context in which
+    it runs. `kept` names, after a run, tensors that the next run reads and that a run of another shape may replace.
     May be called from several threads.
     """
 
@@ -60,7 +60,6 @@ class FixedBatches:
         compute: Callable[[Any], Any],
         *,
         device: str,
-        input_size: int,
         graphs: bool,
         around: Callable[[], AbstractContextManager[None]] = nullcontext,
         kept: Callable[[], object] = lambda: None,
@@ -70,21 +69,20 @@ class FixedBatches:
         self._torch = torch
         self._compute = compute
         self._device = torch.device(device)
-        self._input_size = input_size
         self._graphs = graphs
         self._around = around
         self._kept = kept
         self._stream = torch.cuda.Stream(self._device)
-        self._lanes: dict[int, _Lane] = {}
+        self._lanes: dict[tuple[int, int, int], _Lane] = {}
         self._lock = threading.Lock()
 
     def run(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Pictures uint8 (n, size, size, 3) in host memory to the network's output, float32 (n, ...)."""
+        """Pictures uint8 (n, height, width, 3) in host memory to the network's output, float32 (n, ...)."""
         source = self._torch.from_numpy(np.ascontiguousarray(batch))
         answers = []
         with self._lock, self._torch.cuda.device(self._device), self._torch.no_grad():
             for begin, end, size in split(len(batch)):
-                lane = self._lane(size)
+                lane = self._lane(size, *batch.shape[1:3])
                 lane.host[: end - begin].copy_(source[begin:end])
                 with self._torch.cuda.stream(self._stream):
                     lane.pixels.copy_(lane.host, non_blocking=True)
@@ -95,7 +93,7 @@ class FixedBatches:
         return np.concatenate(answers)
 
     def run_on_device(self, pixels: Any) -> Any:
-        """Pictures that lie on the device already, uint8 (n, size, size, 3); the answer stays there, float32 (n, ...).
+        """Pictures uint8 (n, height, width, 3) that lie on the device; the answer stays there, float32 (n, ...).
 
         It is ready for work on the caller's current stream.
         """
@@ -105,7 +103,7 @@ class FixedBatches:
             callers = torch.cuda.current_stream(self._device)
             self._stream.wait_stream(callers)
             for begin, end, size in split(len(pixels)):
-                lane = self._lane(size)
+                lane = self._lane(size, *pixels.shape[1:3])
                 with torch.cuda.stream(self._stream):
                     lane.pixels[: end - begin].copy_(pixels[begin:end])
                     self._play(lane)
@@ -124,14 +122,15 @@ class FixedBatches:
         with self._around():
             lane.output = self._compute(lane.pixels)
 
-    def _lane(self, size: int) -> _Lane:
-        if size not in self._lanes:
-            self._lanes[size] = self._prepare(size)
-        return self._lanes[size]
+    def _lane(self, size: int, height: int, width: int) -> _Lane:
+        shape = (size, height, width)
+        if shape not in self._lanes:
+            self._lanes[shape] = self._prepare(shape)
+        return self._lanes[shape]
 
-    def _prepare(self, size: int) -> _Lane:
+    def _prepare(self, sides: tuple[int, int, int]) -> _Lane:
         torch = self._torch
-        shape = (size, self._input_size, self._input_size, 3)
+        shape = (*sides, 3)
         host = torch.zeros(shape, dtype=torch.uint8, pin_memory=True)
         with torch.cuda.stream(self._stream), self._around():
             pixels = torch.zeros(shape, dtype=torch.uint8, device=self._device)

@@ -1,13 +1,16 @@
 """Fits pictures of any size into the network's square input, and boxes found there back onto the picture.
 
 The geometry is that of ultralytics' `LetterBox` (ultralytics 8.4, data/augment.py: auto=False, scaleup=True,
-center=True, padding 114, bilinear), because the network was trained behind it.
+center=True, padding 114, bilinear), because the network was trained behind it. What the network is given in the end is
+the square without most of its padding (see `trimmed`), as ultralytics does when it predicts (auto=True): of a 16:9
+picture that is little more than half as much.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,25 @@ from numpy.typing import NDArray
 from detector.frame import Frame
 
 PADDING_GREY = 114
+STRIDE = 32
+"""The network takes sides that are multiples of this, px: that of its coarsest feature grid."""
+TRIMMED_SHARES = (9 / 16, 5 / 8, 3 / 4, 1)
+"""Shorter sides that a trimmed square may have. Few, as backends prepare for each; most video is about 16:9 or 4:3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A part of the square: its corner and its sides, px."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+def trimmed_sides(size: int) -> tuple[int, ...]:
+    """The sides that a trimmed square of `size` pixels may have, ascending; the last is `size`."""
+    return tuple(min(size, math.ceil(size * share / STRIDE) * STRIDE) for share in TRIMMED_SHARES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,17 @@ class Letterbox:
     def scaled_size(self) -> tuple[int, int]:
         """Width and height of the scaled picture inside the square, px."""
         return round(self.width * self.scale_x), round(self.height * self.scale_y)
+
+    def window(self, size: int) -> Window:
+        """The part of the square of `size` pixels that holds the picture, of one of few shapes."""
+        width, height = (next(side for side in trimmed_sides(size) if side >= each) for each in self.scaled_size)
+        left = min(max(0, self.left - (width - self.scaled_size[0]) // 2), size - width)
+        top = min(max(0, self.top - (height - self.scaled_size[1]) // 2), size - height)
+        return Window(left, top, width, height)
+
+    def within(self, window: Window) -> Letterbox:
+        """The same placement, told from the corner of a part of the square."""
+        return replace(self, left=self.left - window.left, top=self.top - window.top)
 
     def to_square(self, xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Boxes (n, 4) in pixels of the picture, as they lie in the square."""
@@ -122,6 +155,39 @@ def letterbox(
         square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
         placements.append(placement)
     return batch, tuple(placements)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trimmed:
+    """Squares of one shape without most of their padding: `pixels` uint8 (n, height, width, 3).
+
+    `positions` are those of the pictures in the batch that they come from, `placements` how each lies in its part.
+    """
+
+    pixels: NDArray[np.uint8]
+    positions: tuple[int, ...]
+    placements: tuple[Letterbox, ...]
+
+
+def trimmed(batch: NDArray[np.uint8], placements: Sequence[Letterbox]) -> list[Trimmed]:
+    """What the network is to see of a batch of `letterbox`, by shape."""
+    size = batch.shape[1]
+    windows = [placement.window(size) for placement in placements]
+    by_shape: dict[tuple[int, int], list[int]] = {}
+    for position, window in enumerate(windows):
+        by_shape.setdefault((window.height, window.width), []).append(position)
+    return [
+        Trimmed(
+            np.stack([_part(batch[position], windows[position]) for position in positions]),
+            tuple(positions),
+            tuple(placements[position].within(windows[position]) for position in positions),
+        )
+        for positions in by_shape.values()
+    ]
+
+
+def _part(square: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+    return square[window.top : window.top + window.height, window.left : window.left + window.width]
 
 
 def _fitting(square: Square, size: int) -> NDArray[np.uint8]:

@@ -20,7 +20,7 @@ from detector.models.backend import (
     create_cuda_backend,
     resolve_device,
 )
-from detector.models.letterbox import Letterbox, Square, letterbox
+from detector.models.letterbox import Letterbox, Square, letterbox, trimmed
 from detector.models.manifest import ManifestEntry, find_weights, read_weights
 from detector.models.nms import non_maximum_suppression
 from detector.models.selftest import Timing, fastest_backend, tune
@@ -90,11 +90,14 @@ class Model:
         if not images:
             return []
         lowest = self.score_floor if floor is None else floor
-        batch, placements = letterbox(images, self.input_size)
-        found: Iterable[NDArray[np.float32]] = self._backend.infer(batch)
-        if self._entry.head == "one-to-many":
-            found = (non_maximum_suppression(output, floor=lowest) for output in found)
-        return [self._boxes(rows, placement, lowest) for rows, placement in zip(found, placements, strict=True)]
+        answers: dict[int, Boxes] = {}
+        for part in trimmed(*letterbox(images, self.input_size)):
+            found: Iterable[NDArray[np.float32]] = self._backend.infer(part.pixels)
+            if self._entry.head == "one-to-many":
+                found = (non_maximum_suppression(output, floor=lowest) for output in found)
+            for position, rows, placement in zip(part.positions, found, part.placements, strict=True):
+                answers[position] = self._boxes(rows, placement, lowest)
+        return [answers[position] for position in range(len(images))]
 
     def calibrate(self, class_name: str, score: float) -> float:
         """The calibrated confidence, 0..1, of a raw score; the score itself where the class has no calibration."""

@@ -20,6 +20,7 @@ import numpy as np
 from detector.errors import BackendUnavailable, ModelError
 from detector.models.backend import CPU_BACKENDS, MOST_AT_ONCE, Backend, BackendName
 from detector.models.cache import read_choice, remember_choice, settle_choice
+from detector.models.letterbox import trimmed_sides
 from detector.models.manifest import ManifestEntry
 
 TIMED_RUNS = 2
@@ -96,7 +97,9 @@ def _installed() -> list[BackendName]:
 
 
 def _milliseconds(backend: Backend, size: int, threads: int, runs: int) -> float:
-    pictures = np.random.default_rng(0).integers(0, 256, (min(threads, MOST_AT_ONCE), size, size, 3), np.uint8)
+    """For pictures of 16:9, which most video is."""
+    shape = (min(threads, MOST_AT_ONCE), trimmed_sides(size)[0], size, 3)
+    pictures = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     backend.infer(pictures)
     times = []
     for _ in range(runs):

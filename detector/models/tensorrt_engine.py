@@ -22,6 +22,7 @@ from detector.models.backend import CUDA_HINT, BackendName, check_output_shape, 
 from detector.models.cache import alone, cache_folder
 from detector.models.fixed_batches import BATCH_SIZES, FixedBatches
 from detector.models.half_precision import to_float16
+from detector.models.letterbox import trimmed_sides
 from detector.models.manifest import ManifestEntry
 
 BATCHES = (1, 8, BATCH_SIZES[-1])
@@ -63,7 +64,7 @@ class TensorRt:
         self._input, self._output = self._names()
         shape = tuple(self._engine.get_tensor_shape(self._output))
         check_output_shape("TensorRT", [None if size < 0 else size for size in shape], entry)
-        self._batches = FixedBatches(self._compute, device=device, input_size=entry.input_size, graphs=False)
+        self._batches = FixedBatches(self._compute, device=device, graphs=False)
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         return self._batches.run(batch)
@@ -159,8 +160,10 @@ def _build(tensorrt: Any, logger: Any, content: bytes, entry: ManifestEntry, hal
         reasons = [parser.get_error(position).desc() for position in range(parser.num_errors)]
         raise not_usable("TensorRT", None, reasons[0] if reasons else "it cannot be parsed")
     profile = builder.create_optimization_profile()
-    size = entry.input_size
-    profile.set_shape(network.get_input(0).name, *((count, 3, size, size) for count in BATCHES))
+    size, shorter = entry.input_size, trimmed_sides(entry.input_size)[0]
+    sides = ((shorter, shorter), (shorter, size), (size, size))
+    shapes = ((count, 3, *each) for count, each in zip(BATCHES, sides, strict=True))
+    profile.set_shape(network.get_input(0).name, *shapes)
     config = builder.create_builder_config()
     config.add_optimization_profile(profile)
     config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
@@ -183,7 +186,7 @@ def _fingerprint(tensorrt: Any, entry: ManifestEntry, device: str, half: bool) -
         _driver_version(),
         str(tensorrt.__version__),
         entry.sha256,
-        str(entry.input_size),
+        f"{trimmed_sides(entry.input_size)}",
         "fp16" if half else "fp32",
         "-".join(map(str, BATCHES)),
     )

@@ -58,7 +58,6 @@ class UltralyticsTorch:
             self._batches = FixedBatches(
                 self._compute,
                 device=device,
-                input_size=entry.input_size,
                 graphs=graphs,
                 around=self._cudnn,
                 kept=self._grid,

@@ -34,7 +34,7 @@ class SharedModel:
         self.pictures = 0
         self.batches = 0
         # The largest batch takes its memory now, not in the middle of a scan.
-        model.detect([np.zeros((model.input_size, model.input_size, 3), np.uint8)] * self._most)
+        model.detect([np.zeros((9, 16, 3), np.uint8)] * self._most)
         threading.Thread(target=self._serve, name="model", daemon=True).start()
 
     def __getattr__(self, name: str) -> Any:

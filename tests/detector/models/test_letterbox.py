@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.models.backend import missing_torch_packages
-from detector.models.letterbox import PADDING_GREY, Letterbox, letterbox
+from detector.models.letterbox import PADDING_GREY, Letterbox, letterbox, trimmed, trimmed_sides
 from detector.models.offline import import_ultralytics_tasks
 
 sides = st.integers(1, 5000)
@@ -109,3 +109,25 @@ def test_the_pixels_are_those_of_ultralytics() -> None:
         picture = chance.integers(0, 256, (height, width, 3), np.uint8)
         expected = LetterBox((416, 416), auto=False, scaleup=True)(image=picture)
         assert (letterbox([picture], 416)[0][0] == expected).all()
+
+
+@given(sides, sides, sizes)
+def test_what_is_trimmed_holds_the_whole_picture_and_few_shapes(width: int, height: int, size: int) -> None:
+    place = Letterbox.fit(width, height, size)
+    window = place.window(size)
+    within = place.within(window)
+    assert {window.width, window.height} <= set(trimmed_sides(size))
+    assert within.left >= 0 and within.left + within.scaled_size[0] <= window.width
+    assert within.top >= 0 and within.top + within.scaled_size[1] <= window.height
+    middle = within.left + within.scaled_size[0] / 2, within.top + within.scaled_size[1] / 2
+    assert middle == pytest.approx((window.width / 2, window.height / 2), abs=1)
+
+
+def test_a_trimmed_batch_is_the_batch_without_padding() -> None:
+    chance = np.random.default_rng(0)
+    images = [chance.integers(0, 255, (*shape, 3), np.uint8) for shape in ((288, 512), (512, 384), (144, 256))]
+    batch, placements = letterbox(images, 512)
+    wide, tall = trimmed(batch, placements)
+    assert (wide.positions, tall.positions) == ((0, 2), (1,))
+    assert np.array_equal(wide.pixels[0], images[0]) and np.array_equal(tall.pixels[0], images[1])
+    assert np.array_equal(wide.pixels[1], batch[2, 112:400])

@@ -54,7 +54,17 @@ def test_boxes_are_in_pixels_of_the_picture_best_first_and_above_the_floor(tiny:
 def test_a_box_in_the_padding_is_dropped_and_others_are_cut_at_the_edge(tiny: Model) -> None:
     (found,) = tiny.detect([white(640, 160)])
     assert found.class_ids.tolist() == [0, 1]
-    assert found.xyxy[0].tolist() == [160, 0, 480, 160]
+    # The picture lies at 56 to 136 px of the 192 that the network is given.
+    assert found.xyxy[0].tolist() == [160, 48, 480, 160]
+
+
+def test_pictures_of_all_shapes_may_share_a_batch(tiny: Model) -> None:
+    sizes = [(640, 360), (360, 640), (640, 480), (100, 100), (640, 360), (1000, 100)]
+    alone = [tiny.detect([white(*size)])[0] for size in sizes]
+    together = tiny.detect([white(*size) for size in sizes])
+    for one, other in zip(alone, together, strict=True):
+        assert np.array_equal(one.xyxy, other.xyxy) and np.array_equal(one.scores, other.scores)
+    assert len({found.xyxy.tobytes() for found in together}) == 5
 
 
 def test_a_batch_gives_each_picture_its_own_boxes(tiny: Model) -> None:
