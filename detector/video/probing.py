@@ -33,6 +33,7 @@ _HEADER_DURATION_FORMATS = frozenset(("matroska,webm", "avi", "flv", "asf"))
 """Containers whose header states the duration of the whole file; elsewhere FFmpeg estimates it."""
 
 _CUT_OFF_SECONDS = 0.5
+_PACKETS_AT_ONCE = 256
 _SIZE_REFUSED = "Picture size"
 """How libavutil's complaint begins about a picture that is larger than it was told to allow."""
 
@@ -205,28 +206,33 @@ class _PacketScan:
         failures = 0
         packets = container.demux()
         while failures < MAX_CONSECUTIVE_DEMUX_FAILURES:
+            # FFmpeg's words are gathered while this is open, and those of a damaged clip are many.
             with libav_reasons():
-                try:
-                    packet = next(packets, None)
+                for _ in range(_PACKETS_AT_ONCE):
+                    try:
+                        packet = next(packets, None)
+                    except (av.FFmpegError, ValueError):
+                        failures += 1
+                        packets = container.demux()
+                        break
                     failures = 0
-                except (av.FFmpegError, ValueError):
-                    failures += 1
-                    packets = container.demux()
-                    continue
-            if packet is None:
-                return
-            if packet.stream_index == self._stream.index:
-                self._look_for_picture(packet)
-                self._note(packet)
-            elif packet.stream.type == "audio" and packet.pts is not None and packet.time_base:
-                end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._timeline.origin
-                self._other_end_seconds = max(self._other_end_seconds, float(end))
+                    if packet is None:
+                        return
+                    self._take(packet)
+
+    def _take(self, packet: Packet[Stream]) -> None:
+        if packet.stream_index == self._stream.index:
+            self._look_for_picture(packet)
+            self._note(packet)
+        elif packet.stream.type == "audio" and packet.pts is not None and packet.time_base:
+            end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._timeline.origin
+            self._other_end_seconds = max(self._other_end_seconds, float(end))
 
     def _note(self, packet: Packet[Stream]) -> None:
         if packet.size == 0:
             return
         seconds = self._clock.seconds(packet.pts, packet.dts)
-        length = max(0.0, float((packet.duration or 0) * self._timeline.time_base))
+        length = max(0.0, self._timeline.length_seconds(packet.duration or 0))
         self._seen_end_seconds = max(self._seen_end_seconds, seconds + length)
         if packet.is_discard:
             return
@@ -272,7 +278,7 @@ class _PacketScan:
         header = self._track_end_seconds(container)
         if header is not None and header > last and not self._ends_before(header):
             return header
-        return last + (length or float(self._timeline.step))
+        return last + (length or self._timeline.step_seconds)
 
     def promised_end_seconds(self, container: InputContainer) -> float | None:
         """The end that the header promises, if the packets end clearly before it."""

@@ -35,11 +35,20 @@ class Timeline:
         self.origin = _origin(container)
         rate = stream.guessed_rate or stream.average_rate or _DEFAULT_RATE
         self.step = 1 / Fraction(rate)
+        self.step_seconds = float(self.step)
         self.decode_order = container.format.name in _DECODE_ORDER_FORMATS
+        # Whole numbers, as every packet is asked for its time: ticks * time_base - origin, divided once.
+        self._factor = self.time_base.numerator * self.origin.denominator
+        self._less = self.origin.numerator * self.time_base.denominator
+        self._divisor = self.time_base.denominator * self.origin.denominator
 
     def seconds(self, ticks: int) -> float:
         """Seconds of a presentation time given in ticks of the stream's time base."""
-        return float(ticks * self.time_base - self.origin)
+        return (ticks * self._factor - self._less) / self._divisor
+
+    def length_seconds(self, ticks: int) -> float:
+        """Seconds that so many ticks of the stream's time base last."""
+        return ticks * self.time_base.numerator / self.time_base.denominator
 
 
 class PacketClock:
@@ -56,7 +65,7 @@ class PacketClock:
     def seconds(self, pts: int | None, dts: int | None) -> float:
         ticks = dts if pts is None else pts
         seconds = self._next if ticks is None else self._timeline.seconds(ticks)
-        self._next = seconds + float(self._timeline.step)
+        self._next = seconds + self._timeline.step_seconds
         return seconds
 
 
@@ -104,7 +113,7 @@ class FrameClock:
         elif otherwise is not None:
             seconds = otherwise
         else:
-            seconds = 0.0 if self._last == -math.inf else self._last + float(self._timeline.step)
+            seconds = 0.0 if self._last == -math.inf else self._last + self._timeline.step_seconds
         self.went_back_seconds = max(0.0, self._last - seconds)
         self._last = max(self._last, seconds)
         return self._last

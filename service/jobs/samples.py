@@ -19,7 +19,7 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def pack(content: Any) -> bytes:
-    """Plain values, tuples, numpy arrays and the dataclasses of a sample, compressed."""
+    """Plain values, bytes, tuples, numpy arrays and the dataclasses of a sample, compressed."""
     return zlib.compress(json.dumps(_plain(content), allow_nan=False, separators=(",", ":")).encode(), 1)
 
 
@@ -30,6 +30,8 @@ def unpack(content: bytes) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return {"~": "array", "type": value.dtype.str, "shape": value.shape, "data": _text(value.tobytes())}
+    if isinstance(value, bytes):
+        return {"~": "bytes", "data": _text(value)}
     if isinstance(value, np.generic):
         return value.item()
     if is_dataclass(value) and not isinstance(value, type):
@@ -50,6 +52,8 @@ def _live(value: Any) -> Any:
     kind = value.get("~")
     if kind is None:
         return {name: _live(each) for name, each in value.items()}
+    if kind == "bytes":
+        return base64.b64decode(value["data"])
     if kind == "array":
         data = base64.b64decode(value["data"])
         return np.frombuffer(data, np.dtype(value["type"])).reshape(value["shape"]).copy()
