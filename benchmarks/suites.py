@@ -31,7 +31,7 @@ def run_all(*, quick: bool, out: Path) -> None:
         begun = time.monotonic()
         try:
             results[name] = suite(quick, out / name)
-        except (OrdnanceError, OSError, RuntimeError) as error:
+        except (OrdnanceError, OSError, RuntimeError, ImportError) as error:
             failed[name] = f"{type(error).__name__}: {error}"
             print(f"{name} failed: {error}", file=sys.stderr)
         took[name] = round(time.monotonic() - begun, 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import statistics
 import sys
 import traceback
@@ -148,7 +149,6 @@ def _serve(pipe: Connection, contender: Contender) -> None:
             pipe.send(str(reason))
             return
         except Exception as error:
-            traceback.print_exc()
             pipe.send(_reason(error))
             return
         pipe.send(None)
@@ -156,10 +156,12 @@ def _serve(pipe: Connection, contender: Contender) -> None:
             try:
                 pipe.send((runner(request[0]), peak_memory_mb()))
             except Exception as error:
-                traceback.print_exc()
                 pipe.send(_reason(error))
 
 
 def _reason(error: Exception) -> str:
+    """In a line; with ORDNANCE_DEBUG the traceback goes to stderr, too."""
+    if os.environ.get("ORDNANCE_DEBUG"):
+        traceback.print_exception(error)
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
