@@ -6,7 +6,7 @@ venv="${ORDNANCE_TEST_VENV:-.venv-test}"
 [[ -x "$venv/bin/python" ]] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,render]'
 if command -v npm >/dev/null; then
-  npm ci --silent --no-audit --no-fund --prefix tests/service/tus_js ||
+  timeout 180 npm ci --silent --no-audit --no-fund --prefix tests/service/tus_js ||
     echo "tus-js-client could not be installed; its test is skipped" >&2
 fi
 if ! command -v chromium >/dev/null && [[ -z "${ORDNANCE_CHROMIUM:-}" && $EUID -eq 0 ]] && command -v apt-get >/dev/null; then

@@ -68,11 +68,13 @@ def armour(tmp_path_factory):
 def library(chromium, tmp_path_factory, bands, armour):
     """A server with a clip with weapons and one without, both scanned, for the browser. Tests put more into it."""
     server = Server(tmp_path_factory.mktemp("library") / "store", REQUESTS_PER_MINUTE=100000).start()
-    with server.client() as client:
-        for clip in (bands, armour):
-            assert wait_for(client, upload(client, clip)["id"])["state"] == "done"
-    yield server
-    server.stop()
+    try:
+        with server.client() as client:
+            for clip in (bands, armour):
+                assert wait_for(client, upload(client, clip)["id"])["state"] == "done"
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session")
