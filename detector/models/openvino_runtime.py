@@ -47,7 +47,9 @@ class OpenVino:
         self._at_once = min(threads, MOST_AT_ONCE)
         self._compiled: dict[tuple[int, int], queue.SimpleQueue[Any]] = {}
         self._lock = threading.Lock()
-        self._requests(trimmed_sides(entry.input_size)[0], entry.input_size)
+        # Two threads that hand over their first arrays at once lock each other out for ever (pybind11's npy_api and the
+        # interpreter's lock, OpenVINO 2026.4.1): the first one is handed over here.
+        self.infer(np.zeros((1, trimmed_sides(entry.input_size)[0], entry.input_size, 3), np.uint8))
 
     def _requests(self, height: int, width: int) -> queue.SimpleQueue[Any]:
         """The idle requests of the network compiled for pictures of this shape."""
