@@ -2,8 +2,7 @@
 
 The geometry is that of ultralytics' `LetterBox` (ultralytics 8.4, data/augment.py: auto=False, scaleup=True,
 center=True, padding 114, bilinear), because the network was trained behind it. What the network is given in the end is
-the square without most of its padding (see `trimmed`), as ultralytics does when it predicts (auto=True): of a 16:9
-picture that is little more than half as much.
+the square without most of its padding (see `trimmed`): of a 16:9 picture that is two thirds.
 """
 
 from __future__ import annotations
@@ -21,8 +20,12 @@ from detector.frame import Frame
 PADDING_GREY = 114
 STRIDE = 32
 """The network takes sides that are multiples of this, px: that of its coarsest feature grid."""
+MARGIN_PX = STRIDE
+"""Padding that stays beside the picture, where the square has some. Without it, as ultralytics predicts (auto=True),
+ordnance-n had AP50 0.877 on 38 rendered launchers, with it 0.920, with all of it 0.924."""
 TRIMMED_SHARES = (9 / 16, 5 / 8, 3 / 4, 1)
-"""Shorter sides that a trimmed square may have. Few, as backends prepare for each; most video is about 16:9 or 4:3."""
+"""Shorter sides of the pictures that a trimmed square is made for. Few, as backends prepare for each shape; most video
+is about 16:9 or 4:3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Window:
 
 def trimmed_sides(size: int) -> tuple[int, ...]:
     """The sides that a trimmed square of `size` pixels may have, ascending; the last is `size`."""
-    return tuple(min(size, math.ceil(size * share / STRIDE) * STRIDE) for share in TRIMMED_SHARES)
+    pictures = (math.ceil(size * share / STRIDE) * STRIDE for share in TRIMMED_SHARES)
+    return tuple(min(size, side + 2 * MARGIN_PX) for side in pictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,10 @@ class Letterbox:
 
     def window(self, size: int) -> Window:
         """The part of the square of `size` pixels that holds the picture, of one of few shapes."""
-        width, height = (next(side for side in trimmed_sides(size) if side >= each) for each in self.scaled_size)
+        width, height = (
+            next(side for side in trimmed_sides(size) if side >= min(size, each + 2 * MARGIN_PX))
+            for each in self.scaled_size
+        )
         left = min(max(0, self.left - (width - self.scaled_size[0]) // 2), size - width)
         top = min(max(0, self.top - (height - self.scaled_size[1]) // 2), size - height)
         return Window(left, top, width, height)
