@@ -23,7 +23,7 @@ DEMO = Path(datasets.demo.__file__).with_name("demo.mp4")
 FOLDER = "bench-excerpts"
 WITHOUT_WEAPONS = (44.0, 78.0)
 TANK = (82.0, 89.0)
-"""Seconds of the demo clip (datasets/demo/demo.json) that show no weapon, and that show a tank."""
+"""Seconds of the demo clip (datasets/demo/truth.json) that show no weapon, and that show a tank."""
 WEAPON_SHARE = 0.05
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine_facts
 from detector.models.manifest import find_weights
+
+
+def say(line: str) -> None:
+    """What goes on, to stderr: the table alone goes to stdout."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def begin_result(suite: str, *, quick: bool, model: str) -> dict[str, Any]:
@@ -66,10 +72,11 @@ def goal_lines(goals: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def write_result(result: Mapping[str, Any], table: str, out: Path, draw: Callable[[Path], None] | None = None) -> None:
+def write_result(
+    suite: str, result: Mapping[str, Any], table: str, out: Path, draw: Callable[[Path], None] | None = None
+) -> None:
     """SUITE.json, SUITE.txt and, where matplotlib is there, SUITE.png in `out`; the table also to stdout."""
     out.mkdir(parents=True, exist_ok=True)
-    suite = result["suite"]
     written = [out / f"{suite}.json", out / f"{suite}.txt"]
     written[0].write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     written[1].write_text(table + "\n", encoding="utf-8")
@@ -79,7 +86,7 @@ def write_result(result: Mapping[str, Any], table: str, out: Path, draw: Callabl
             draw(out / f"{suite}.png")
             written.append(out / f"{suite}.png")
         except ImportError:
-            print("No plot: matplotlib is not installed; pip install 'ordnance[bench]'.")
+            say("No plot: matplotlib is not installed; pip install 'ordnance[bench]'.")
     print(f"\nwritten: {', '.join(map(str, written))}")
 
 

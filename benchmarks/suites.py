@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,56 +62,16 @@ def _lines(everything: dict[str, Any]) -> list[str]:
     return lines + goal_lines(goals)
 
 
-def _decode(quick: bool, out: Path) -> dict[str, Any]:
-    from benchmarks.decode.command import run
+def _suite(name: str) -> Suite:
+    """Its packages are imported where it begins, so that one that lacks them leaves the others be."""
 
-    return run(quick=quick, out=out)
+    def run(quick: bool, out: Path) -> dict[str, Any]:
+        result: dict[str, Any] = import_module(f"benchmarks.{name}.command").run(quick=quick, out=out)
+        return result
 
-
-def _infer(quick: bool, out: Path) -> dict[str, Any]:
-    from benchmarks.infer.command import run
-
-    return run(quick=quick, out=out)
-
-
-def _scan(quick: bool, out: Path) -> dict[str, Any]:
-    from benchmarks.scan.command import run
-
-    return run(quick=quick, out=out)
-
-
-def _service(quick: bool, out: Path) -> dict[str, Any]:
-    from benchmarks.service.command import bench_service
-
-    bench_service(out=out, quick=quick, uploads=None, workers=None, model="default", device="auto")
-    result: dict[str, Any] = json.loads((out / "service.json").read_bytes())
-    return result
-
-
-def _search(quick: bool, out: Path) -> dict[str, Any]:
-    from benchmarks.search.command import run
-
-    return run(quick=quick, out=out)
-
-
-def _growth(quick: bool, out: Path) -> dict[str, Any]:
-    from benchmarks.growth.command import run
-
-    return run(quick=quick, out=out)
-
-
-def _cuda(quick: bool, out: Path) -> dict[str, Any]:
-    from benchmarks.cuda.command import run
-
-    return run(quick=quick, out=out)
+    return run
 
 
 SUITES: dict[str, Suite] = {
-    "decode": _decode,
-    "infer": _infer,
-    "scan": _scan,
-    "service": _service,
-    "search": _search,
-    "growth": _growth,
-    "cuda": _cuda,
+    name: _suite(name) for name in ("decode", "infer", "scan", "service", "search", "growth", "cuda")
 }

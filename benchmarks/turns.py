@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import statistics
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
-from types import TracebackType
 from typing import Any
 
+from benchmarks.contender_process import ContenderProcess, Ended
 from benchmarks.machine import peak_memory_mb
 from benchmarks.time.contenders import NotMeasured
 
@@ -59,26 +59,26 @@ def take_turns(
     peaks: dict[str, float | None] = {}
     dropped: dict[str, str] = {}
     with ExitStack() as stack:
-        there = []
+        there: dict[str, ContenderProcess] = {}
         for contender in contenders:
             say(f"loading {contender.name}")
-            process = stack.enter_context(_Process(contender))
-            if (why := process.receive()) is not None:
+            process = stack.enter_context(ContenderProcess(_serve, contender))
+            if (why := _answer(process.receive)) is not None:
                 say(f"not measured: {contender.name}: {why}")
                 dropped[contender.name] = why
             else:
-                there.append(process)
+                there[contender.name] = process
         for turn in range(rounds):
             for job, content in jobs.items():
-                for process in list(there):
-                    say(f"round {turn + 1} of {rounds}, {job}: {process.name}")
-                    answer = process.ask(content)
+                for name, process in list(there.items()):
+                    say(f"round {turn + 1} of {rounds}, {job}: {name}")
+                    answer = _answer(partial(process.ask, (content,)))
                     if isinstance(answer, str):
-                        dropped[process.name] = f"failed at {job}: {answer}"
-                        there.remove(process)
+                        dropped[name] = f"failed at {job}: {answer}"
+                        del there[name]
                         continue
-                    measured, peaks[process.name] = answer
-                    took[job].setdefault(process.name, []).append(measured)
+                    measured, peaks[name] = answer
+                    took[job].setdefault(name, []).append(measured)
     rows = {
         job: {name: summary(each) | {"peak_mb": peaks[name]} for name, each in taken.items() if name not in dropped}
         for job, taken in took.items()
@@ -99,45 +99,12 @@ def summary(rounds: Sequence[Took]) -> dict[str, Any]:
     }
 
 
-class _Process:
-    """One contender, loaded in a process of its own and idle until it is asked."""
-
-    def __init__(self, contender: Contender) -> None:
-        self.name = contender.name
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, contender))
-        self._process.start()
-        theirs.close()
-
-    def __enter__(self) -> _Process:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        with suppress(OSError):
-            self._pipe.send(None)
-        self._process.join(10)
-        if self._process.is_alive():
-            self._process.terminate()
-            self._process.join()
-        self._pipe.close()
-
-    def ask(self, job: Any) -> tuple[Took, float | None] | str:
-        try:
-            self._pipe.send((job,))
-        except OSError:
-            return "its process has ended"
-        answer: tuple[Took, float | None] | str = self.receive()
-        return answer
-
-    def receive(self) -> Any:
-        try:
-            return self._pipe.recv()
-        except EOFError:
-            self._process.join()
-            return f"its process ended with exit code {self._process.exitcode}"
+def _answer(ask: Callable[[], Any]) -> Any:
+    """What a contender says; why it says nothing, as a text, where its process is there no more."""
+    try:
+        return ask()
+    except Ended as error:
+        return str(error)
 
 
 def _serve(pipe: Connection, contender: Contender) -> None:

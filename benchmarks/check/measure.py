@@ -7,16 +7,13 @@ import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.excerpt import Excerpt, build_excerpt
 from benchmarks.growth.point import ScriptedBackend
+from benchmarks.reading import letterboxed_by_hand, squares
 from detector.models import Model
-from detector.models.letterbox import PADDING_GREY, Square
 from detector.models.manifest import find_weights
 from detector.sampling.names import PLAN_NAMES
 from detector.scan import Scanner, ScanOptions
-from detector.video import open_video
 
 CLIP = Excerpt(1280, 720, 2, 250)
 REPETITIONS = 5
@@ -41,7 +38,7 @@ def measure(model: str = "default", cache: Path | None = None) -> dict[str, floa
     tracemalloc.stop()
     by_hand, ours, scanning, linking = _least_cpu(
         lambda: _by_hand(clip, entry.input_size),
-        lambda: _squares(clip, entry.input_size),
+        lambda: sum(1 for _ in squares(clip, entry.input_size)),
         lambda: _scanner(model, "every-frame").scan(clip),
         lambda: _scanner(model, "every-frame", boxes=1).scan(clip),
     )
@@ -72,23 +69,12 @@ def _least_cpu(*works: Callable[[], object]) -> list[float]:
 def _by_hand(clip: Path, size: int) -> int:
     """The reference loop: PyAV, a full RGB picture, OpenCV's resize into a grey square."""
     import av
-    import cv2
 
     pictures = 0
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
         for frame in container.decode(stream):
-            image = frame.to_ndarray(format="rgb24")
-            scale = min(size / image.shape[1], size / image.shape[0])
-            scaled = cv2.resize(image, (round(image.shape[1] * scale), round(image.shape[0] * scale)))
-            square = np.full((size, size, 3), PADDING_GREY, np.uint8)
-            top, left = (size - scaled.shape[0]) // 2, (size - scaled.shape[1]) // 2
-            square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+            letterboxed_by_hand(frame.to_ndarray(format="rgb24"), size)
             pictures += 1
     return pictures
-
-
-def _squares(clip: Path, size: int) -> int:
-    with open_video(clip) as video:
-        return sum(Square.of(frame, size) is not None for frame in video.frames())

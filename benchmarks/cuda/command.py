@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cuda.run import Settings, run_cuda_benchmark
 from benchmarks.cuda.table import result_table
+from benchmarks.outcome import say, write_result
 
 BATCHES, QUICK_BATCHES = (1, 2, 4, 8, 16, 32), (1, 8, 32)
 
@@ -33,11 +32,6 @@ def run(
         clip=clip,
         price_per_hour=gpu_price_per_hour,
     )
-    result = run_cuda_benchmark(settings, lambda line: print(line, file=sys.stderr, flush=True))
-    out.mkdir(parents=True, exist_ok=True)
-    table = result_table(result)
-    (out / "cuda.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (out / "cuda.txt").write_text(table + "\n", encoding="utf-8")
-    print(table)
-    print(f"\nwritten: {out / 'cuda.json'}, {out / 'cuda.txt'}")
+    result = run_cuda_benchmark(settings, say)
+    write_result("cuda", result, result_table(result), out)
     return result

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.decode.readers import DECODE_ONLY, PROBE, contenders
 from benchmarks.excerpt import Excerpt, build_excerpt
-from benchmarks.outcome import at_least, begin_result, draw_bars, head_lines, tail_lines, write_result
+from benchmarks.outcome import at_least, begin_result, draw_bars, head_lines, say, tail_lines, write_result
 from benchmarks.turns import take_turns
 from detector.models.manifest import find_weights
 
@@ -32,9 +31,7 @@ def measure(
     result = begin_result("decode", quick=quick, model=model)
     clips = {each.name: build_excerpt(each, cache) for each in excerpts}
     entry, _ = find_weights(model)
-    turns = take_turns(
-        contenders(entry.input_size), clips, rounds, lambda line: print(line, file=sys.stderr, flush=True)
-    )
+    turns = take_turns(contenders(entry.input_size), clips, rounds, say)
     for row in turns.rows.values():
         for each in row.values():
             each["ms_a_picture"] = round(1000 * each["seconds"] / max(each["pictures"], 1), 4)
@@ -52,7 +49,11 @@ def measure(
         "not_measured": turns.not_measured,
     }
     write_result(
-        result, table(result), out, lambda path: draw_bars(result["clips"], "seconds", "seconds for the clip", path)
+        "decode",
+        result,
+        table(result),
+        out,
+        lambda path: draw_bars(result["clips"], "seconds", "seconds for the clip", path),
     )
     return result
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import av
 
+from benchmarks.reading import opencv_images, squares
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took
 from detector.models.backend import available_threads
@@ -25,10 +26,12 @@ def contenders(input_px: int) -> tuple[Contender, ...]:
     """All readers; `input_px` is the model's square, to which ours scales."""
     return (
         Contender(PROBE, probing),
-        Contender("ordnance, every frame, model's square", squares, {"input_px": input_px}),
+        Contender(
+            "ordnance, every frame, model's square", model_squares, {"input_px": input_px, "keyframes_only": False}
+        ),
         Contender("ordnance, every frame, full RGB", every_frame),
         Contender("ordnance, a frame a second, model's square", a_frame_a_second, {"input_px": input_px}),
-        Contender("ordnance, keyframes, model's square", keyframes, {"input_px": input_px}),
+        Contender("ordnance, keyframes, model's square", model_squares, {"input_px": input_px, "keyframes_only": True}),
         Contender(DECODE_ONLY, pyav, {"convert": False}),
         Contender("PyAV, every frame, full RGB", pyav, {"convert": True}),
         Contender("OpenCV, every frame, full BGR", opencv),
@@ -47,8 +50,8 @@ def probing() -> Runner:
     return run
 
 
-def squares(input_px: int) -> Runner:
-    return _counting(lambda clip: _squares(clip, input_px))
+def model_squares(input_px: int, keyframes_only: bool) -> Runner:
+    return _counting(lambda clip: squares(clip, input_px, keyframes_only=keyframes_only))
 
 
 def every_frame() -> Runner:
@@ -69,10 +72,6 @@ def a_frame_a_second(input_px: int) -> Runner:
     return _counting(read)
 
 
-def keyframes(input_px: int) -> Runner:
-    return _counting(lambda clip: _squares(clip, input_px, keyframes_only=True))
-
-
 def pyav(convert: bool) -> Runner:
     def read(clip: Path) -> Iterator[Any]:
         with av.open(str(clip)) as container:
@@ -85,20 +84,7 @@ def pyav(convert: bool) -> Runner:
 
 
 def opencv() -> Runner:
-    import cv2
-
-    def read(clip: Path) -> Iterator[Any]:
-        capture = cv2.VideoCapture(str(clip))
-        try:
-            while True:
-                has_frame, image = capture.read()
-                if not has_frame:
-                    return
-                yield image
-        finally:
-            capture.release()
-
-    return _counting(read)
+    return _counting(opencv_images)
 
 
 def torchcodec() -> Runner:
@@ -122,12 +108,6 @@ def decord() -> Runner:
             yield reader[number]
 
     return _counting(read)
-
-
-def _squares(clip: Path, input_px: int, *, keyframes_only: bool = False) -> Iterator[Square]:
-    with open_video(clip) as video:
-        for frame in video.frames(keyframes_only=keyframes_only):
-            yield Square.of(frame, input_px)
 
 
 def _counting(read: Callable[[Path], Iterator[Any]]) -> Runner:

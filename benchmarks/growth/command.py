@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.growth.plot import draw
 from benchmarks.growth.run import Settings, run_growth_benchmark
 from benchmarks.growth.table import result_table
+from benchmarks.outcome import say, write_result
 
 SIZES = ((426, 240), (640, 360), (854, 480), (1280, 720), (1920, 1080), (2560, 1440), (3840, 2160))
 QUICK = Settings(
@@ -36,17 +35,6 @@ FULL = Settings(
 
 def run(*, quick: bool, out: Path) -> dict[str, Any]:
     """Run the benchmark; write growth.json, growth.txt and growth.png into `out`, and the table to stdout."""
-    result = run_growth_benchmark(QUICK if quick else FULL, lambda line: print(line, file=sys.stderr, flush=True))
-    out.mkdir(parents=True, exist_ok=True)
-    table = result_table(result)
-    written = [out / "growth.json", out / "growth.txt"]
-    written[0].write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    written[1].write_text(table + "\n", encoding="utf-8")
-    print(table)
-    try:
-        draw(result, out / "growth.png")
-        written.append(out / "growth.png")
-    except ImportError:
-        print("no plot: it needs matplotlib (pip install 'ordnance[bench]')", file=sys.stderr)
-    print(f"\nwritten: {', '.join(map(str, written))}")
+    result = run_growth_benchmark(QUICK if quick else FULL, say)
+    write_result("growth", result, result_table(result), out, lambda path: draw(result, path))
     return result

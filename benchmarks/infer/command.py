@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from benchmarks.excerpt import DEMO
 from benchmarks.infer.agreement import shared
 from benchmarks.infer.models import BATCHES, REFERENCE, contenders
-from benchmarks.outcome import begin_result, draw_bars, head_lines, tail_lines, write_result
+from benchmarks.outcome import begin_result, draw_bars, head_lines, say, tail_lines, write_result
 from benchmarks.turns import take_turns
 from detector.models.manifest import find_weights
 from detector.video import open_video
@@ -51,9 +50,7 @@ def measure(
         jobs = {
             f"{height}p": _pictures(Path(temporary) / f"{height}p", width, height, pictures) for width, height in sizes
         }
-        turns = take_turns(
-            contenders(model, batches), jobs, rounds, lambda line: print(line, file=sys.stderr, flush=True)
-        )
+        turns = take_turns(contenders(model, batches), jobs, rounds, say)
     for job, row in turns.rows.items():
         answers = turns.answers[job]
         for name, each in row.items():
@@ -62,7 +59,11 @@ def measure(
                 each["same_boxes"] = list(shared(answers[name], answers[REFERENCE], thresholds))
     result |= {"pictures": turns.rows, "goals": [], "not_measured": turns.not_measured}
     write_result(
-        result, table(result), out, lambda path: draw_bars(result["pictures"], "ms_a_picture", "ms a picture", path)
+        "infer",
+        result,
+        table(result),
+        out,
+        lambda path: draw_bars(result["pictures"], "ms_a_picture", "ms a picture", path),
     )
     return result
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.reading import Image, letterboxed_by_hand
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took
 from detector.models import load_model
 from detector.models.backend import CPU_BACKENDS, available_threads
-from detector.models.letterbox import PADDING_GREY
 from detector.models.manifest import find_weights
 from detector.models.offline import import_onnxruntime, import_ultralytics
 
@@ -23,8 +22,6 @@ BATCHES = (1, 4, 8)
 NMS_IOU, MOST_BOXES = 0.45, 300
 REFERENCE = "ordnance, onnxruntime, batch 1"
 BY_HAND = "OpenCV + ONNX Runtime by hand"
-
-Image = NDArray[np.uint8]
 
 
 class Found(NamedTuple):
@@ -137,12 +134,7 @@ def detect_by_hand(model: str) -> Callable[[Image, int], list[Found]]:
     name, size = session.get_inputs()[0].name, entry.input_size
 
     def detect(image: Image, number: int) -> list[Found]:
-        height, width = image.shape[:2]
-        scale = min(size / width, size / height)
-        scaled = cv2.resize(image, (round(width * scale), round(height * scale)))
-        top, left = (size - scaled.shape[0]) // 2, (size - scaled.shape[1]) // 2
-        square = np.full((size, size, 3), PADDING_GREY, np.uint8)
-        square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+        square, scale, left, top = letterboxed_by_hand(image, size)
         output = session.run(None, {name: cv2.dnn.blobFromImage(square, 1 / 255, swapRB=True)})[0]
         rows = output[0].T
         class_ids = rows[:, 4:].argmax(axis=1)

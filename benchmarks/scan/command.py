@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.excerpt import Excerpt, build_excerpt
-from benchmarks.outcome import at_least, at_most, begin_result, draw_bars, head_lines, tail_lines, write_result
+from benchmarks.outcome import at_least, at_most, begin_result, draw_bars, head_lines, say, tail_lines, write_result
 from benchmarks.scan.scanners import ADAPTIVE, DECODING, EVERY_FRAME, INFERENCE, KEYFRAMES, PREDICT, contenders
 from benchmarks.scan.start import batch_seconds, first_sample_seconds, help_seconds
 from benchmarks.turns import take_turns
@@ -43,9 +42,6 @@ def measure(
     model: str,
     cache: Path | None = None,
 ) -> dict[str, Any]:
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     result = begin_result("scan", quick=quick, model=model)
     clips = {each.name: build_excerpt(each, cache) for each in excerpts}
     short = build_excerpt(together, cache)
@@ -68,7 +64,11 @@ def measure(
     }
     result["goals"] = _goals(result, excerpts)
     write_result(
-        result, table(result), out, lambda path: draw_bars(result["clips"], "seconds", "seconds for the clip", path)
+        "scan",
+        result,
+        table(result),
+        out,
+        lambda path: draw_bars(result["clips"], "seconds", "seconds for the clip", path),
     )
     return result
 

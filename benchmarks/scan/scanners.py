@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from benchmarks.infer.models import detect_by_hand, ultralytics_predict
+from benchmarks.reading import opencv_images, squares
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took
 from detector.looking import BATCH
 from detector.models import load_model
-from detector.models.letterbox import Square
 from detector.scan import Scanner, ScanOptions
-from detector.video import open_video
 
 EVERY_FRAME, ADAPTIVE, KEYFRAMES = "ordnance, every frame", "ordnance, adaptive", "ordnance, keyframes only"
 DECODING, INFERENCE = "ordnance's decoding alone", "ordnance's inference alone"
@@ -64,7 +62,7 @@ def decoding(model: str) -> Runner:
 
     def run(clip: Path) -> Took:
         begun = time.perf_counter()
-        pictures = sum(1 for _ in _squares(clip, input_px))
+        pictures = sum(1 for _ in squares(clip, input_px))
         return Took(time.perf_counter() - begun, {"decoded": pictures})
 
     return run
@@ -76,7 +74,7 @@ def inference(model: str) -> Runner:
 
     def run(clip: Path) -> Took:
         seconds, pictures = 0.0, 0
-        waiting = _squares(clip, loaded.input_size)
+        waiting = squares(clip, loaded.input_size)
         while group := list(islice(waiting, BATCH)):
             begun = time.perf_counter()
             loaded.detect(group)
@@ -101,23 +99,13 @@ def ultralytics(model: str, runtime: str, stride: int) -> Runner:
 
 
 def by_hand(model: str) -> Runner:
-    import cv2
-
     detect = detect_by_hand(model)
     detect(np.zeros((1080, 1920, 3), np.uint8), 0)
 
     def run(clip: Path) -> Took:
         begun = time.perf_counter()
-        capture = cv2.VideoCapture(str(clip))
-        pictures = 0
-        while True:
-            has_frame, image = capture.read()
-            if not has_frame:
-                break
-            detect(image, pictures)
-            pictures += 1
-        capture.release()
-        return Took(time.perf_counter() - begun, {"inferred": pictures})
+        found = [detect(image, number) for number, image in enumerate(opencv_images(clip))]
+        return Took(time.perf_counter() - begun, {"inferred": len(found)})
 
     return run
 
@@ -133,12 +121,6 @@ def scenedetect() -> Runner:
         return Took(time.perf_counter() - begun, {"shots": max(1, len(shots))})
 
     return run
-
-
-def _squares(clip: Path, input_px: int) -> Iterator[Square]:
-    with open_video(clip) as video:
-        for frame in video.frames():
-            yield Square.of(frame, input_px)
 
 
 def _warm(model: str) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.outcome import say, write_result
 from benchmarks.search.run import Settings, run_search_benchmark
 from benchmarks.search.table import result_table
 
@@ -23,11 +22,6 @@ def run(*, quick: bool, out: Path, rounds: int | None = None, seed: int = 1, mod
         seed=seed,
         model=model,
     )
-    result = run_search_benchmark(settings, lambda line: print(line, file=sys.stderr, flush=True))
-    out.mkdir(parents=True, exist_ok=True)
-    table = result_table(result)
-    (out / "search.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (out / "search.txt").write_text(table + "\n", encoding="utf-8")
-    print(table)
-    print(f"\nwritten: {out / 'search.json'}, {out / 'search.txt'}")
+    result = run_search_benchmark(settings, say)
+    write_result("search", result, result_table(result), out)
     return result

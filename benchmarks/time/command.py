@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.outcome import say, write_result
 from benchmarks.time.contenders import REFERENCE, all_contenders
 from benchmarks.time.pictures import PictureSet, held_out_photographs, rendered_pictures
+from benchmarks.time.plot import draw
 from benchmarks.time.run import Settings, run_time_benchmark
 from benchmarks.time.sets import accuracy_clips, speed_clips
 from benchmarks.time.table import result_table
@@ -49,22 +49,9 @@ def bench_time(
         memory_minutes=QUICK_MEMORY_MINUTES if quick else FULL_MEMORY_MINUTES,
     )
     settings = _narrowed(settings, only, clips)
-    result = run_time_benchmark(settings, lambda line: print(line, file=sys.stderr, flush=True))
-    out.mkdir(parents=True, exist_ok=True)
-    table = result_table(result)
-    (out / "time.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    (out / "time.txt").write_text(table + "\n", encoding="utf-8")
-    print(table)
-    written = [out / "time.json", out / "time.txt"]
-    if result["accuracy"]:
-        try:
-            from benchmarks.time.plot import draw
-
-            draw(result, out / "time.png")
-            written.append(out / "time.png")
-        except ImportError:
-            print("No plot: matplotlib is not installed; pip install 'ordnance[bench]'.", file=sys.stderr)
-    print(f"\nwritten: {', '.join(map(str, written))}")
+    result = run_time_benchmark(settings, say)
+    plot = (lambda path: draw(result, path)) if result["accuracy"] else None
+    write_result("time", result, result_table(result), out, plot)
 
 
 def _pictures(data: Path | None, renders: Path | None, model: str) -> PictureSet:

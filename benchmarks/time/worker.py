@@ -1,15 +1,18 @@
-"""A process for each contender, so that none shares memory, threads or caches with another; they take turns."""
+"""Contenders in processes of their own, which take turns."""
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 import traceback
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
+from types import TracebackType
 from typing import Any
 
+from benchmarks.contender_process import ContenderProcess, Ended
 from benchmarks.machine import peak_memory_mb
 from benchmarks.time.contenders import Contender, Job, NotMeasured, Outcome, make_runner
 
@@ -29,28 +32,19 @@ class Worker:
         self.contender = contender
         self.facts: dict[str, object] = {}
         self.peak_memory_mb: float | None = None
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, contender, model, device), daemon=True)
-        self._process.start()
-        theirs.close()
+        self._process = ContenderProcess(_serve, contender, model, device)
 
     def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._process.is_alive():
-            with suppress(OSError):
-                self._pipe.send(None)
-            self._process.join(10)
-        if self._process.is_alive():
-            self._process.terminate()
-            self._process.join()
-        self._pipe.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.__exit__(kind, error, trace)
 
     def ready(self) -> Failed | None:
         """Wait until the contender is loaded; a Failed says why it is not."""
-        answer = self._receive()
+        answer = _answer(self._process.receive)
         if isinstance(answer, Failed):
             return answer
         self.facts = answer
@@ -58,22 +52,18 @@ class Worker:
 
     def run(self, job: Job) -> Outcome | Failed:
         """Have one clip looked at."""
-        try:
-            self._pipe.send(job)
-        except OSError:
-            return Failed("its process has ended")
-        answer = self._receive()
+        answer = _answer(partial(self._process.ask, job))
         if isinstance(answer, Failed):
             return answer
         outcome, self.peak_memory_mb = answer
         return outcome
 
-    def _receive(self) -> Any:
-        try:
-            return self._pipe.recv()
-        except EOFError:
-            self._process.join()
-            return Failed(f"its process ended with exit code {self._process.exitcode}")
+
+def _answer(ask: Callable[[], Any]) -> Any:
+    try:
+        return ask()
+    except Ended as error:
+        return Failed(str(error))
 
 
 def _serve(pipe: Connection, contender: Contender, model: str, device: str) -> None:

@@ -149,9 +149,9 @@ def service_command(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
 ) -> None:
     """Measure the service under many uploads at once, and what it adds to `ordnance scan`."""
-    from benchmarks.service.command import bench_service
+    from benchmarks.service.command import run
 
-    bench_service(out=out, quick=quick, uploads=uploads, workers=workers, model=model, device=device)
+    run(out=out, quick=quick, uploads=uploads, workers=workers, model=model, device=device)
 
 
 @bench_app.command("page")

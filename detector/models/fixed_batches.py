@@ -49,7 +49,7 @@ class _Lane:
 class FixedBatches:
     """Runs `compute` on a stream of its own, from pinned host memory and back, one batch after the other.
 
-    `compute` takes pixels uint8 (n, size, size, 3) on the device to a float32 tensor (n, ...) there; with `graphs`
+    `compute` takes pixels uint8 (n, height, width, 3) on the device to a float32 tensor (n, ...) there; with `graphs`
     it must do the same work for every batch of one shape, so that it can be recorded. `around` opens a context in which
     it runs. `kept` names, after a run, tensors that the next run reads and that a run of another shape may replace.
     May be called from several threads.

@@ -12,8 +12,13 @@ import numpy as np
 from detector.training.damage import damaged_at_random
 
 
-def damaging_trainer(share: float) -> type[Any]:
-    """The detection trainer, with `share` of the pictures damaged anew each time that they are learned from."""
+def damaging_trainer(share: float) -> type[Any] | None:
+    """The detection trainer, with `share` of the pictures damaged anew each time that they are learned from.
+
+    None, which is ultralytics' own, where none are to be damaged: no random number is drawn for nothing.
+    """
+    if not share:
+        return None
     from ultralytics.models.yolo.detect import DetectionTrainer
 
     class DamagingTrainer(DetectionTrainer):  # type: ignore[misc]

@@ -294,7 +294,7 @@ class _PacketScan:
 
     def _ends_before(self, track_end_seconds: float) -> bool:
         # Packets that an edit list discards count here: they are in the file, so it was not cut before them.
-        slack = max(_CUT_OFF_SECONDS / 5, 2 * float(self._timeline.step))
+        slack = max(_CUT_OFF_SECONDS / 5, 2 * self._timeline.step_seconds)
         return self._seen_end_seconds < track_end_seconds - slack
 
     def _track_end_seconds(self, container: InputContainer) -> float | None:

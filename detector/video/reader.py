@@ -230,7 +230,7 @@ class Reader:
         if not self.keyframes_only:
             self._note_gap(len(self._probe.pts_seconds), end)
             if self._frame_clock.last_seconds > -math.inf:
-                end = min(end, self._frame_clock.last_seconds + float(self._timeline.step))
+                end = min(end, self._frame_clock.last_seconds + self._timeline.step_seconds)
         if self._probe.promised_end_seconds is not None:
             self._problems.add(cut_off(end, self._probe.promised_end_seconds))
 
@@ -239,7 +239,7 @@ class Reader:
         seconds = self._frame_clock.seconds(frame.pts, is_keyframe, otherwise=packet_seconds)
         self.frames_decoded += 1
         trusted = seconds >= self._trusted_from - SAME_TIME_SECONDS
-        step = float(self._timeline.step)
+        step = self._timeline.step_seconds
         if trusted and not self.keyframes_only:
             first_after = int(np.searchsorted(self._probe.pts_seconds, seconds - SAME_TIME_SECONDS, side="left"))
             self._note_gap(first_after, seconds)
@@ -274,7 +274,7 @@ class Reader:
             return
         self.decode_errors += 1
         self._failures += 1
-        until = seconds + float(self._timeline.step)
+        until = seconds + self._timeline.step_seconds
         if self._failures >= MAX_CONSECUTIVE_FAILURES:
             self._ended = True
             until = max(until, self._probe.duration_seconds)

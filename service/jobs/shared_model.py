@@ -28,13 +28,13 @@ class SharedModel:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._most = MAX_BATCH["cpu" if model.device == "cpu" else "cuda"]
+        self.most = MAX_BATCH["cpu" if model.device == "cpu" else "cuda"]
         self._queue: queue.Queue[tuple[Images, Future[list[Boxes]]]] = queue.Queue()
         self.infer_seconds = 0.0
         self.pictures = 0
         self.batches = 0
         # The largest batch takes its memory now, not in the middle of a scan.
-        model.detect([np.zeros((9, 16, 3), np.uint8)] * self._most)
+        model.detect([np.zeros((9, 16, 3), np.uint8)] * self.most)
         threading.Thread(target=self._serve, name="model", daemon=True).start()
 
     def __getattr__(self, name: str) -> Any:
@@ -47,11 +47,6 @@ class SharedModel:
     def for_scan(self, check: Callable[[], None]) -> Model:
         """This model for one scan: `check` is called before each batch, and ends the scan by what it raises."""
         return cast(Model, _ModelOfScan(self, check))
-
-    @property
-    def most(self) -> int:
-        """Pictures in a batch."""
-        return self._most
 
     def detect(self, images: Images) -> list[Boxes]:
         if not images:
@@ -68,7 +63,7 @@ class SharedModel:
             while not self._queue.empty():
                 waiting.append(self._queue.get())
             taken = [waiting.pop(0)]
-            while waiting and sum(len(images) for images, _ in (*taken, waiting[0])) <= self._most:
+            while waiting and sum(len(images) for images, _ in (*taken, waiting[0])) <= self.most:
                 taken.append(waiting.pop(0))
             self._answer(taken)
 
@@ -77,8 +72,8 @@ class SharedModel:
         found: list[Boxes] = []
         started = time.perf_counter()
         try:
-            for start in range(0, len(images), self._most):
-                found += self._model.detect(images[start : start + self._most])
+            for start in range(0, len(images), self.most):
+                found += self._model.detect(images[start : start + self.most])
                 self.batches += 1
         except Exception as error:
             for _, answer in taken:
