@@ -37,7 +37,7 @@ def contenders(model: str, batches: Sequence[int] = BATCHES) -> tuple[Contender,
     """Ours at every batch size, and the peers, which take a picture at a time."""
     ours = tuple(
         Contender(f"ordnance, {backend}, batch {batch}", ordnance, {"model": model, "backend": backend, "batch": batch})
-        for backend in CPU_BACKENDS
+        for backend in (*CPU_BACKENDS, "openvino-bf16")
         for batch in batches
     )
     return (

@@ -6,7 +6,6 @@ import importlib.util
 import time
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from benchmarks.reading import opencv_images, squares
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took
 from detector.looking import BATCH
-from detector.models import load_model
+from detector.models import Model, load_model
 from detector.scan import Scanner, ScanOptions
 
 EVERY_FRAME, ADAPTIVE, KEYFRAMES = "ordnance, every frame", "ordnance, adaptive", "ordnance, keyframes only"
@@ -23,12 +22,14 @@ DECODING, INFERENCE = "ordnance's decoding alone", "ordnance's inference alone"
 PREDICT = ("ultralytics predict, ONNX Runtime", "ultralytics predict, torch")
 STRIDE = 25
 PLANS = {EVERY_FRAME: "every-frame", ADAPTIVE: "adaptive", KEYFRAMES: "keyframes-only"}
+EVERY_FRAME_BFLOAT16 = "ordnance, every frame, OpenVINO in bfloat16"
 
 
 def contenders(model: str) -> tuple[Contender, ...]:
     """Our plans, the two stages of a scan each by itself, and the peers."""
     return (
         *(Contender(name, ordnance, {"model": model, "plan": plan}) for name, plan in PLANS.items()),
+        Contender(EVERY_FRAME_BFLOAT16, ordnance, {"model": model, "plan": "every-frame", "backend": "openvino-bf16"}),
         Contender(DECODING, decoding, {"model": model}),
         Contender(INFERENCE, inference, {"model": model}),
         Contender(PREDICT[0], ultralytics, {"model": model, "runtime": "onnxruntime", "stride": 1}),
@@ -43,8 +44,8 @@ def contenders(model: str) -> tuple[Contender, ...]:
     )
 
 
-def ordnance(model: str, plan: str) -> Runner:
-    scanner = Scanner(_warm(model), ScanOptions(plan=plan))
+def ordnance(model: str, plan: str, backend: str = "auto") -> Runner:
+    scanner = Scanner(_warm(model, backend), ScanOptions(plan=plan))
 
     def run(clip: Path) -> Took:
         begun = time.perf_counter()
@@ -123,7 +124,7 @@ def scenedetect() -> Runner:
     return run
 
 
-def _warm(model: str) -> Any:
-    loaded = load_model(model, device="cpu")
+def _warm(model: str, backend: str = "auto") -> Model:
+    loaded = load_model(model, device="cpu", backend=backend)
     loaded.detect([np.zeros((360, 640, 3), np.uint8)] * BATCH)
     return loaded

@@ -12,6 +12,7 @@ from detector.errors import BadOption
 
 Split = Annotated[str, typer.Option(help="train, val or test.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda:N.")]
+Backend = Annotated[str, typer.Option(help="As of `ordnance scan`; auto takes the fastest of the exact ones.")]
 Composites = Annotated[
     list[Path] | None,
     typer.Option(help="Folder of `ordnance dataset composites`, measured apart; may be given again."),
@@ -26,6 +27,7 @@ def evaluate_command(
     model: Annotated[str, typer.Option(help="A model of `ordnance models`, or the path of an .onnx file.")] = "default",
     split: Split = "test",
     device: Device = "auto",
+    backend: Backend = "auto",
     composites: Composites = None,
     renders: Renders = None,
     negative_video: Annotated[
@@ -67,7 +69,7 @@ def evaluate_command(
         raise BadOption("Quick figures are not recorded; leave --record or --quick out.")
     entry, path = find_weights(model)
     done = measure(
-        load_model(model, device=device),
+        load_model(model, device=device, backend=backend),
         entry,
         data=data,
         split=split,

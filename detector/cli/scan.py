@@ -41,7 +41,11 @@ def scan_command(
     model: Annotated[str, typer.Option(help="A model of `ordnance models`, or the path of an .onnx file.")] = "default",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
     backend: Annotated[
-        str, typer.Option(help="onnxruntime, openvino, torch or tensorrt, as in a report; auto takes the fastest.")
+        str,
+        typer.Option(
+            help="onnxruntime, openvino, openvino-bf16 (less exact), torch or tensorrt, as in a report; auto takes the "
+            "fastest of the exact ones."
+        ),
     ] = "auto",
     classes: Annotated[
         str | None, typer.Option(help="Comma-separated weapon classes to look for; all by default.")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from detector.models.manifest import ManifestEntry, find_weights, read_weights
 from detector.models.nms import non_maximum_suppression
 from detector.models.selftest import Timing, fastest_backend, tune
 
-BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino", "torch", "tensorrt")
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 
 SCORE_MARGIN = 1e-6
 """Scores are kept this far from 0 and 1, where the logit has no value."""
@@ -132,8 +133,8 @@ def load_model(
 ) -> Model:
     """Load a model of the manifest by name, or an .onnx file beside its manifest.json by path.
 
-    `device` is auto, cpu, cuda or cuda:N; `backend` is auto, onnxruntime, openvino, torch or tensorrt. `auto` takes
-    TensorRT or else torch on a CUDA device if there is one, else the faster of ONNX Runtime and OpenVINO here.
+    `device` is auto, cpu, cuda or cuda:N; `backend` is auto or one of BACKENDS. `auto` takes TensorRT or else torch on
+    a CUDA device if there is one, else the faster of ONNX Runtime and OpenVINO here, both in float32.
     `threads` (CPU only) is by default the number of processors that this process may use.
 
     Raises WeightsNotFound, WeightsMismatch, BackendUnavailable, BadOption, or ModelError for a file that no
@@ -145,7 +146,7 @@ def load_model(
         raise BadOption(f"threads must be at least 1, not {threads}.")
     entry, path = find_weights(name_or_path)
     content = read_weights(entry, path)
-    wants_cpu = backend in ("onnxruntime", "openvino") and device == "auto"
+    wants_cpu = backend in ("onnxruntime", "openvino", "openvino-bf16") and device == "auto"
     place = "cpu" if wants_cpu else resolve_device(device)
     count = threads or available_threads()
 

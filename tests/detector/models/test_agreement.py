@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from detector.errors import BackendUnavailable
 from detector.frame import Boxes
 from detector.models import WEIGHTS_FOLDER, Model, load_model, read_manifest
 from detector.models.backend import missing_torch_packages
@@ -17,6 +18,7 @@ from detector.models.backend import missing_torch_packages
 MOST_PIXELS_APART = 1.0
 MOST_SCORE_APART = 0.02
 REFERENCE = "onnxruntime"
+CERTAIN = 0.3
 BATCH = 4
 FRAMES_OF_A_CLIP = 12
 PHOTOGRAPHS = 40
@@ -134,6 +136,26 @@ def test_backends_agree(
         if (difference := disagreements(one, other, model.score_floor))
     }
     assert differing == {}
+
+
+def test_bfloat16_finds_nearly_the_same(
+    name_or_path: str, pictures: list[Picture], reference: tuple[Model, list[Boxes]]
+) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    try:
+        model = load_model(name_or_path, device="cpu", backend="openvino-bf16")
+    except BackendUnavailable as reason:
+        pytest.skip(str(reason))
+    certain = same = 0
+    for one, other in zip(reference[1], run(model, pictures), strict=True):
+        for box, score, class_id in zip(one.xyxy, one.scores, one.class_ids, strict=True):
+            if score < CERTAIN:
+                continue
+            certain += 1
+            near = np.abs(other.xyxy - box).max(axis=1, initial=0) <= 0.1 * max(box[2:] - box[:2])
+            same += bool((near & (other.class_ids == class_id) & (np.abs(other.scores - score) <= 0.1)).any())
+    assert certain >= 5
+    assert same >= 0.9 * certain
 
 
 @pytest.mark.needs_gpu

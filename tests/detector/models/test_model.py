@@ -127,6 +127,13 @@ def test_a_network_with_another_head_than_the_manifest_says_is_refused(name: str
         load_model(make_tiny(one_to_many, head="one-to-many", **three), device="cpu", backend=name)
 
 
+def test_bfloat16_is_refused_where_the_processor_lacks_it(make_tiny: MakeTiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+    monkeypatch.setattr(openvino.Core, "get_property", lambda *_: ["FP32", "INT8"])
+    with pytest.raises(BackendUnavailable, match=r"needs a processor that computes in bfloat16.+use the backend"):
+        load_model(make_tiny(), device="cpu", backend="openvino-bf16")
+
+
 @pytest.mark.needs_torch
 def test_torch_refuses_weights_of_another_network(make_tiny: MakeTiny) -> None:
     if missing := backend.missing_torch_packages():
