@@ -49,6 +49,12 @@ class Stage(_Strict):
         description="share of the pictures that are compressed, shrunk or darkened anew each time they are learned "
         "from; weapon-free pictures are then mined recompressed, too",
     )
+    learned_share: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="share of what the stage learned in its weights; the rest is of those that it began with",
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="further arguments of the ultralytics trainer")
 
 

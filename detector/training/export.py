@@ -10,11 +10,21 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from detector.errors import DataError
-from detector.models import WEIGHTS_FOLDER, Head, Manifest, ManifestEntry, load_model, read_manifest, write_manifest
+from detector.models import (
+    WEIGHTS_FOLDER,
+    Head,
+    Manifest,
+    ManifestEntry,
+    Model,
+    load_model,
+    read_manifest,
+    write_manifest,
+)
 from detector.models.manifest import MANIFEST_NAME
 from detector.training.built_set import read_dataset
 from detector.training.calibrate import calibrate, reliability
 from detector.training.config import TrainingConfig
+from detector.training.damage import recompressed
 from detector.training.load_ultralytics import load_ultralytics
 from detector.training.matching import Matches, match
 from detector.training.onnx_file import LICENCE, UNCHOSEN_THRESHOLD, export_onnx
@@ -63,13 +73,16 @@ def calibrate_model(
 ) -> ManifestEntry:
     """Choose thresholds and fit calibration of a listed model on the photographs of the val split, and list them.
 
+    The false alarms that decide the thresholds are those on the photographs and on copies recompressed as video is.
     The files that were made from the model get the same ones. Its metrics are dropped, since they hold at the old
     thresholds; those on the val split are written under "val". Raises DataError for an unknown model.
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
-    matches = _val_matches(entry, data, folder)
-    chosen = choose_thresholds(matches, false_alarms_per_100=false_alarms_per_100)
+    model, files = _model(entry, folder), photographs(data, "val")
+    matches = match(predict(model, files, "val"))
+    copies = [predict(model, files, "val, recompressed", damage=recompressed)]
+    chosen = choose_thresholds(matches, copies, false_alarms_per_100=false_alarms_per_100)
     fitted = calibrate(matches, floor=LOWEST)
     side = smallest_side(matches, chosen.values)
     reported = reliability(matches, fitted.scalings, chosen.values, entry.classes)
@@ -115,10 +128,13 @@ def add_precision(name: str, precision: Precision, data: Path, out: Path | None 
     return made, True
 
 
+def _model(entry: ManifestEntry, folder: Path) -> Model:
+    return load_model(str(folder / entry.file), backend="onnxruntime")
+
+
 def _val_matches(entry: ManifestEntry, data: Path, folder: Path, *, listed: bool = True) -> Matches:
     if listed:
-        model = load_model(str(folder / entry.file), backend="onnxruntime")
-        return match(predict(model, photographs(data, "val"), "val"))
+        return match(predict(_model(entry, folder), photographs(data, "val"), "val"))
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copyfile(folder / entry.file, Path(scratch) / entry.file)
         alone = Manifest(default=entry.name, models=(entry.model_copy(update={"made_from": None}),))

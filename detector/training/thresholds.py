@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from detector.errors import DataError
 from detector.training.evaluate import LOOK_ALIKE_LABELS
 from detector.training.matching import Matches
+from detector.training.predictions import Predictions
 
 FALSE_ALARMS_PER_100 = 3.0
 """Boxes reported on 100 weapon-free pictures that were not chosen on, all classes together."""
@@ -25,6 +26,9 @@ WIDTHS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 
 Wider ones buy few alarms with much recall of the classes that the val split hardly shows."""
 FOLDS, ROUNDS, SEED = 5, 4, 0
+
+DEARER = {"tow_launcher": 4.0}
+"""A launcher overlooked counts as so many other boxes: to find it is what the project began with."""
 
 LOOK_ALIKE_SHARE = 0.1
 """Share of the look-alike pictures that may be called a TOW launcher."""
@@ -49,16 +53,20 @@ class Thresholds:
     per_100_unseen: float
 
 
-def choose_thresholds(matches: Matches, *, false_alarms_per_100: float = FALSE_ALARMS_PER_100) -> Thresholds:
+def choose_thresholds(
+    matches: Matches, copies: Sequence[Predictions] = (), *, false_alarms_per_100: float = FALSE_ALARMS_PER_100
+) -> Thresholds:
     """Thresholds from LOWEST to HIGHEST with at most so many reported boxes on 100 weapon-free pictures.
 
     Each class starts at its best F1. While weapon-free pictures have too many alarms, the class is raised that loses
-    the least recall for each alarm it ends. Recall is that of the class's own boxes mixed with the pooled one of all
+    the least recall (see DEARER) for each alarm it ends. Recall is that of the class's own boxes mixed with the pooled one of all
     classes (PRIOR_BOXES), so that a class with two boxes on the val split is not sacrificed because nothing is known
     about it. Alarms are counted smeared (a logistic kernel on the logit of the score): thresholds that hug the alarms
     of few pictures fail on others. The width is the smallest of WIDTHS for which thresholds that were chosen
     without a fifth of the weapon-free pictures keep the rate on that fifth (cross-validation, FOLDS and ROUNDS),
     or else the widest.
+    `copies` are findings on changed copies of the same pictures, in the same order, such as recompressed ones: a
+    picture's alarms are then the mean of those on it and on its copies.
     Then tow_launcher is raised until at most LOOK_ALIKE_SHARE of the look-alike pictures are called one.
     Raises DataError without weapon-free pictures.
     """
@@ -70,7 +78,8 @@ def choose_thresholds(matches: Matches, *, false_alarms_per_100: float = FALSE_A
     recall = _recall_curves(matches, grid)
     start = _start(matches, grid)
     rate = false_alarms_per_100 / 100
-    exact = _alarms(matches, free, grid, 0.0)
+    seen = (predictions, *copies)
+    exact = _alarms(seen, free, grid, 0.0)
 
     def chosen_on(alarms: Curves, rows: NDArray[np.int64]) -> dict[str, int]:
         return _raise_cheapest(
@@ -79,14 +88,15 @@ def choose_thresholds(matches: Matches, *, false_alarms_per_100: float = FALSE_A
 
     width, unseen = WIDTHS[-1], 0.0
     for width in WIDTHS:
-        smeared = _alarms(matches, free, grid, width)
+        smeared = _alarms(seen, free, grid, width)
         unseen = float(np.mean([_count(exact, chosen_on(smeared, kept), held) for kept, held in _folds(len(free))]))
         if unseen <= rate:
             break
-    at = chosen_on(_alarms(matches, free, grid, width), np.arange(len(free)))
+    at = chosen_on(_alarms(seen, free, grid, width), np.arange(len(free)))
     if "tow_launcher" in at:
         at["tow_launcher"] = max(at["tow_launcher"], _quiet_on_look_alikes(matches, grid))
-    alarms = round(sum(float(exact[name][:, at[name]].sum()) for name in at))
+    unchanged = _alarms((predictions,), free, grid, 0.0)
+    alarms = round(sum(float(unchanged[name][:, at[name]].sum()) for name in at))
     values = {name: float(grid[place]) for name, place in at.items()}
     return Thresholds(values, len(free), alarms, int(rate * len(free)), width, 100 * unseen)
 
@@ -120,15 +130,15 @@ def _best_f1(matches: Matches, names: Sequence[str], grid: NDArray[np.float64]) 
 
 
 def _alarms(
-    matches: Matches, free: Sequence[int], grid: NDArray[np.float64], width: float
+    seen: Sequence[Predictions], free: Sequence[int], grid: NDArray[np.float64], width: float
 ) -> dict[str, NDArray[np.float64]]:
     """For every class the alarms of each weapon-free picture at each threshold, float64 (pictures, grid)."""
-    pictures = [matches.predictions.pictures[number] for number in free]
     counts = {}
-    for number, name in enumerate(matches.predictions.classes):
-        rows = np.zeros((len(pictures), len(grid)))
-        for row, picture in zip(rows, pictures, strict=True):
-            row += _at_least(picture.scores[picture.found_ids == number], grid, width)
+    for class_id, name in enumerate(seen[0].classes):
+        rows = np.zeros((len(free), len(grid)))
+        for row, number in zip(rows, free, strict=True):
+            for picture in (each.pictures[number] for each in seen):
+                row += _at_least(picture.scores[picture.found_ids == class_id], grid, width) / len(seen)
         counts[name] = rows
     return counts
 
@@ -147,7 +157,7 @@ def _raise_cheapest(alarms: Curves, recall: Curves, start: Mapping[str, int], bu
         offers = []
         for name, place in at.items():
             ended = alarms[name][place] - alarms[name][place + 1 :]
-            lost = recall[name][place] - recall[name][place + 1 :]
+            lost = DEARER.get(name, 1.0) * (recall[name][place] - recall[name][place + 1 :])
             # A raise that ends next to nothing is none.
             prices = np.where(ended > 1e-6, (lost + 1e-4) / np.maximum(ended, 1e-6), np.inf)
             if len(prices) and np.isfinite(prices.min()):

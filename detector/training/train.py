@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import DataError
+from detector.training.average import average_weights
 from detector.training.bfloat16 import compute_in_bfloat16
 from detector.training.built_set import BuiltSet, read_built
 from detector.training.checkpoints import drop_checkpoints, keep_checkpoint, newest_checkpoint
@@ -103,6 +104,7 @@ def _train(training: _Training, plan: StagePlan, start: Path) -> Path:
         if name in asked and not (folder / DONE).exists():
             _train_stage(training, asked[name], weights)
             finish_stage(folder, sha256)
+            drop_checkpoints(folder)
             record()
         if (folder / DONE).exists():
             weights = folder / "weights" / "last.pt"
@@ -123,7 +125,8 @@ def _train_stage(training: _Training, stage: Stage, weights: Path) -> None:
             shutil.copyfile(path, folder / "weights" / "last.pt")
         else:
             _network(training, path).train(resume=True, device=training.device, trainer=damaging_trainer(stage.damage))
-    drop_checkpoints(folder)
+    if stage.learned_share < 1:
+        average_weights(weights, folder / "weights" / "last.pt", stage.learned_share)
 
 
 def _begin(training: _Training, stage: Stage, weights: Path) -> None:

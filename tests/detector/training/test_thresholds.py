@@ -38,6 +38,17 @@ def test_the_rate_holds_where_it_was_chosen_and_on_pictures_not_seen() -> None:
     assert unseen <= 3
 
 
+def test_alarms_on_copies_count_too() -> None:
+    free = meadows(200, 0.2, seed=3)
+    copies = predictions([*tanks(), *meadows(200, 0.6, seed=4)])
+    plain = choose_thresholds(match(predictions([*tanks(), *free])))
+    stricter = choose_thresholds(match(predictions([*tanks(), *free])), [copies])
+    assert stricter.values["tank"] > plain.values["tank"]
+    assert stricter.alarms < plain.alarms
+    both = (alarms_per_100(stricter.values, free) + alarms_per_100(stricter.values, list(copies.pictures[100:]))) / 2
+    assert both <= 3
+
+
 def test_without_alarms_a_class_is_reported_where_f1_is_best() -> None:
     wrong = [picture([("tank", BOX)], [("tank", BOX, 0.5 + n / 500), ("tank", AWAY, 0.45)]) for n in range(100)]
     chosen = choose_thresholds(match(predictions([*wrong, *meadows(100, 0.0, seed=1)])))

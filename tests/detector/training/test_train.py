@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from detector.cli.app import run
+from detector.errors import DataError
 from detector.models.backend import missing_torch_packages
 
 from .conftest import DataFolder
@@ -28,7 +30,7 @@ synthetic: [{name: scenes-1, kind: scenes, count: 1, seed: 1, classes: [tank]}]
 stages:
   - {name: first, sets: [photos], epochs: 2, input_size: 64, settings: &quick {workers: 0, save_period: -1}}
   - {name: second, sets: [photos], epochs: 3, input_size: 160, repeat_hard: 3, hard_score: 0.01, damage: 0.5,
-     settings: *quick}
+     learned_share: 0.25, settings: *quick}
   - {name: third, sets: [photos, synthetic], epochs: 1, input_size: 64, settings: *quick}
 """
 KILL_AFTER_S = 120
@@ -114,6 +116,29 @@ def test_after_a_kill_it_goes_on_at_the_last_finished_epoch(tiny: Path) -> None:
     assert epochs_of("second") == [1, 2, 3]
     assert not list(Path("runs/second/weights").glob("epoch-*"))
     assert states()["second"] == "done"
+
+
+def test_a_stage_may_keep_part_of_the_weights_that_it_began_with(tiny: Path, start: Path) -> None:
+    import torch
+    from ultralytics.nn.tasks import load_checkpoint
+
+    from detector.training.average import average_weights
+
+    settings = Path("tiny.yaml")
+    settings.write_text(settings.read_text().replace("learned_share: 0.25", "learned_share: 1"))
+    assert run(train("--stages", "first,second", "--epochs", "1")) == 0
+    begun, learned = (load_checkpoint(f"runs/{stage}/weights/last.pt")[0].state_dict() for stage in ("first", "second"))
+    shutil.rmtree("runs/second")
+    settings.write_text(settings.read_text().replace("learned_share: 1", "learned_share: 0.25"))
+    assert run(train("--stages", "second", "--epochs", "1")) == 0
+    kept = load_checkpoint("runs/second/weights/last.pt")[0].state_dict()
+    for name, value in kept.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, 0.75 * begun[name] + 0.25 * learned[name], rtol=2e-3, atol=1e-4)
+    with pytest.raises(
+        DataError, match=r"last\.pt cannot be averaged with .+yolo\.pt, whose network has other classes"
+    ):
+        average_weights(start, Path("runs/second/weights/last.pt"), 0.5)
 
 
 def test_other_settings_do_not_go_on_with_an_earlier_training(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
