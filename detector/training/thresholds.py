@@ -59,7 +59,7 @@ def choose_thresholds(
     """Thresholds from LOWEST to HIGHEST with at most so many reported boxes on 100 weapon-free pictures.
 
     Each class starts at its best F1. While weapon-free pictures have too many alarms, the class is raised that loses
-    the least recall (see DEARER) for each alarm it ends. Recall is that of the class's own boxes mixed with the pooled one of all
+    the least recall for each alarm it ends (see DEARER). Recall is that of the class's own boxes mixed with that of all
     classes (PRIOR_BOXES), so that a class with two boxes on the val split is not sacrificed because nothing is known
     about it. Alarms are counted smeared (a logistic kernel on the logit of the score): thresholds that hug the alarms
     of few pictures fail on others. The width is the smallest of WIDTHS for which thresholds that were chosen
