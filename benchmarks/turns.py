@@ -20,11 +20,15 @@ from benchmarks.time.contenders import NotMeasured
 
 @dataclass(frozen=True, slots=True)
 class Took:
-    """What one job took: seconds of the clock and, by name, what was counted. `answer` is compared, not recorded."""
+    """What one job took: seconds of the clock and, by name, what was counted. `answer` is compared, not recorded.
+
+    `cpu_seconds` is processor time, all threads together, where it was taken.
+    """
 
     seconds: float
     counts: dict[str, float] = field(default_factory=dict)
     answer: Any = None
+    cpu_seconds: float | None = None
 
 
 Runner = Callable[[Any], Took]
@@ -88,12 +92,14 @@ def take_turns(
 
 
 def summary(rounds: Sequence[Took]) -> dict[str, Any]:
-    """Median, least and most seconds, and the counts of the last round."""
+    """Median, least and most seconds, the median of the processor's, and the counts of the last round."""
     seconds = sorted(each.seconds for each in rounds)
+    cpu = [each.cpu_seconds for each in rounds if each.cpu_seconds is not None]
     return {
         "seconds": round(statistics.median(seconds), 4),
         "least": round(seconds[0], 4),
         "most": round(seconds[-1], 4),
+        "cpu_seconds": round(statistics.median(cpu), 4) if cpu else None,
         "rounds": len(seconds),
         **rounds[-1].counts,
     }

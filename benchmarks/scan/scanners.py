@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from benchmarks.infer.models import detect_by_hand, ultralytics_predict
 from benchmarks.reading import opencv_images, squares
+from benchmarks.stopwatch import Stopwatch
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took
 from detector.looking import BATCH
@@ -48,11 +48,11 @@ def ordnance(model: str, plan: str, backend: str = "auto") -> Runner:
     scanner = Scanner(_warm(model, backend), ScanOptions(plan=plan))
 
     def run(clip: Path) -> Took:
-        begun = time.perf_counter()
-        report = scanner.scan(clip).report
-        seconds = time.perf_counter() - begun
+        with Stopwatch() as watch:
+            report = scanner.scan(clip).report
         found = sorted({each.class_name for each in report.appearances})
-        return Took(seconds, {"inferred": report.coverage.samples, "finds": len(report.appearances)}, found)
+        counts = {"inferred": report.coverage.samples, "finds": len(report.appearances)}
+        return Took(watch.seconds, counts, found, watch.cpu_seconds)
 
     return run
 
@@ -62,9 +62,9 @@ def decoding(model: str) -> Runner:
     input_px = load_model(model, device="cpu").input_size
 
     def run(clip: Path) -> Took:
-        begun = time.perf_counter()
-        pictures = sum(1 for _ in squares(clip, input_px))
-        return Took(time.perf_counter() - begun, {"decoded": pictures})
+        with Stopwatch() as watch:
+            pictures = sum(1 for _ in squares(clip, input_px))
+        return Took(watch.seconds, {"decoded": pictures}, cpu_seconds=watch.cpu_seconds)
 
     return run
 
@@ -74,14 +74,13 @@ def inference(model: str) -> Runner:
     loaded = _warm(model)
 
     def run(clip: Path) -> Took:
-        seconds, pictures = 0.0, 0
+        watch, pictures = Stopwatch(), 0
         waiting = squares(clip, loaded.input_size)
         while group := list(islice(waiting, BATCH)):
-            begun = time.perf_counter()
-            loaded.detect(group)
-            seconds += time.perf_counter() - begun
+            with watch:
+                loaded.detect(group)
             pictures += len(group)
-        return Took(seconds, {"inferred": pictures})
+        return Took(watch.seconds, {"inferred": pictures}, cpu_seconds=watch.cpu_seconds)
 
     return run
 
@@ -91,10 +90,10 @@ def ultralytics(model: str, runtime: str, stride: int) -> Runner:
     list(predict(np.zeros((1080, 1920, 3), np.uint8)))
 
     def run(clip: Path) -> Took:
-        begun = time.perf_counter()
-        # The boxes of every result are read, as whoever wants to know what is in the clip must.
-        found = [result.boxes.cls.cpu().numpy() for result in predict(str(clip), vid_stride=stride)]
-        return Took(time.perf_counter() - begun, {"inferred": len(found)})
+        with Stopwatch() as watch:
+            # The boxes of every result are read, as whoever wants to know what is in the clip must.
+            found = [result.boxes.cls.cpu().numpy() for result in predict(str(clip), vid_stride=stride)]
+        return Took(watch.seconds, {"inferred": len(found)}, cpu_seconds=watch.cpu_seconds)
 
     return run
 
@@ -104,9 +103,9 @@ def by_hand(model: str) -> Runner:
     detect(np.zeros((1080, 1920, 3), np.uint8), 0)
 
     def run(clip: Path) -> Took:
-        begun = time.perf_counter()
-        found = [detect(image, number) for number, image in enumerate(opencv_images(clip))]
-        return Took(time.perf_counter() - begun, {"inferred": len(found)})
+        with Stopwatch() as watch:
+            found = [detect(image, number) for number, image in enumerate(opencv_images(clip))]
+        return Took(watch.seconds, {"inferred": len(found)}, cpu_seconds=watch.cpu_seconds)
 
     return run
 
@@ -117,9 +116,9 @@ def scenedetect() -> Runner:
     from scenedetect import ContentDetector, detect
 
     def run(clip: Path) -> Took:
-        begun = time.perf_counter()
-        shots = detect(str(clip), ContentDetector())
-        return Took(time.perf_counter() - begun, {"shots": max(1, len(shots))})
+        with Stopwatch() as watch:
+            shots = detect(str(clip), ContentDetector())
+        return Took(watch.seconds, {"shots": max(1, len(shots))}, cpu_seconds=watch.cpu_seconds)
 
     return run
 
