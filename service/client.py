@@ -23,7 +23,7 @@ from service.api.problem import Problem
 from service.api.shapes import AppearanceOut, AppearancePage, ScanOut, ScanPage
 
 CHUNK_BYTES = 16 * 1024 * 1024
-PIECE_BYTES = 1024 * 1024
+PIECE_BYTES = 256 * 1024
 """A chunk goes to the socket in pieces: httpx copies what is left of a piece with every part that the socket takes."""
 ATTEMPTS = 8
 """How often a request is tried whose connection failed; the pauses grow from half a second to half a minute."""
