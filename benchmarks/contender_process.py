@@ -3,32 +3,44 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
+
+from benchmarks.machine import peak_memory_mb
+from benchmarks.time.contenders import NotMeasured
 
 STOP_SECONDS = 10
 
+Load = Callable[[], tuple[Any, Callable[[Any], Any]]]
+"""Loads a contender in its process: the facts of it, and what does a job. Raises NotMeasured where it cannot run."""
 
-class Ended(Exception):
-    """The process is there no more; the message says how it ended."""
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A contender could not do a job, or cannot run at all, and why."""
+
+    reason: str
 
 
 class ContenderProcess:
-    """Runs `serve(pipe, *arguments)` in a process of its own, which is to end when it receives None.
+    """A contender, loaded by `load` in a process of its own and idle until it gets a job; use it in a `with` statement.
 
-    Use it in a `with` statement.
+    `reason` words, over there, what `load` or a job raised.
     """
 
-    def __init__(self, serve: Callable[..., None], *arguments: Any) -> None:
+    def __init__(self, load: Load, reason: Callable[[Exception], str]) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, *arguments))
+        self._process = context.Process(target=_serve, args=(theirs, load, reason))
         self._process.start()
         theirs.close()
 
-    def __enter__(self) -> ContenderProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -42,18 +54,40 @@ class ContenderProcess:
             self._process.join()
         self._pipe.close()
 
-    def ask(self, request: Any) -> Any:
-        """Send `request` and wait for the answer. Raises Ended."""
-        try:
-            self._pipe.send(request)
-        except OSError:
-            raise Ended("its process has ended") from None
-        return self.receive()
+    def loaded(self) -> Any:
+        """The contender's facts as soon as it is loaded, or a Failed."""
+        return self._receive()
 
-    def receive(self) -> Any:
-        """The next answer. Raises Ended."""
+    def ask(self, job: Any) -> Any:
+        """What it makes of `job` and the peak memory of its process in MB, or a Failed."""
+        try:
+            self._pipe.send((job,))
+        except OSError:
+            return Failed("its process has ended")
+        return self._receive()
+
+    def _receive(self) -> Any:
         try:
             return self._pipe.recv()
         except EOFError:
             self._process.join()
-            raise Ended(f"its process ended with exit code {self._process.exitcode}") from None
+            return Failed(f"its process ended with exit code {self._process.exitcode}")
+
+
+def _serve(pipe: Connection, load: Load, reason: Callable[[Exception], str]) -> None:
+    # What a library prints must not get between the lines of the table.
+    with redirect_stdout(sys.stderr):
+        try:
+            facts, work = load()
+        except NotMeasured as error:
+            pipe.send(Failed(str(error)))
+            return
+        except Exception as error:
+            pipe.send(Failed(reason(error)))
+            return
+        pipe.send(facts)
+        while (request := pipe.recv()) is not None:
+            try:
+                pipe.send((work(request[0]), peak_memory_mb()))
+            except Exception as error:
+                pipe.send(Failed(reason(error)))

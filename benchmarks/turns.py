@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import Any
 
-from benchmarks.contender_process import ContenderProcess, Ended
-from benchmarks.machine import peak_memory_mb
-from benchmarks.time.contenders import NotMeasured
+from benchmarks.contender_process import ContenderProcess, Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +62,18 @@ def take_turns(
         there: dict[str, ContenderProcess] = {}
         for contender in contenders:
             say(f"loading {contender.name}")
-            process = stack.enter_context(ContenderProcess(_serve, contender))
-            if (why := _answer(process.receive)) is not None:
-                say(f"not measured: {contender.name}: {why}")
-                dropped[contender.name] = why
+            process = stack.enter_context(ContenderProcess(partial(_load, contender), _reason))
+            if isinstance(answer := process.loaded(), Failed):
+                say(f"not measured: {contender.name}: {answer.reason}")
+                dropped[contender.name] = answer.reason
             else:
                 there[contender.name] = process
         for turn in range(rounds):
             for job, content in jobs.items():
                 for name, process in list(there.items()):
                     say(f"round {turn + 1} of {rounds}, {job}: {name}")
-                    answer = _answer(partial(process.ask, (content,)))
-                    if isinstance(answer, str):
-                        dropped[name] = f"failed at {job}: {answer}"
+                    if isinstance(answer := process.ask(content), Failed):
+                        dropped[name] = f"failed at {job}: {answer.reason}"
                         del there[name]
                         continue
                     measured, peaks[name] = answer
@@ -105,31 +100,8 @@ def summary(rounds: Sequence[Took]) -> dict[str, Any]:
     }
 
 
-def _answer(ask: Callable[[], Any]) -> Any:
-    """What a contender says; why it says nothing, as a text, where its process is there no more."""
-    try:
-        return ask()
-    except Ended as error:
-        return str(error)
-
-
-def _serve(pipe: Connection, contender: Contender) -> None:
-    # What a library prints must not get between the lines of the table.
-    with redirect_stdout(sys.stderr):
-        try:
-            runner = contender.make(**contender.options)
-        except NotMeasured as reason:
-            pipe.send(str(reason))
-            return
-        except Exception as error:
-            pipe.send(_reason(error))
-            return
-        pipe.send(None)
-        while (request := pipe.recv()) is not None:
-            try:
-                pipe.send((runner(request[0]), peak_memory_mb()))
-            except Exception as error:
-                pipe.send(_reason(error))
+def _load(contender: Contender) -> tuple[None, Runner]:
+    return None, contender.make(**contender.options)
 
 
 def _reason(error: Exception) -> str:

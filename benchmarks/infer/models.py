@@ -14,7 +14,7 @@ from benchmarks.reading import Image, letterboxed_by_hand
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took
 from detector.models import load_model
-from detector.models.backend import CPU_BACKENDS, available_threads
+from detector.models.backend import CPU_ONLY, available_threads
 from detector.models.manifest import find_weights
 from detector.models.offline import import_onnxruntime, import_ultralytics
 
@@ -37,7 +37,7 @@ def contenders(model: str, batches: Sequence[int] = BATCHES) -> tuple[Contender,
     """Ours at every batch size, and the peers, which take a picture at a time."""
     ours = tuple(
         Contender(f"ordnance, {backend}, batch {batch}", ordnance, {"model": model, "backend": backend, "batch": batch})
-        for backend in (*CPU_BACKENDS, "openvino-bf16")
+        for backend in CPU_ONLY
         for batch in batches
     )
     return (

@@ -61,7 +61,7 @@ def measure(
         "frames": {each.name: each.frames for each in excerpts},
         "clips": turns.rows,
         "start_seconds": start,
-        "together": _together(short, model, rounds, say),
+        "together": _together(short, model, rounds),
         "not_measured": turns.not_measured,
     }
     result["goals"] = _goals(result, excerpts)
@@ -106,7 +106,7 @@ def table(result: dict[str, Any]) -> str:
     return "\n".join(lines + tail_lines(result))
 
 
-def _together(clip: Path, model: str, rounds: int, say: Any) -> dict[str, Any]:
+def _together(clip: Path, model: str, rounds: int) -> dict[str, Any]:
     """Many clips in one batch, beside the slower of the two stages by itself on the same pictures."""
     stages = tuple(each for each in contenders(model) if each.name in (DECODING, INFERENCE))
     row = take_turns(stages, {"one": clip}, rounds, say).rows["one"]

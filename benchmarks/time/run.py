@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.contender_process import Failed
 from benchmarks.machine import machine_facts
 from benchmarks.time.clips import BuiltClip, build_clip
 from benchmarks.time.contenders import REFERENCE, TIMED_ONLY, Contender, Job, Outcome, all_contenders
@@ -32,7 +33,7 @@ from benchmarks.time.scoring import (
 )
 from benchmarks.time.script import ClipSpec
 from benchmarks.time.truth import IN_VIEW, Truth
-from benchmarks.time.worker import Failed, Worker
+from benchmarks.time.worker import Worker
 from detector.errors import OrdnanceError
 from detector.models.backend import available_threads
 

@@ -23,6 +23,9 @@ BackendName = Literal["onnxruntime", "openvino", "openvino-bf16", "torch", "tens
 CPU_BACKENDS: tuple[BackendName, ...] = ("onnxruntime", "openvino")
 """Those of the base install, in order of preference where both are equally fast."""
 
+CPU_ONLY: tuple[BackendName, ...] = (*CPU_BACKENDS, "openvino-bf16")
+"""Those that run on no other device."""
+
 MOST_AT_ONCE = 8
 """Pictures that a CPU backend infers side by side, each with its share of the threads; a scan gives it no more."""
 

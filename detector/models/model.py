@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Boxes
 from detector.models.backend import (
+    CPU_ONLY,
     Backend,
     BackendName,
     available_threads,
@@ -146,7 +147,7 @@ def load_model(
         raise BadOption(f"threads must be at least 1, not {threads}.")
     entry, path = find_weights(name_or_path)
     content = read_weights(entry, path)
-    wants_cpu = backend in ("onnxruntime", "openvino", "openvino-bf16") and device == "auto"
+    wants_cpu = backend in CPU_ONLY and device == "auto"
     place = "cpu" if wants_cpu else resolve_device(device)
     count = threads or available_threads()
 

@@ -41,7 +41,8 @@ class OpenVino:
             raise BackendUnavailable(
                 "The backend 'openvino' is not installed; install it with: pip install openvino."
             ) from error
-        if bfloat16 and "BF16" not in self._openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        self._core = self._openvino.Core()
+        if bfloat16 and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise BackendUnavailable(
                 "The backend 'openvino-bf16' needs a processor that computes in bfloat16 (AVX512-BF16 or AMX), which "
                 "this one does not; use the backend 'openvino'."
@@ -69,14 +70,13 @@ class OpenVino:
 
     def _compile(self, height: int, width: int) -> queue.SimpleQueue[Any]:
         try:
-            core = self._openvino.Core()
-            network = core.read_model(self._content)
+            network = self._core.read_model(self._content)
             network.reshape([1, 3, height, width])
             shape = network.output(0).partial_shape
             sizes = list(shape) if shape.rank.is_static else []
             each_picture = [each.get_length() if each.is_static else None for each in sizes[1:]]
             check_output_shape("OpenVINO", [None, *each_picture], self._entry)
-            compiled = core.compile_model(
+            compiled = self._core.compile_model(
                 _fed_with_bytes(self._openvino, network),
                 "CPU",
                 {

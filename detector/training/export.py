@@ -116,7 +116,7 @@ def add_precision(name: str, precision: Precision, data: Path, out: Path | None 
     pictures = [file.picture for file in photographs(data, "train")] if precision == "int8" else []
     step = max(1, len(pictures) // CALIBRATION_PICTURES)
     made = optimise(entry, folder, precision, pictures[::step][:CALIBRATION_PICTURES])
-    before, after = (_val_ap50(_val_matches(each, data, folder, listed=False)) for each in (entry, made))
+    before, after = (_val_ap50(_val_matches(each, data, folder)) for each in (entry, made))
     lost = float(str(before["mean_ap50"])) - float(str(after["mean_ap50"]))
     val: dict[str, JsonValue] = {**after, "mean_ap50_lost": round(lost, 4)}
     made = made.model_copy(update={"metrics": {"val": val}})
@@ -132,14 +132,13 @@ def _model(entry: ManifestEntry, folder: Path) -> Model:
     return load_model(str(folder / entry.file), backend="onnxruntime")
 
 
-def _val_matches(entry: ManifestEntry, data: Path, folder: Path, *, listed: bool = True) -> Matches:
-    if listed:
-        return match(predict(_model(entry, folder), photographs(data, "val"), "val"))
+def _val_matches(entry: ManifestEntry, data: Path, folder: Path) -> Matches:
+    """Of a file of `folder`, whether its manifest lists it yet or not."""
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copyfile(folder / entry.file, Path(scratch) / entry.file)
         alone = Manifest(default=entry.name, models=(entry.model_copy(update={"made_from": None}),))
         write_manifest(alone, Path(scratch) / MANIFEST_NAME)
-        return _val_matches(entry, data, Path(scratch))
+        return match(predict(_model(entry, Path(scratch)), photographs(data, "val"), "val"))
 
 
 def _val_ap50(matches: Matches) -> dict[str, JsonValue]:

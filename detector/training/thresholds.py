@@ -86,13 +86,13 @@ def choose_thresholds(
             {name: each[rows].sum(axis=0) for name, each in alarms.items()}, recall, start, rate * len(rows)
         )
 
-    width, unseen = WIDTHS[-1], 0.0
+    width, unseen, smeared = WIDTHS[-1], 0.0, exact
     for width in WIDTHS:
         smeared = _alarms(seen, free, grid, width)
         unseen = float(np.mean([_count(exact, chosen_on(smeared, kept), held) for kept, held in _folds(len(free))]))
         if unseen <= rate:
             break
-    at = chosen_on(_alarms(seen, free, grid, width), np.arange(len(free)))
+    at = chosen_on(smeared, np.arange(len(free)))
     if "tow_launcher" in at:
         at["tow_launcher"] = max(at["tow_launcher"], _quiet_on_look_alikes(matches, grid))
     unchanged = _alarms((predictions,), free, grid, 0.0)
