@@ -177,7 +177,7 @@ _worker: tuple[Scanner, BatchOptions] | None = None
 def _start_worker(options: BatchOptions, threads: int) -> None:
     global _worker
     model = load_model(options.model, device=options.device, backend=options.backend, threads=threads)
-    _worker = Scanner(model, options.scan), options
+    _worker = Scanner(model, options.scan, threads=threads), options
 
 
 def _work(path: Path, total: int) -> Outcome:

@@ -21,7 +21,7 @@ from detector.models.letterbox import Square
 from detector.sampling.cuts import CutWatch
 from detector.sampling.identical import is_near_identical
 from detector.sampling.plan import Request
-from detector.video import Probe, Video
+from detector.video import Probe, Readable
 from detector.video.decode import Watch
 from detector.video.reader import Picture as UnconvertedPicture
 
@@ -88,7 +88,7 @@ def pictures_in_memory(probe: Probe, most: int) -> int:
     return max(1, min(most, MEMORY_BYTES // max(1, 3 * probe.width * probe.height)))
 
 
-def pictures(video: Video, request: Request, input_px: int, state: ScanState) -> Iterator[Picture]:
+def pictures(video: Readable, request: Request, input_px: int, state: ScanState) -> Iterator[Picture]:
     """The frames of a request in time order, and what is to be known of each before the model sees it.
 
     Every frame of a plan that asks for every frame goes to the model, however like the one before it is.
@@ -127,7 +127,7 @@ class _TimedWatch:
         return self._watch(picture, is_sample) if self._watch else None
 
 
-def _frames(video: Video, request: Request, state: ScanState) -> Iterator[Frame]:
+def _frames(video: Readable, request: Request, state: ScanState) -> Iterator[Frame]:
     """The frames of a request, as far as its time allows."""
     try:
         yield from _all_frames(video, request, state)
@@ -135,7 +135,7 @@ def _frames(video: Video, request: Request, state: ScanState) -> Iterator[Frame]
         return
 
 
-def _all_frames(video: Video, request: Request, state: ScanState) -> Iterator[Frame]:
+def _all_frames(video: Readable, request: Request, state: ScanState) -> Iterator[Frame]:
     if request.times is None or request.keyframes_only:
         yield from video.frames(keyframes_only=request.keyframes_only)
     elif request.shots and state.cuts is not None:
@@ -145,7 +145,7 @@ def _all_frames(video: Video, request: Request, state: ScanState) -> Iterator[Fr
         yield from _frames_and_kept(video, request, request.times, state)
 
 
-def _frames_and_kept(video: Video, request: Request, times: tuple[float, ...], state: ScanState) -> Iterator[Frame]:
+def _frames_and_kept(video: Readable, request: Request, times: tuple[float, ...], state: ScanState) -> Iterator[Frame]:
     """As asked for, from what was kept where that will do; keeps what the request says will be asked for next."""
     state.kept = {
         pts: frame for pts, frame in state.kept.items() if any(left < pts < right for left, right in request.keep)

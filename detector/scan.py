@@ -38,6 +38,7 @@ from detector.looking import (
     pictures_in_memory,
 )
 from detector.models import Model, load_model
+from detector.models.backend import available_threads
 from detector.report import (
     AppearanceInfo,
     ClipInfo,
@@ -60,8 +61,10 @@ from detector.sampling.plan import CloserLook, Plan, Request, Sample, Timeline
 from detector.sampling.plans import ModelFacts, PlanChoice, make_plan
 from detector.sampling.tiles import on_picture, tiles_about, without_doubles
 from detector.taxonomy import weapon_class
-from detector.video import DecodeProblem, Probe, Video, open_video, sha256_file
+from detector.video import DecodeProblem, Probe, Readable, open_side_by_side, sha256_file
 
+MOST_DECODERS = 4
+"""Decoders that read one clip at once; each holds up to 16 pictures for reference."""
 MOST_KEPT = 96
 """Frames kept between two requests, if their pictures fit into memory (see detector.looking)."""
 
@@ -130,11 +133,15 @@ class _Chain:
 
 
 class Scanner:
-    """A loaded model with options, ready to scan any number of clips."""
+    """A loaded model with options, ready to scan any number of clips.
 
-    def __init__(self, model: Model, options: ScanOptions | None = None) -> None:
+    `threads` is how many processors decoding may use, by default all that this process may.
+    """
+
+    def __init__(self, model: Model, options: ScanOptions | None = None, *, threads: int | None = None) -> None:
         self.model = model
         self.options = options or ScanOptions()
+        self._decoders = min(threads or available_threads(), MOST_DECODERS)
         self.budget = Budget.parse(self.options.budget) if self.options.budget is not None else None
         threshold = self.options.threshold
         if threshold is not None and not 0 <= threshold <= 1:
@@ -199,8 +206,8 @@ class Scanner:
         unlike = {"backend", "device", "started_at", "elapsed_s"}
         return now.model_dump(exclude=unlike) == earlier.model_dump(exclude=unlike)
 
-    def _open(self, path: Path) -> AbstractContextManager[Video]:
-        return open_video(path)
+    def _open(self, path: Path) -> AbstractContextManager[Readable]:
+        return open_side_by_side(path, decoders=self._decoders)
 
     def _plan(self, time_left: Callable[[], float] = lambda: math.inf) -> Plan:
         options = self.options
@@ -235,7 +242,7 @@ class Scanner:
 
     def _look(
         self,
-        video: Video,
+        video: Readable,
         request: Request,
         state: ScanState,
         seen_before: int,
@@ -288,7 +295,7 @@ class Scanner:
     def _boxes(self, batch: Sequence[Picture]) -> list[Boxes]:
         return self.model.detect([each.square for each in batch if not each.repeats])
 
-    def _look_closer(self, video: Video, looks: Sequence[CloserLook], state: ScanState) -> Iterator[Sample]:
+    def _look_closer(self, video: Readable, looks: Sequence[CloserLook], state: ScanState) -> Iterator[Sample]:
         """The samples once more, with what the model finds in parts of their pictures in the clip's own pixels."""
         by_time = {look.sample.pts_seconds: look for look in looks}
         for target, frame in video.frames_at(sorted(by_time)):
@@ -382,7 +389,7 @@ def _chosen_classes(model: Model, asked: Sequence[str] | None) -> tuple[str, ...
     return tuple(name for name in model.classes if name in chosen)
 
 
-def _pictures(video: Video, appearances: Sequence[Appearance]) -> dict[str, bytes]:
+def _pictures(video: Readable, appearances: Sequence[Appearance]) -> dict[str, bytes]:
     """Thumbnail and crop of each appearance, decoded again at its best frame."""
     wanted: dict[float, list[Appearance]] = {}
     for each in appearances:

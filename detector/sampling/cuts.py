@@ -57,30 +57,55 @@ class CutWatch:
         self._is_sampled = False
         self._held: Picture | None = None
         self._is_held_well = False
+        self._first: tuple[float, _Grey] | None = None
 
     def __call__(self, picture: Picture, is_sample: bool) -> Picture | None:
         """Take the next picture; hands back one of the shot that ended before it, if that has no sample yet."""
-        if self._before is not None and picture.seconds <= self._seen_seconds:
+        if self._was_seen(picture.seconds):
             self._is_sampled |= is_sample
             return None
-        grey = self._grey(picture)
-        extra = None
-        if self._before is None:
-            self._starts.append(picture.seconds)
-        elif _is_cut(self._before, grey):
-            if not self._is_sampled and picture.seconds - self._begins_after >= self._shortest:
-                extra = self._held
-            self._starts.append(picture.seconds)
-            self._begins_after = self._seen_seconds
-            self._is_sampled, self._held, self._is_held_well = False, None, False
-        self._before, self._seen_seconds = grey, picture.seconds
-        self._is_sampled |= is_sample
+        extra = self._take(picture.seconds, self._grey(picture), is_sample)
         if self._is_sampled:
             self._held = None
         elif not self._is_held_well:
             # The first pictures after a cut are often the worst coded ones: take one from the middle of the shortest.
             self._held = picture
             self._is_held_well = picture.seconds - self._begins_after >= self._shortest / 2
+        return extra
+
+    def apart(self) -> CutWatch:
+        """A watch for a later part of the clip, which begins and ends with a sample, as what comes before it does."""
+        return CutWatch(self._shortest)
+
+    def join(self, part: CutWatch) -> None:
+        """Take over what the watch of the next part saw."""
+        if part._first is None:
+            return
+        seconds, grey = part._first
+        if not self._was_seen(seconds):
+            self._take(seconds, grey, True)
+        self._starts += part._starts[1:]
+        if len(part._starts) > 1:
+            self._begins_after = part._begins_after
+        self._before, self._seen_seconds = part._before, part._seen_seconds
+        self._is_sampled = True
+
+    def _was_seen(self, seconds: float) -> bool:
+        return self._before is not None and seconds <= self._seen_seconds
+
+    def _take(self, seconds: float, grey: _Grey, is_sample: bool) -> Picture | None:
+        extra = None
+        if self._before is None:
+            self._first = seconds, grey
+            self._starts.append(seconds)
+        elif _is_cut(self._before, grey):
+            if not self._is_sampled and seconds - self._begins_after >= self._shortest:
+                extra = self._held
+            self._starts.append(seconds)
+            self._begins_after = self._seen_seconds
+            self._is_sampled, self._held, self._is_held_well = False, None, False
+        self._before, self._seen_seconds = grey, seconds
+        self._is_sampled |= is_sample
         return extra
 
     def shots(self, end_seconds: float) -> list[tuple[float, float]]:

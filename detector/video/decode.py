@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 import av
 import numpy as np
@@ -26,6 +27,25 @@ Watch = Callable[[Picture, bool], Picture | None]
 """Is shown a picture on the way to a target, and whether it is the answer; may hand back one it was shown before."""
 
 _ROUNDED_PTS_SECONDS = 0.0005
+
+
+class Readable(Protocol):
+    """What a scan asks of an open clip. `Video` says what each means."""
+
+    probe: Probe
+
+    @property
+    def errors(self) -> list[DecodeProblem]: ...
+
+    @property
+    def decode_errors(self) -> int: ...
+
+    @property
+    def frames_decoded(self) -> int: ...
+
+    def frames(self, *, keyframes_only: bool = False) -> Iterator[Frame]: ...
+
+    def frames_at(self, targets: Sequence[float], watch: Watch | None = None) -> Iterator[tuple[float, Frame]]: ...
 
 
 class Video:
@@ -88,6 +108,13 @@ class Video:
         """How many pictures were decoded, converted or not, over all readings."""
         return self._earlier_frames + (self._reader.frames_decoded if self._reader else 0)
 
+    @property
+    def reads_as_listed(self) -> bool:
+        """Whether all that was read so far was whole, and where and when the container says."""
+        reorders = self._reader is not None and self._reader.reorders_times
+        damaged = self.decode_errors > 0 or self._problems.count > 0
+        return self._seekable and self._skips and not reorders and not damaged
+
     def frames(
         self, wanted: Callable[[float, bool], bool] | None = None, *, keyframes_only: bool = False
     ) -> Iterator[Frame]:
@@ -122,6 +149,12 @@ class Video:
         """
         return self._frames_at(self._begin(keep_reader=True), targets, watch)
 
+    def keyframes_between(self, first: int, end: int) -> Iterator[Frame]:
+        """Those of the keyframes number `first` to `end` - 1, counted as in `probe.keyframe_seconds`, that the decoder
+        takes for such; nothing else is decoded. Where the container does not lead there, `reads_as_listed` is false.
+        """
+        return self._keyframes_between(self._begin(keep_reader=True, keyframes_only=True), first, end)
+
     def _frames(
         self, reading: object, wanted: Callable[[float, bool], bool] | None, keyframes_only: bool
     ) -> Iterator[Frame]:
@@ -144,6 +177,21 @@ class Video:
                     yield frame
         if not found:
             raise self._no_decodable_frame()
+
+    def _keyframes_between(self, reading: object, first: int, end: int) -> Iterator[Frame]:
+        if self._reader is None:
+            self._open_reader(keyframes_only=True)
+        reader = self._current(reading)
+        if (first or reader.fed_packets) and not reader.seek(first):
+            self._seekable = False
+            return
+        is_last = end == len(self._keyframe_seconds)
+        last = np.inf if is_last else self._keyframe_seconds[end - 1] - SAME_TIME_SECONDS
+        while (picture := self._current(reading).read()) is not None:
+            if picture.is_keyframe and (frame := self._convert(picture)) is not None:
+                yield frame
+            if picture.seconds >= last:
+                return
 
     def _frames_at(
         self, reading: object, targets: Iterable[float], watch: Watch | None
@@ -249,10 +297,10 @@ class Video:
         packet = int(np.searchsorted(self.probe.pts_seconds, seconds, side="left"))
         return self._cost.is_seek_cheaper(packet - reader.next_packet)
 
-    def _begin(self, *, keep_reader: bool = False) -> object:
+    def _begin(self, *, keep_reader: bool = False, keyframes_only: bool = False) -> object:
         if self._closed:
             raise ValueError(f"{self.probe.path.name} is closed")
-        if not keep_reader or (self._reader is not None and self._reader.keyframes_only):
+        if not keep_reader or (self._reader is not None and self._reader.keyframes_only != keyframes_only):
             self._close_reader()
         self._reading = object()
         return self._reading

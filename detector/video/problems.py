@@ -34,6 +34,11 @@ class ProblemLog:
     def __iter__(self) -> Iterator[DecodeProblem]:
         return iter(sorted(self._problems, key=lambda problem: problem.from_seconds))
 
+    @property
+    def count(self) -> int:
+        """How many ranges there are."""
+        return len(self._problems)
+
     def add(self, problem: DecodeProblem) -> None:
         """Record a problem. The words of the first of several merged ones are kept."""
         for place, known in enumerate(self._problems):

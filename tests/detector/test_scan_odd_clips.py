@@ -94,12 +94,17 @@ def test_the_exact_first_and_last_frame_with_keyframes_near_or_one_alone(tmp_pat
     assert inferred <= 60 + 1.5 * 4 * (last - first + 20) / 10 + 10
 
 
-def test_two_scans_agree(tmp_path):
+@pytest.mark.parametrize("plan", ["adaptive", "keyframes", "keyframes-only", "interval"])
+def test_two_scans_agree_however_many_processors_they_have(tmp_path, plan):
     path = write(tmp_path / "clip.mp4", 300, with_red(101, 203), gop=20)
     # How many frames are decoded on the way depends on what reading on and seeking cost at the time.
     unlike = {"scan": True, "coverage": {"frames_decoded"}}
-    one, other = (scan(path)[0].model_dump(exclude=unlike) for _ in range(2))
-    assert one == other
+    one, *others = (
+        Scanner(RedModel(), ScanOptions(plan=plan), threads=threads).scan(path).report.model_dump(exclude=unlike)
+        for threads in (1, 1, 4)
+    )
+    assert one["appearances"]
+    assert others == [one, one]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])

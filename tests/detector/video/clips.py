@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,3 +28,23 @@ def number_shown(image: NDArray[np.uint8]) -> int:
     row = image[image.shape[0] // 2, :, 0]
     column = image.shape[1] // BITS
     return sum((int(row[bit * column + column // 2]) > 128) << bit for bit in range(BITS))
+
+
+def damage_packets(path: Path, numbers: range) -> Path:
+    """Overwrite the pictures of these packets (in file order) with zeros."""
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for number in numbers:
+        position, size = places[number]
+        content[position : position + size] = bytes(size)
+    path.write_bytes(content)
+    return path
+
+
+def call_every_packet_a_keyframe(path: Path) -> Path:
+    """Take away the list of keyframes of an MP4 file, which then says that all its pictures are."""
+    content = path.read_bytes()
+    assert content.count(b"stss") == 1
+    path.write_bytes(content.replace(b"stss", b"free"))
+    return path

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -14,29 +12,9 @@ from detector.video.problems import ProblemLog
 from detector.video.reader import Picture
 from detector.video.reading_cost import ReadingCost
 
-from .clips import MakeClip, number_shown
+from .clips import MakeClip, call_every_packet_a_keyframe, damage_packets, number_shown
 
 CONTAINERS = ["clip.mp4", "clip.mov", "clip.mkv", "clip.ts", "clip.flv", "clip.avi"]
-
-
-def damage_packets(path: Path, numbers: range) -> Path:
-    """Overwrite the pictures of these packets (in file order) with zeros."""
-    with av.open(str(path)) as container:
-        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
-    content = bytearray(path.read_bytes())
-    for number in numbers:
-        position, size = places[number]
-        content[position : position + size] = bytes(size)
-    path.write_bytes(content)
-    return path
-
-
-def call_every_packet_a_keyframe(path: Path) -> Path:
-    """Take away the list of keyframes of an MP4 file, which then says that all its pictures are."""
-    content = path.read_bytes()
-    assert content.count(b"stss") == 1
-    path.write_bytes(content.replace(b"stss", b"free"))
-    return path
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
