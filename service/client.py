@@ -22,7 +22,11 @@ from detector.report import Report
 from service.api.problem import Problem
 from service.api.shapes import AppearanceOut, AppearancePage, ScanOut, ScanPage
 
-CHUNK_BYTES = 16 * 1024 * 1024
+MIB = 1024 * 1024
+FIRST_CHUNK_BYTES, LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES = 8 * MIB, 1 * MIB, 64 * MIB
+SHORT_CHUNK_SECONDS, LONG_CHUNK_SECONDS = 1.0, 10.0
+"""A chunk that travelled faster makes later ones larger, as each costs the server a sync to disk; a slower one makes
+them smaller, as what a broken connection had brought of one is lost."""
 PIECE_BYTES = 256 * 1024
 """A chunk goes to the socket in pieces: httpx copies what is left of a piece with every part that the socket takes."""
 ATTEMPTS = 8
@@ -250,24 +254,27 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
     headers = {**_TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
     made = yield from _ask(_Call("POST", "/v1/uploads", headers))
     address = httpx.URL(made.headers["Location"]).raw_path.decode()
-    offset, failures = 0, 0
+    offset, failures, length = 0, 0, FIRST_CHUNK_BYTES
     with ThreadPoolExecutor(1) as reader:
         # The next chunk is read and summed while this one travels.
-        chunk, ahead = _chunk(clip, 0), None
+        chunk, ahead = _chunk(clip, 0, length), None
         while True:
             if chunk.offset + len(chunk.content) < size:
-                ahead = reader.submit(_chunk, clip, chunk.offset + len(chunk.content))
+                ahead = reader.submit(_chunk, clip, chunk.offset + len(chunk.content), length)
             headers = {
                 **_TUS,
                 "Content-Type": "application/offset+octet-stream",
                 "Upload-Offset": str(offset),
                 "Upload-Checksum": f"crc32 {chunk.checksum}",
             }
+            started = time.monotonic()
             answer = yield _Call("PATCH", address, headers, chunk.content)
             if isinstance(answer, httpx.Response) and answer.is_success:
                 offset, failures = int(answer.headers["Upload-Offset"]), 0
+                length = _next_length(len(chunk.content), time.monotonic() - started)
             else:
                 failures += 1
+                length = max(len(chunk.content) // 2, LEAST_CHUNK_BYTES)
                 if isinstance(answer, httpx.Response) and answer.status_code not in _AGAIN:
                     raise _error_of(answer)
                 if failures >= ATTEMPTS:
@@ -281,7 +288,14 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
             if scan is not None:
                 return (yield from _scan(scan.rsplit("/", 1)[-1]))
             following = ahead.result() if ahead is not None else None
-            chunk = following if following and following.offset == offset else _chunk(clip, offset)
+            chunk = following if following and following.offset == offset else _chunk(clip, offset, length)
+
+
+def _next_length(length: int, seconds: float) -> int:
+    """How long a chunk should be after one of `length` bytes that travelled for so many seconds."""
+    if seconds < SHORT_CHUNK_SECONDS:
+        return min(2 * length, MOST_CHUNK_BYTES)
+    return max(length // 2, LEAST_CHUNK_BYTES) if seconds > LONG_CHUNK_SECONDS else length
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,10 +307,10 @@ class _Chunk:
     checksum: str
 
 
-def _chunk(clip: Path, offset: int) -> _Chunk:
+def _chunk(clip: Path, offset: int, length: int) -> _Chunk:
     with clip.open("rb") as file:
         file.seek(offset)
-        content = file.read(CHUNK_BYTES)
+        content = file.read(length)
     return _Chunk(offset, content, base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode())
 
 

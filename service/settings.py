@@ -84,6 +84,9 @@ class Settings(BaseSettings):
         default=60, gt=0, description="Wall clock in which a decoder must deliver something, or the segment ends."
     )
 
+    upload_stall_seconds: float = Field(
+        default=30, gt=0, description="Seconds without a byte of an upload after which its connection counts as broken."
+    )
     upload_hours: float = Field(default=24, gt=0, description="Hours after which an unfinished upload is removed.")
     retention_days: float | None = Field(
         default=None, gt=0, description="Days after which finished scans and their clips are removed; never."

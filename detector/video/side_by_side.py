@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, pairwise
@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.errors import OrdnanceError
 from detector.frame import Frame
@@ -127,25 +128,25 @@ class SideBySide:
     def frames(self, *, keyframes_only: bool = False) -> Iterator[Frame]:
         """As Video.frames, without `wanted`; side by side with `keyframes_only`."""
         self._end_run()
-        parts = self._keyframe_parts() if keyframes_only and self._may_divide() else []
-        if len(parts) < 2:
+        edges = self._keyframe_edges() if keyframes_only and self._may_divide() else []
+        if len(edges) < 3:
             return self._videos[0].frames(keyframes_only=keyframes_only)
-        return self._keyframes(parts)
+        return self._keyframes(edges)
 
     def frames_at(self, targets: Sequence[float], watch: Watch | None = None) -> Iterator[Entry]:
         """As Video.frames_at, with all targets known beforehand; alone with a watch that is no DivisibleWatch."""
         self._end_run()
-        parts = []
+        edges = []
         if self._may_divide() and (watch is None or isinstance(watch, DivisibleWatch)):
-            parts = self._target_parts(targets, watch)
-        if len(parts) < 2:
+            edges = self._target_edges(targets, at_answers=watch is not None)
+        if len(edges) < 3:
             return self._videos[0].frames_at(targets, watch)
-        return self._frames_at(parts, targets, watch)
+        return self._frames_at(edges, targets, watch)
 
-    def _keyframes(self, parts: Sequence[_Part]) -> Iterator[Frame]:
+    def _keyframes(self, edges: Sequence[int]) -> Iterator[Frame]:
         shown = -np.inf
         try:
-            for _, frame in self._in_order(parts):
+            for _, frame in self._in_order(len(edges) - 1, self._keyframe_parts(edges)):
                 shown = frame.pts_seconds
                 yield frame
         except _NotAsListed:
@@ -156,10 +157,13 @@ class SideBySide:
             if frame.pts_seconds > shown:
                 yield frame
 
-    def _frames_at(self, parts: Sequence[_Part], targets: Sequence[float], watch: Watch | None) -> Iterator[Entry]:
+    def _frames_at(self, edges: Sequence[int], targets: Sequence[float], watch: Watch | None) -> Iterator[Entry]:
         shown = -np.inf
+        divisible = watch if isinstance(watch, DivisibleWatch) else None
         try:
-            for target, frame in self._in_order(parts, watch if isinstance(watch, DivisibleWatch) else None):
+            for target, frame in self._in_order(
+                len(edges) - 1, self._target_parts(edges, targets, divisible), divisible
+            ):
                 shown = frame.pts_seconds
                 yield target, frame
         except _NotAsListed as place:
@@ -171,9 +175,9 @@ class SideBySide:
             if frame.pts_seconds > shown:
                 yield target, frame
 
-    def _in_order(self, parts: Sequence[_Part], watch: DivisibleWatch | None = None) -> Iterator[Entry]:
-        """What all parts bring. Raises _NotAsListed."""
-        while len(self._videos) < min(self._most, len(parts)):
+    def _in_order(self, count: int, parts: Iterator[_Part], watch: DivisibleWatch | None = None) -> Iterator[Entry]:
+        """What all parts bring, `count` of them. Raises _NotAsListed."""
+        while len(self._videos) < min(self._most, count):
             self._videos.append(Video(self.probe))
         most_waiting = WAITING_BYTES // (3 * self.probe.width * self.probe.height * (len(self._videos) + 1))
         run = self._run = _Run(self._videos, parts, max(1, most_waiting))
@@ -212,62 +216,75 @@ class SideBySide:
         if run:
             run.stop()
 
-    def _target_parts(self, targets: Sequence[float], watch: DivisibleWatch | None) -> list[_Part]:
-        """The targets in parts that cost LEAST_PACKETS or more, from keyframe to keyframe."""
+    def _target_edges(self, targets: Sequence[float], *, at_answers: bool) -> list[int]:
+        """Where the targets are parted: positions of the first of each part, and their number.
+
+        A part costs LEAST_PACKETS or more and begins with the first target of a keyframe; `at_answers`: with one that
+        the keyframe itself answers. Empty where they cannot be parted.
+        """
         keys = self.probe.keyframe_seconds
         wanted = np.asarray(targets, np.float64)
         if len(keys) < 2 or len(wanted) < 2:
             return []
-        group_of = np.maximum(np.searchsorted(keys, wanted + 2 * SAME_TIME_SECONDS, side="right") - 1, 0)
-        packet_of = np.searchsorted(self.probe.pts_seconds, wanted - SAME_TIME_SECONDS, side="left")
-        key_packets = np.flatnonzero(self.probe.is_keyframe)
-        starts = [0]
-        packets = 0
-        for before, place in pairwise(np.flatnonzero(np.diff(group_of, prepend=-1)).tolist()):
-            packets += SEEK_COST_PACKETS + int(packet_of[place - 1] - key_packets[group_of[before]])
-            begins_with_answer = abs(wanted[place] - keys[group_of[place]]) <= SAME_TIME_SECONDS
-            if packets >= LEAST_PACKETS and (watch is None or begins_with_answer):
-                starts.append(place)
-                packets = 0
-        if watch is not None and abs(wanted[0] - keys[group_of[0]]) > SAME_TIME_SECONDS:
+        keyframe = self._keyframes_of(wanted)
+        packet = np.searchsorted(self.probe.pts_seconds, wanted - SAME_TIME_SECONDS, side="left")
+        read_before = packet - np.flatnonzero(self.probe.is_keyframe)[keyframe]
+        is_answer = abs(wanted - keys[keyframe]) <= SAME_TIME_SECONDS
+        if at_answers and not is_answer[0]:
             return []
-        ends = [*starts[1:], len(wanted)]
-        return [
-            self._target_part(
-                tuple(wanted[start:end].tolist()),
-                float(wanted[start]),
-                float(keys[group_of[end]]) if end < len(wanted) else np.inf,
-                watch.apart() if watch else None,
-            )
-            for start, end in zip(starts, ends, strict=True)
-        ]
+        edges = [0]
+        packets = 0
+        for place in (np.flatnonzero(np.diff(keyframe)) + 1).tolist():
+            packets += SEEK_COST_PACKETS + int(read_before[place - 1])
+            if packets >= LEAST_PACKETS and (is_answer[place] or not at_answers):
+                edges.append(place)
+                packets = 0
+        return [*edges, len(wanted)]
 
-    def _target_part(
-        self, targets: tuple[float, ...], start: float, until: float, watch: DivisibleWatch | None
-    ) -> _Part:
-        return _Part(lambda video: video.frames_at(targets, watch), start, until, targets[-1], watch)
+    def _target_parts(
+        self, edges: Sequence[int], targets: Sequence[float], watch: DivisibleWatch | None
+    ) -> Iterator[_Part]:
+        for start, end in pairwise(edges):
+            until = np.inf
+            if end < len(targets):
+                until = float(self.probe.keyframe_seconds[self._keyframes_of(np.array(targets[end]))])
+            yield _target_part(tuple(targets[start:end]), until, watch.apart() if watch else None)
 
-    def _keyframe_parts(self) -> list[_Part]:
+    def _keyframes_of(self, seconds: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The number of the last keyframe at or before each time, 0 where there is none."""
+        after = np.searchsorted(self.probe.keyframe_seconds, seconds + 2 * SAME_TIME_SECONDS, side="right")
+        return np.maximum(after - 1, 0)
+
+    def _keyframe_edges(self) -> list[int]:
+        count = len(self.probe.keyframe_seconds)
+        return [*range(0, count, KEYFRAMES_A_PART), count]
+
+    def _keyframe_parts(self, edges: Sequence[int]) -> Iterator[_Part]:
         seconds = [*self.probe.keyframe_seconds.tolist(), np.inf]
-        edges = [*range(0, len(seconds) - 1, KEYFRAMES_A_PART), len(seconds) - 1]
-        return [self._keyframe_part(first, end, seconds[first], seconds[end]) for first, end in pairwise(edges)]
+        for first, end in pairwise(edges):
+            yield _keyframe_part(first, end, seconds[first], seconds[end])
 
-    def _keyframe_part(self, first: int, end: int, start: float, until: float) -> _Part:
-        def read(video: Video) -> Iterator[Entry]:
-            return ((frame.pts_seconds, frame) for frame in video.keyframes_between(first, end))
 
-        return _Part(read, start, until)
+def _target_part(targets: tuple[float, ...], until_seconds: float, watch: DivisibleWatch | None) -> _Part:
+    return _Part(lambda video: video.frames_at(targets, watch), targets[0], until_seconds, targets[-1], watch)
+
+
+def _keyframe_part(first: int, end: int, from_seconds: float, until_seconds: float) -> _Part:
+    def read(video: Video) -> Iterator[Entry]:
+        return ((frame.pts_seconds, frame) for frame in video.keyframes_between(first, end))
+
+    return _Part(read, from_seconds, until_seconds)
 
 
 class _Run:
     """Parts being read by several videos at once, each by one; the earliest ones first, their pictures waiting."""
 
-    def __init__(self, videos: Sequence[Video], parts: Iterable[_Part], most_waiting: int) -> None:
+    def __init__(self, videos: Sequence[Video], parts: Iterator[_Part], most_waiting: int) -> None:
         self._free: queue.SimpleQueue[Video] = queue.SimpleQueue()
         for video in videos:
             self._free.put(video)
         self._ahead = len(videos) + 1
-        self._parts = iter(parts)
+        self._parts = parts
         self._most_waiting = most_waiting
         self._stopped = threading.Event()
         self._pool = ThreadPoolExecutor(len(videos), "decode")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,8 @@ async def receive_raw(request: Request, settings: Settings) -> Received:
     """The body as it is. Raises UploadTooLarge, StorageFull, or BadRequest where the client went away."""
     received = Received(settings)
     try:
-        async for chunk in _chunks(request):
-            await received.write(chunk)
+        if not await read_body(request, settings.upload_stall_seconds, received.write):
+            raise _cut_off()
         await received.close()
     except BaseException:
         received.discard()
@@ -89,9 +90,13 @@ async def receive_form(request: Request, settings: Settings) -> tuple[Received, 
     try:
         try:
             parser = MultipartParser(boundary, form.callbacks())
-            async for chunk in _chunks(request):
+
+            async def parse(chunk: bytes) -> None:
                 parser.write(chunk)
                 await form.drain()
+
+            if not await read_body(request, settings.upload_stall_seconds, parse):
+                raise _cut_off()
             parser.finalize()
             await form.drain()
         except MultipartParseError as error:
@@ -177,10 +182,52 @@ class _Form:
         self.ended = True
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
+class Line:
+    """A request's body on its way, which another request may ask to give way."""
+
+    def __init__(self) -> None:
+        self.gives_way = False
+        self.limit: asyncio.Timeout | None = None
+
+    def give_way(self) -> None:
+        self.gives_way = True
+        if self.limit is not None and not self.limit.expired():
+            self.limit.reschedule(0)
+
+
+async def read_body(
+    request: Request,
+    stall_seconds: float,
+    take: Callable[[bytes], Awaitable[None]],
+    line: Line | None = None,
+) -> bool:
+    """Give the body to `take` as it arrives; whether it came whole.
+
+    It did not where the client went away, where nothing came for `stall_seconds` (a connection may break without a
+    word), and where `line` was told to give way.
+    """
+    line = line or Line()
+    loop = asyncio.get_running_loop()
     try:
-        async for chunk in request.stream():
-            if chunk:
-                yield chunk
-    except ClientDisconnect as error:
-        raise BadRequest("The upload was cut off; send it again, or use /v1/uploads, which resumes.") from error
+        async with asyncio.timeout(stall_seconds) as limit:
+            line.limit = limit
+            async for chunk in request.stream():
+                limit.reschedule(None)
+                if chunk:
+                    await take(chunk)
+                if line.gives_way:
+                    return False
+                limit.reschedule(loop.time() + stall_seconds)
+    except ClientDisconnect:
+        return False
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return False
+    finally:
+        line.limit = None
+    return True
+
+
+def _cut_off() -> BadRequest:
+    return BadRequest("The upload was cut off; send it again, or use /v1/uploads, which resumes.")

@@ -14,6 +14,7 @@ import hashlib
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -22,12 +23,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
-from starlette.requests import ClientDisconnect
 
 from service.access.keys import Principal
 from service.access.limits import check_upload
 from service.api.context import Context, Ctx, Remote, Writer
 from service.api.problem import responses
+from service.api.receiving import Line, read_body
 from service.api.scans import ScanId, wish_of
 from service.api.writing import FileWriter, new_digest
 from service.intake import Upload, accept, check_wish, clean_name
@@ -53,6 +54,7 @@ ALGORITHMS = "sha1,sha256,md5,crc32"
 CONTENT_TYPE = "application/offset+octet-stream"
 MAX_METADATA_BYTES = 8 * 1024
 MOST_RUNNING_HASHES = 10_000
+GIVES_WAY_SECONDS = 5.0
 _OPTIONS = ("model", "plan", "every_s", "shortest_shot_s", "budget", "classes", "threshold", "webhook", "priority")
 _NUMBER = re.compile(r"\d{1,15}")
 _BASE = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
@@ -207,6 +209,7 @@ async def append(
     checksum = _read_checksum(upload_checksum)
     row = await asyncio.to_thread(_find, ctx, who, upload_id)
     if row.scan_id is None:
+        await _have_way(upload_id)
         with _alone(ctx, upload_id):
             here = _offset(ctx, row)
             if _unchecked(ctx, row.id).exists():
@@ -256,7 +259,7 @@ async def _append(
     running = running if seen == here else None
     before = running.copy() if running is not None else None
     writer = FileWriter(path, *(each for each in (running, hashed) if each is not None))
-    written, is_cut_off = here, False
+    written = here
     if checksum is not None:
         # Until the checksum is seen to be right these bytes do not count, not even after a crash.
         _unchecked(ctx, row.id).write_text(str(here))
@@ -266,20 +269,24 @@ async def _append(
         await asyncio.to_thread(os.truncate, path, here)
         _remember_hash(row.id, here, before)
 
+    async def take(chunk: bytes) -> None:
+        nonlocal written
+        written += len(chunk)
+        if written > row.length:
+            await take_back()
+            raise UploadTooLarge(f"These bytes go beyond the {row.length} that the upload announced.")
+        await writer.write(chunk)
+
+    line = _lines[row.id] = Line()
     try:
-        async for chunk in request.stream():
-            written += len(chunk)
-            if written > row.length:
-                await take_back()
-                raise UploadTooLarge(f"These bytes go beyond the {row.length} that the upload announced.")
-            await writer.write(chunk)
-    except ClientDisconnect:
-        is_cut_off = True
+        is_whole = await read_body(request, ctx.settings.upload_stall_seconds, take, line)
     except BaseException:
         writer.abandon()
         raise
+    finally:
+        del _lines[row.id]
     await writer.settle()
-    if checksum is not None and hashed is not None and (is_cut_off or hashed.digest() != checksum[1]):
+    if checksum is not None and hashed is not None and not (is_whole and hashed.digest() == checksum[1]):
         await take_back()
         raise ChecksumWrong("The bytes that arrived are not those that the checksum is of; send them again.")
     _unchecked(ctx, row.id).unlink(missing_ok=True)
@@ -335,6 +342,21 @@ def _spare(path: Path) -> Path:
 
 
 _busy: set[str] = set()
+_lines: dict[str, Line] = {}
+"""The bodies on their way, by upload; at most one each, as `_alone` sees to."""
+
+
+async def _have_way(upload_id: str) -> None:
+    """Have a request that still waits for bytes of the upload end: its client comes with a new one because that broke.
+
+    The server need not have noticed: a connection can break without a word.
+    """
+    if (line := _lines.get(upload_id)) is None:
+        return
+    line.give_way()
+    deadline = time.monotonic() + GIVES_WAY_SECONDS
+    while upload_id in _busy and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
 
 
 @contextmanager

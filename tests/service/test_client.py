@@ -1,11 +1,17 @@
 import asyncio
+import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 
+from benchmarks.service.clips import pad_clip
 from service.client import AsyncClient, Client, ServerError
 
 
@@ -69,3 +75,63 @@ def test_both_clients_do_the_same(server, bands):
             assert (await client.report(scan.id)).clip.name == "bands.mp4"
 
     asyncio.run(the_same())
+
+
+@contextmanager
+def line_that_breaks(url, *places):
+    """A way to the server on which one connection after the other breaks, after so many bytes to the server each.
+
+    The client sees it; the server is not told.
+    """
+    target = urlsplit(url)
+    listener = socket.create_server(("127.0.0.1", 0))
+    left = list(places)
+
+    ends = [listener]
+
+    def carry(source, sink, allowed=None):
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+                if allowed is not None and (allowed := allowed - len(data)) < 0:
+                    source.close()
+                    return
+            sink.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def take():
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection((target.hostname, target.port))
+            ends.extend((near, far))
+            allowed = left.pop(0) if left else None
+            threading.Thread(target=carry, args=(near, far, allowed), daemon=True).start()
+            threading.Thread(target=carry, args=(far, near), daemon=True).start()
+
+    threading.Thread(target=take, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        for end in ends:
+            end.close()
+        assert not left
+
+
+def test_an_upload_goes_on_over_a_line_that_breaks_again_and_again(server, bands, tmp_path):
+    clip = pad_clip(bands, tmp_path / "padded.mp4", 90 * 1024 * 1024)
+    steps = []
+    breaks = [3_000_000, 17_000_000, 1_000, 30_000_000]
+    with (
+        line_that_breaks(server.url, *breaks) as url,
+        Client(url, server.key("ivan")) as client,
+    ):
+        scan = client.submit(clip, lambda done, size: steps.append(done), plan="keyframes-only")
+        assert client.wait(scan.id).state == "done"
+        assert client.report(scan.id).clip.sha256 == hashlib.sha256(clip.read_bytes()).hexdigest()
+    assert steps == sorted(steps)
+    assert steps[-1] == clip.stat().st_size
+    assert len(steps) > len(breaks)

@@ -2,6 +2,7 @@ import base64
 import hashlib
 import socket
 import time
+from contextlib import contextmanager
 
 import pytest
 from service_server import upload, wait_for
@@ -87,6 +88,55 @@ def test_an_upload_that_was_given_up_is_gone(client):
 )
 def test_an_upload_that_cannot_be_is_refused_at_its_beginning(client, headers, status):
     assert client.post("/v1/uploads", headers=headers).status_code == status
+
+
+@contextmanager
+def silent_request(server, method, path, headers, length, content):
+    """A request on a connection that has fallen silent after the first bytes of its body, and does not say so."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {length}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+        yield connection
+
+
+@pytest.mark.parametrize("checksum", [{}, {"Upload-Checksum": "crc32 " + base64.b64encode(bytes(4)).decode()}])
+def test_a_connection_that_broke_without_a_word_is_not_waited_for(server, client, bands, checksum):
+    whole = bands.read_bytes()
+    url = begin(client, len(whole), filename="moved.mp4")
+    path = url.removeprefix(server.url)
+    headers = {**PATCH, **checksum, "Upload-Offset": "0"}
+    with silent_request(server, "PATCH", path, headers, len(whole), whole[:2_000]):
+        if not checksum:
+            time.sleep(0.5)
+        asked = client.head(url, headers=TUS)
+        for _ in range(3):
+            offset = int(asked.headers["Upload-Offset"])
+            answer = client.patch(url, content=whole[offset:], headers={**PATCH, "Upload-Offset": str(offset)})
+            if answer.status_code != 409:
+                break
+            asked = client.head(url, headers=TUS)
+        assert answer.status_code == 204, answer.text
+    scan = client.get(answer.headers["Ordnance-Scan"]).json()
+    assert scan["clip"]["sha256"] == hashlib.sha256(whole).hexdigest()
+
+
+def test_a_body_that_does_not_go_on_counts_as_cut_off(start, bands):
+    server = start(WORKERS=0, UPLOAD_STALL_SECONDS=1)
+    whole = bands.read_bytes()
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    for kind, begun in (("video/mp4", b""), ("multipart/form-data; boundary=b", form)):
+        headers = {"Content-Type": kind, "Connection": "close"}
+        with silent_request(server, "POST", "/v1/scans", headers, len(whole), begun + whole[:2_000]) as connection:
+            connection.settimeout(60)
+            answer = b""
+            while part := connection.recv(65536):
+                answer += part
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"cut off" in answer
+    assert list((server.store / "uploads").iterdir()) == []
+    with server.client() as client:
+        assert client.get("/v1/scans").json()["items"] == []
 
 
 def test_a_request_cut_in_the_middle_and_a_killed_server_lose_no_byte(start, bands):
