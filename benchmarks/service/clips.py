@@ -19,6 +19,7 @@ FIRST_PART = 4
 PAINTED_SECONDS, PAINTED_RATE = 3.0, 25
 PAINTED_EVERY = 5
 """Each clip of this many is a painted one, in which nothing is to be found."""
+MINUTE_SECONDS = 60.0
 MIB = 1024 * 1024
 
 
@@ -49,6 +50,18 @@ def build_clips(folder: Path, count: int) -> list[Clip]:
             seconds = copy_part(demo, path, start, start + PART_SECONDS, title)
             source = f"demo from {start:g} s"
         clips.append(Clip(path, source, seconds, number % 2 == 1))
+    return clips
+
+
+def build_minutes(folder: Path, count: int) -> list[Clip]:
+    """`count` clips of a minute of the demo clip each, for tus."""
+    demo = Path(str(files("datasets") / "demo" / "demo.mp4"))
+    clips = []
+    for number in range(count):
+        path = folder / f"minute{number:04}.mp4"
+        start = number * MINUTE_SECONDS % DEMO_SECONDS
+        seconds = copy_part(demo, path, start, start + MINUTE_SECONDS, f"ordnance bench service minute {number}")
+        clips.append(Clip(path, f"demo from {start:g} s", seconds, True))
     return clips
 
 

@@ -11,6 +11,7 @@ from benchmarks.service.table import result_table
 from detector.models.backend import available_threads
 
 QUICK_UPLOADS, FULL_UPLOADS = 10, 200
+QUICK_MINUTES, FULL_MINUTES = 2, 6
 QUICK_MIB, FULL_MIB = 64, 512
 QUICK_ROUNDS, FULL_ROUNDS = 1, 5
 
@@ -30,6 +31,7 @@ def run(
     """
     settings = Settings(
         uploads=uploads or (QUICK_UPLOADS if quick else FULL_UPLOADS),
+        minutes=QUICK_MINUTES if quick else FULL_MINUTES,
         workers=workers or available_threads(),
         threads=1,
         large_mib=QUICK_MIB if quick else FULL_MIB,

@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks.machine import machine_facts
 from benchmarks.service.cancelling import measure_cancelling
-from benchmarks.service.clips import MIB, Clip, build_clips, paint_clip
+from benchmarks.service.clips import MIB, Clip, build_clips, build_minutes, paint_clip
 from benchmarks.service.goals import goals
 from benchmarks.service.local import LocalRun, LocalScans
 from benchmarks.service.reading import StatusReader
@@ -35,9 +35,11 @@ UNLIMITED = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What to run. `rounds` is how often the large clip of `large_mib` takes its turns."""
+    """What to run. `rounds` is how often the large clip of `large_mib` takes its turns, `minutes` how many clips of a
+    minute each are uploaded after the `uploads` short ones."""
 
     uploads: int
+    minutes: int
     workers: int
     threads: int
     large_mib: int
@@ -75,8 +77,10 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
         say(f"building {settings.uploads} clips")
         clips = build_clips(folder, settings.uploads)
         painted = paint_clip(folder / "small.mp4")
-        local = _Local(settings, painted, say)
+        minutes = build_minutes(folder, settings.minutes)
+        local, local_minutes = _Local(settings, painted, say), _Local(settings, painted, say)
         local.scan(clips[::2])
+        local_minutes.scan(minutes[::2])
         server = Server(
             folder,
             MODEL=settings.model,
@@ -93,10 +97,12 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
             )
             time.sleep(IDLE_SECONDS)
             load = _load(server, clips, say)
+            load_minutes = _load(server, minutes, say)
             say("cancelling")
             cancelling = measure_cancelling(server)
             faults = server.faults()
         local.scan(clips[1::2])
+        local_minutes.scan(minutes[1::2])
         result: dict[str, Any] = {
             "schema_version": SCHEMA_VERSION,
             "suite": "service",
@@ -107,6 +113,7 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
             "settings": {
                 "quick": settings.quick,
                 "uploads": settings.uploads,
+                "minutes": settings.minutes,
                 "workers": settings.workers,
                 "threads": settings.threads,
                 "scans_per_worker": SCANS_PER_WORKER,
@@ -118,8 +125,12 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
             "memory": _memory(memory, load),
             "throughput": throughput,
             "overhead": _overhead(load, local),
+            "overhead_of_minutes": {"clips": len(minutes), **_overhead(load_minutes, local_minutes)},
             "cancelling": cancelling,
-            "troubles": _troubles(load, faults, local.appearances),
+            "troubles": [
+                *_troubles(load, faults, local.appearances),
+                *_troubles(load_minutes, (), local_minutes.appearances),
+            ],
         }
     result["goals"] = goals(result)
     return result
@@ -134,6 +145,8 @@ class _Local:
         self.seconds = self.cpu_seconds = 0.0
 
     def scan(self, clips: Sequence[Clip]) -> None:
+        if not clips:
+            return
         settings = self._settings
         self._say(f"scanning {len(clips)} clips without the service")
         with LocalScans(

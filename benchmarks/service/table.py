@@ -93,19 +93,26 @@ def _throughput(result: Mapping[str, Any]) -> str:
 
 
 def _overhead(result: Mapping[str, Any]) -> str:
-    row = result["overhead"]
+    workers, minutes = result["settings"]["workers"], result["overhead_of_minutes"]
+    return "\n\n".join(
+        (
+            f"The same clips by the library in {workers} processes, half before and half after the service's turn\n"
+            + _overhead_of(result["overhead"]),
+            f"{minutes['clips']} clips of a minute each, by the library and uploaded at once, in the same way\n"
+            + _overhead_of(minutes),
+        )
+    )
+
+
+def _overhead_of(row: Mapping[str, Any]) -> str:
     head = ("", "s", "CPU s")
     rows = [
         ("ordnance scan", f"{row['local_s']:.1f}", f"{row['local_cpu_s']:.1f}"),
         ("service", f"{row['service_s']:.1f}", DASH if row["service_cpu_s"] is None else f"{row['service_cpu_s']:.1f}"),
         ("difference", f"{row['wall']:+.1%}", DASH if row["cpu"] is None else f"{row['cpu']:+.1%}"),
     ]
-    title = (
-        f"The same clips by the library in {result['settings']['workers']} processes, half before and half after the "
-        "service's turn"
-    )
     parts = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in row["service_cpu_by_kind_s"].items())
-    return "\n".join((title, grid(head, rows), *([f"CPU s of the service: {parts}"] if parts else [])))
+    return "\n".join((grid(head, rows), *([f"CPU s of the service: {parts}"] if parts else [])))
 
 
 def _cancelling(result: Mapping[str, Any]) -> str:

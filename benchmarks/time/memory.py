@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import peak_memory_mb
 from benchmarks.time.contenders import Contender
+from detector.memory import keep_large_blocks_apart
 from detector.models.backend import BackendName
 from detector.models.manifest import ManifestEntry, find_weights
 from detector.models.model import Model
@@ -92,6 +93,8 @@ def _peak_of(contender: Contender, clip: Path, entry: ManifestEntry) -> float | 
 
 
 def _scan_and_tell(pipe: Connection, contender: Contender, clip: Path, entry: ManifestEntry) -> None:
+    # As `ordnance` does.
+    keep_large_blocks_apart()
     model = Model(entry.model_copy(update={"head": "one-to-one", "calibration": None}), BlindBackend())
     cadence = {} if contender.cadence_seconds is None else {"cadence_seconds": contender.cadence_seconds}
     Scanner(model, ScanOptions(plan=contender.plan, **cadence)).scan(clip)

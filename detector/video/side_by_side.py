@@ -32,8 +32,10 @@ from detector.video.reader import SAME_TIME_SECONDS, Picture
 
 LEAST_PACKETS = 24
 """What a part costs at least, in packets to be decoded, of which seeking to a keyframe is SEEK_COST_PACKETS."""
-KEYFRAMES_A_PART = 4
-"""Where nothing but keyframes is decoded."""
+LEAST_KEYFRAMES = 4
+"""In a part where nothing but keyframes is decoded."""
+PARTS_A_DECODER = 16
+"""Parts of a long clip are larger, as each costs a seek, but so many that the decoders end at nearly the same time."""
 WAITING_BYTES = 192 * 1024**2
 """What the pictures may take that wait for those of earlier parts."""
 _LOOKS_FOR_STOP_SECONDS = 0.05
@@ -179,8 +181,7 @@ class SideBySide:
         """What all parts bring, `count` of them. Raises _NotAsListed."""
         while len(self._videos) < min(self._most, count):
             self._videos.append(Video(self.probe))
-        most_waiting = WAITING_BYTES // (3 * self.probe.width * self.probe.height * (len(self._videos) + 1))
-        run = self._run = _Run(self._videos, parts, max(1, most_waiting))
+        run = self._run = _Run(self._videos, parts, self._most_waiting())
         try:
             for part, entries in run.parts():
                 for entry in entries:
@@ -191,6 +192,11 @@ class SideBySide:
                     watch.join(part.watch)
         finally:
             run.stop()
+
+    def _most_waiting(self) -> int:
+        """Pictures of one part that may wait; decoders, and one part more, have some each."""
+        picture_bytes = 3 * self.probe.width * self.probe.height
+        return max(1, WAITING_BYTES // (picture_bytes * (self._most + 1)))
 
     def _may_divide(self) -> bool:
         if self._most > 1 and not all(video.reads_as_listed for video in self._videos):
@@ -232,11 +238,16 @@ class SideBySide:
         is_answer = abs(wanted - keys[keyframe]) <= SAME_TIME_SECONDS
         if at_answers and not is_answer[0]:
             return []
+        places = np.flatnonzero(np.diff(keyframe)) + 1
+        costs = SEEK_COST_PACKETS + read_before[places - 1]
+        least = max(LEAST_PACKETS, int(costs.sum()) // (self._most * PARTS_A_DECODER))
+        most_targets = self._most_waiting()
         edges = [0]
         packets = 0
-        for place in (np.flatnonzero(np.diff(keyframe)) + 1).tolist():
-            packets += SEEK_COST_PACKETS + int(read_before[place - 1])
-            if packets >= LEAST_PACKETS and (is_answer[place] or not at_answers):
+        for place, cost in zip(places.tolist(), costs.tolist(), strict=True):
+            packets += cost
+            is_large = packets >= least or (packets >= LEAST_PACKETS and place - edges[-1] >= most_targets)
+            if is_large and (is_answer[place] or not at_answers):
                 edges.append(place)
                 packets = 0
         return [*edges, len(wanted)]
@@ -257,7 +268,8 @@ class SideBySide:
 
     def _keyframe_edges(self) -> list[int]:
         count = len(self.probe.keyframe_seconds)
-        return [*range(0, count, KEYFRAMES_A_PART), count]
+        at_once = max(LEAST_KEYFRAMES, min(count // (self._most * PARTS_A_DECODER), self._most_waiting()))
+        return [*range(0, count, at_once), count]
 
     def _keyframe_parts(self, edges: Sequence[int]) -> Iterator[_Part]:
         seconds = [*self.probe.keyframe_seconds.tolist(), np.inf]

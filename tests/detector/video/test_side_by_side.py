@@ -28,7 +28,8 @@ SHORTEST_SHOT_SECONDS = 0.2
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts as short as can be, so that a clip has many."""
     monkeypatch.setattr(side_by_side, "LEAST_PACKETS", 1)
-    monkeypatch.setattr(side_by_side, "KEYFRAMES_A_PART", 1)
+    monkeypatch.setattr(side_by_side, "LEAST_KEYFRAMES", 1)
+    monkeypatch.setattr(side_by_side, "PARTS_A_DECODER", 10_000)
 
 
 def coarse_times(probe: Probe) -> tuple[float, ...]:
