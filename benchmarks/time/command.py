@@ -18,7 +18,7 @@ from detector.models.cache import cache_folder
 from detector.models.manifest import find_weights
 
 QUICK_REPETITIONS, FULL_REPETITIONS = 1, 3
-QUICK_MEMORY_MINUTES, FULL_MEMORY_MINUTES = (1.0, 5.0), (1.0, 20.0)
+QUICK_MEMORY_MINUTES, FULL_MEMORY_MINUTES = (2.0, 12.0), (2.0, 30.0)
 
 
 def bench_time(
