@@ -63,7 +63,7 @@ _everyone: Any = None
 def _load(barrier: Any, warm_up: Path, model: str, device: str, threads: int) -> None:
     global _scanner, _everyone
     _everyone = barrier
-    _scanner = Scanner(load_model(model, device=device, threads=threads))
+    _scanner = Scanner(load_model(model, device=device, threads=threads), threads=threads)
     _scanner.scan(warm_up)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import select
 
 from detector.errors import OrdnanceError
+from detector.memory import give_back_freed
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scan import Progress, ScanOptions, ScanResult
 from detector.video.guard import GuardLimits
@@ -145,6 +146,7 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
         raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        give_back_freed()
 
 
 class _Control:
