@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -71,12 +74,13 @@ def build_composites(
     count: int,
     seed: int,
     renders: Sequence[Path] = (),
+    workers: int = 1,
 ) -> dict[str, int]:
     """Write `count` composites of `split` into `out`/images, labels and manifest.json; returns boxes per class.
 
     `renders` are folders of `ordnance dataset render` whose objects are pasted too. Every class is drawn equally often.
-    The same arguments give the same pictures. Raises DataError for a class without a usable cut-out, or a split
-    without weapon-free photographs.
+    The same arguments give the same pictures, however many processes (`workers`) share the work. Raises DataError for a
+    class without a usable cut-out, or a split without weapon-free photographs.
     """
     photographs = list(_photographs(data, split))
     scenes = [each.path for each in photographs if not each.boxes]
@@ -86,8 +90,25 @@ def build_composites(
     stock = {name: _CutOuts(name, [*photographs, *rendered]) for name in classes}
     for folder in ("images", "labels"):
         (out / folder).mkdir(parents=True, exist_ok=True)
+    write = partial(_write_composites, scenes=scenes, stock=stock, out=out, seed=seed)
+    if workers == 1:
+        records = write(range(count))
+    else:
+        shares = [range(first, count, workers) for first in range(workers)]
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            records = [each for share in pool.map(write, shares) for each in share]
+        records.sort(key=lambda each: str(each["file"]))
+    manifest = {"split": split, "seed": seed, "classes": list(classes), "images": records}
+    (out / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    labels = [label for record in records for label in record["classes"]]
+    return {name: labels.count(name) for name in sorted({*classes, *labels})}
+
+
+def _write_composites(
+    indices: range, *, scenes: Sequence[Path], stock: dict[str, _CutOuts], out: Path, seed: int
+) -> list[dict[str, object]]:
     records = []
-    for index in range(count):
+    for index in indices:
         rng = np.random.default_rng([seed, index])
         name = f"composite_{seed}_{index:05d}"
         picture, boxes, sources = _compose(rng, scenes, stock)
@@ -100,10 +121,7 @@ def build_composites(
         (out / "labels" / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
         cv2.imwrite(str(out / "images" / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
         records.append({"file": f"{name}.jpg", **sources, "classes": [box[0] for box in boxes]})
-    manifest = {"split": split, "seed": seed, "classes": list(classes), "images": records}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    labels = [label for record in records for label in record["classes"]]
-    return {name: labels.count(name) for name in sorted({*classes, *labels})}
+    return records
 
 
 class _CutOuts:

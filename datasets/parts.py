@@ -38,6 +38,7 @@ def make_part(part: SyntheticPart, data: Path, out: Path, *, workers: int) -> No
             count=part.count,
             seed=part.seed,
             renders=[data / name if name == "rendered" else out / name for name in part.objects_of],
+            workers=workers,
         )
 
 

@@ -99,6 +99,7 @@ def composites_command(
         list[Path] | None,
         typer.Option(help="Folder of `ordnance dataset render` whose objects are pasted too; may be given again."),
     ] = None,
+    workers: Workers = 1,
     data: Data = None,
 ) -> None:
     """Paste weapons cut out of the photographs of a split into its weapon-free ones, with exact boxes."""
@@ -113,6 +114,7 @@ def composites_command(
         count=count,
         seed=seed,
         renders=renders or [],
+        workers=workers,
     )
     typer.echo(f"{count} pictures in {out}: " + ", ".join(f"{name} {number}" for name, number in boxes.items()))
 

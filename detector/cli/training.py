@@ -44,6 +44,14 @@ def train_command(
         bool,
         typer.Option("--resume", help="Only go on with a training that is in --out; an error where there is none."),
     ] = False,
+    go_on_from: Annotated[
+        str | None,
+        typer.Option(
+            help="A model by name ('default' is the one that ships), or an .onnx file beside its manifest.json: the "
+            "first of the stages starts from it, and those before are not needed.",
+            show_default="the settings' own start",
+        ),
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, or the number of a CUDA device.")] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help="Processors to use; all by default.")] = None,
     data: Data = None,
@@ -67,7 +75,16 @@ def train_command(
     )
     for name, why in plan.left_out.items():
         typer.echo(f"ordnance: the stage {name} is left out: {why}; the weights are not those of the whole.", err=True)
-    weights = train(settings, data_folder(data), dataset, out, plan=plan, device=device, threads=threads)
+    weights = train(
+        settings,
+        data_folder(data),
+        dataset,
+        out,
+        plan=plan,
+        go_on_from=go_on_from,
+        device=device,
+        threads=threads,
+    )
     typer.echo(f"weights: {weights}")
     typer.echo(f"what was done: {out / RECORD}")
 

@@ -47,11 +47,7 @@ class UltralyticsTorch:
         self._type = torch.float16 if half else torch.float32
         if device == "cpu":
             torch.set_num_threads(threads)
-        graph = _graph_of(content)
-        check_output_shape("torch", _output_shape(graph), entry)
-        network = _empty_network(entry, graph)
-        network.load_state_dict(_weights_of(graph, network.state_dict()))
-        self._network = network.requires_grad_(False).to(device, self._type).eval()
+        self._network = folded_network(content, entry).requires_grad_(False).to(device, self._type).eval()
         self._lock = threading.Lock()
         self._batches: FixedBatches | None = None
         if device != "cpu":
@@ -100,6 +96,18 @@ class UltralyticsTorch:
             enabled=True, benchmark=is_half, allow_tf32=False
         )
         return flags
+
+
+def folded_network(content: bytes, entry: ManifestEntry) -> Any:
+    """The torch module of an ONNX file, BatchNorm folded into its convolutions, with the file's weights in it.
+
+    Raises ModelError where the file is not what `entry` says.
+    """
+    graph = _graph_of(content)
+    check_output_shape("torch", _output_shape(graph), entry)
+    network = _empty_network(entry, graph)
+    network.load_state_dict(_weights_of(graph, network.state_dict()))
+    return network
 
 
 def _empty_network(entry: ManifestEntry, graph: Any) -> Any:

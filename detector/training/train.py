@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from detector.training.listing import epoch_of, write_listing
 from detector.training.load_ultralytics import load_ultralytics
 from detector.training.stages import StagePlan, plan_stages
 from detector.training.training_record import DONE, begin_stage, check_begun, finish_stage, write_record
+from detector.training.warm_start import weights_of_model
 
 
 def train(
@@ -29,16 +31,18 @@ def train(
     out: Path,
     *,
     plan: StagePlan | None = None,
+    go_on_from: str | Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
 ) -> Path:
     """Run every stage of `plan` (by default of `config`) that is not finished yet; returns the weights, `out`/NAME.pt.
 
     `data` is the folder that holds the starting weights, `dataset` a set built by `build_dataset`. A stage starts from
-    the weights that the stage before it left, stages that the plan leaves out being passed over. Each leaves
-    `out`/STAGE with a checkpoint of every epoch and a file `done` when it is complete; `out`/training.json says what
-    was done. `threads` is how many processors torch may use, all of them unless given; ultralytics would leave one
-    idle.
+    the weights that the stage before it left, stages that the plan leaves out being passed over. With `go_on_from`,
+    a model by name or an .onnx file beside its manifest, the first stage of the plan starts from that one instead,
+    and the stages before it are not needed. Each leaves `out`/STAGE with a checkpoint of every epoch and a file `done`
+    when it is complete; `out`/training.json says what was done. `threads` is how many processors torch may use, all of
+    them unless given; ultralytics would leave one idle.
 
     Raises DataError for missing weights or parts of the set, for a stage whose predecessor is not trained, for a stage
     that was begun with other settings, and when the disk is full.
@@ -46,15 +50,18 @@ def train(
     out = out.resolve()
     built = read_built(dataset)
     plan = plan or plan_stages(config, built.pictures)
-    start = data / config.start
-    if not start.is_file():
-        raise DataError(f"The starting weights {start} do not exist; set ORDNANCE_DATA or --data.")
-    _check_order(config, plan, out)
     for stage in plan.run:
         check_begun(out / stage.name, stage, built.sha256)
     try:
         training = _Training(config, dataset, built, out, device, threads, load_ultralytics(out / "settings"))
-        return _train(training, plan, start)
+        if go_on_from is None:
+            start, names = data / config.start, _up_to_last(config, plan)
+            if not start.is_file():
+                raise DataError(f"The starting weights {start} do not exist; set ORDNANCE_DATA or --data.")
+            _check_order(config, plan, out)
+        else:
+            start, names = weights_of_model(go_on_from, dataset, built, out), [each.name for each in plan.run]
+        return _train(training, plan, start, names, begun_from=str(go_on_from or config.start))
     except OSError as error:
         raise DataError(
             f"The training in {out} stopped: {error}; mend that (room on the disk, leave to write), then the same "
@@ -89,17 +96,17 @@ def _check_order(config: TrainingConfig, plan: StagePlan, out: Path) -> None:
             )
 
 
-def _train(training: _Training, plan: StagePlan, start: Path) -> Path:
+def _train(training: _Training, plan: StagePlan, start: Path, names: Sequence[str], *, begun_from: str) -> Path:
     config, out, sha256 = training.config, training.out, training.built.sha256
 
     def record() -> None:
         version = {"ultralytics": str(training.ultralytics.__version__)}
-        write_record(out, config, plan, start=start, dataset_sha256=sha256, versions=version)
+        write_record(out, config, plan, start=(begun_from, start), dataset_sha256=sha256, versions=version)
 
     record()
     weights = start
     asked = {stage.name: stage for stage in plan.run}
-    for name in _up_to_last(config, plan):
+    for name in names:
         folder = out / name
         if name in asked and not (folder / DONE).exists():
             _train_stage(training, asked[name], weights)

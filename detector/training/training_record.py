@@ -51,9 +51,18 @@ def finish_stage(folder: Path, dataset_sha256: str) -> None:
 
 
 def write_record(
-    out: Path, config: TrainingConfig, plan: StagePlan, *, start: Path, dataset_sha256: str, versions: dict[str, str]
+    out: Path,
+    config: TrainingConfig,
+    plan: StagePlan,
+    *,
+    start: tuple[str, Path],
+    dataset_sha256: str,
+    versions: dict[str, str],
 ) -> Path:
-    """Write `out`/training.json: data, seed, versions, and of each stage what was done, left out (why), or is to do."""
+    """Write `out`/training.json: data, seed, versions, and of each stage what was done, left out (why), or is to do.
+
+    `start` is what the training began with: its name and the file.
+    """
     stages = []
     asked = {stage.name: stage for stage in plan.run}
     for stage in config.stages:
@@ -71,7 +80,7 @@ def write_record(
     document = {
         "model": config.name,
         "weights_sha256": file_sha256(weights) if weights.is_file() else None,
-        "start": {"file": config.start, "sha256": file_sha256(start)},
+        "start": {"file": start[0], "sha256": file_sha256(start[1])},
         "dataset_sha256": dataset_sha256,
         "seed": config.seed,
         "stages": stages,

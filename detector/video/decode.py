@@ -27,6 +27,8 @@ Watch = Callable[[Picture, bool], Picture | None]
 """Is shown a picture on the way to a target, and whether it is the answer; may hand back one it was shown before."""
 
 _ROUNDED_PTS_SECONDS = 0.0005
+LONG_INDEX_PACKETS = 10_000
+"""From so many packets on, what FFmpeg frees after reading a file's index is worth giving back: 75 bytes each."""
 
 
 class Readable(Protocol):
@@ -313,6 +315,8 @@ class Video:
     def _open_reader(self, *, keyframes_only: bool = False) -> Reader:
         self._close_reader()
         self._reader = Reader(self.probe, self._problems, threads=self._threads, keyframes_only=keyframes_only)
+        if len(self.probe.pts_seconds) >= LONG_INDEX_PACKETS:
+            give_back_freed()
         return self._reader
 
     def _close_reader(self) -> None:

@@ -64,9 +64,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_equal_seeds_give_equal_files(data: Path, tmp_path: Path) -> None:
-    for name, seed in (("one", 7), ("two", 7), ("three", 8)):
-        build_composites(data, tmp_path / name, split="test", classes=("tank",), count=3, seed=seed)
+def test_equal_seeds_give_equal_files_with_any_number_of_processes(data: Path, tmp_path: Path) -> None:
+    for name, seed, workers in (("one", 7, 1), ("two", 7, 2), ("three", 8, 1)):
+        build_composites(data, tmp_path / name, split="test", classes=("tank",), count=3, seed=seed, workers=workers)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
     assert contents(tmp_path / "one").keys() != contents(tmp_path / "three").keys()
 

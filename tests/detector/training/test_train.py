@@ -10,7 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detector.cli.app import run
 from detector.errors import DataError
@@ -190,3 +193,36 @@ def test_a_disk_that_fills_up_keeps_the_finished_epochs(
     monkeypatch.setattr(checkpoints.shutil, "copyfile", copy)
     assert run(train("--stages", "first")) == 0
     assert epochs_of("first")[-1] == 2
+
+
+def test_the_first_stage_goes_on_from_a_shipped_model(tiny: Path) -> None:
+    assert run(train("--stages", "first", "--epochs", "1", "--go-on-from", "default")) == 0
+    assert states() == {"first": "done", "second": "not asked for", "third": "not asked for"}
+    assert json.loads(Path("runs/training.json").read_text())["start"]["file"] == "default"
+
+
+def test_weights_to_go_on_from_find_what_the_model_finds(folder: DataFolder, start: Path, tmp_path: Path) -> None:
+    from detector.models import load_model
+    from detector.models.manifest import find_weights, read_weights
+    from detector.training.onnx_file import open_weights
+    from detector.training.warm_start import trainable_weights
+
+    entry, path = find_weights("default")
+    for number in range(2):
+        folder.add("train", f"t{number}.jpg")
+    pictures = sorted((folder.root / "photos" / "train" / "images").iterdir())
+    weights = trainable_weights(entry, read_weights(entry, path), pictures, tmp_path / "go-on.pt")
+    picture = launcher_of_the_demo_clip()
+    (one,) = load_model("default").detect([picture], floor=0.001)
+    with open_weights(weights, input_size=entry.input_size) as again:
+        (other,) = again.detect([picture], floor=0.001)
+    assert one.scores[0] > 0.3
+    np.testing.assert_allclose(other.scores[0], one.scores[0], atol=0.01)
+    np.testing.assert_allclose(other.xyxy[0], one.xyxy[0], atol=1)
+
+
+def launcher_of_the_demo_clip() -> NDArray[np.uint8]:
+    with av.open(str(Path(__file__).parents[3] / "datasets" / "demo" / "demo.mp4")) as clip:
+        clip.seek(155_000_000)
+        frame = next(frame for frame in clip.decode(video=0) if frame.time is not None and frame.time >= 155)
+        return frame.to_ndarray(format="rgb24")
