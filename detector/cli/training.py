@@ -47,8 +47,8 @@ def train_command(
     go_on_from: Annotated[
         str | None,
         typer.Option(
-            help="A model by name ('default' is the one that ships), or an .onnx file beside its manifest.json: the "
-            "first of the stages starts from it, and those before are not needed.",
+            help="A model by name ('default' is the one that ships), an .onnx file beside its manifest.json, or a .pt "
+            "of `ordnance train`: the first of the stages starts from it, and those before are not needed.",
             show_default="the settings' own start",
         ),
     ] = None,

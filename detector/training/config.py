@@ -55,6 +55,10 @@ class Stage(_Strict):
         le=1,
         description="share of what the stage learned in its weights; the rest is of those that it began with",
     )
+    averaged_with: str | None = Field(
+        default=None,
+        description="with learned_share: the earlier stage whose weights are the rest, instead of those it began with",
+    )
     settings: dict[str, Any] = Field(default_factory=dict, description="further arguments of the ultralytics trainer")
 
 
@@ -96,8 +100,13 @@ class TrainingConfig(_Strict):
             if part.name in earlier:
                 raise ValueError(f"there are two parts '{part.name}'")
             earlier.add(part.name)
-        if len({stage.name for stage in self.stages}) < len(self.stages):
-            raise ValueError("two stages have the same name")
+        names: list[str] = []
+        for stage in self.stages:
+            if stage.name in names:
+                raise ValueError("two stages have the same name")
+            if stage.averaged_with not in (None, *names):
+                raise ValueError(f"'{stage.name}' is averaged with '{stage.averaged_with}', which is no earlier stage")
+            names.append(stage.name)
         return self
 
 

@@ -21,7 +21,7 @@ from detector.training.listing import epoch_of, write_listing
 from detector.training.load_ultralytics import load_ultralytics
 from detector.training.stages import StagePlan, plan_stages
 from detector.training.training_record import DONE, begin_stage, check_begun, finish_stage, write_record
-from detector.training.warm_start import weights_of_model
+from detector.training.warm_start import weights_to_train
 
 
 def train(
@@ -39,10 +39,10 @@ def train(
 
     `data` is the folder that holds the starting weights, `dataset` a set built by `build_dataset`. A stage starts from
     the weights that the stage before it left, stages that the plan leaves out being passed over. With `go_on_from`,
-    a model by name or an .onnx file beside its manifest, the first stage of the plan starts from that one instead,
-    and the stages before it are not needed. Each leaves `out`/STAGE with a checkpoint of every epoch and a file `done`
-    when it is complete; `out`/training.json says what was done. `threads` is how many processors torch may use, all of
-    them unless given; ultralytics would leave one idle.
+    a model by name, an .onnx file beside its manifest or a .pt of a training, the first stage of the plan starts from
+    that one instead, and the stages before it are not needed. Each leaves `out`/STAGE with a checkpoint of every epoch
+    and a file `done` when it is complete; `out`/training.json says what was done. `threads` is how many processors
+    torch may use, all of them unless given; ultralytics would leave one idle.
 
     Raises DataError for missing weights or parts of the set, for a stage whose predecessor is not trained, for a stage
     that was begun with other settings, and when the disk is full.
@@ -52,6 +52,7 @@ def train(
     plan = plan or plan_stages(config, built.pictures)
     for stage in plan.run:
         check_begun(out / stage.name, stage, built.sha256)
+    _check_averages(plan, out)
     try:
         training = _Training(config, dataset, built, out, device, threads, load_ultralytics(out / "settings"))
         if go_on_from is None:
@@ -60,7 +61,7 @@ def train(
                 raise DataError(f"The starting weights {start} do not exist; set ORDNANCE_DATA or --data.")
             _check_order(config, plan, out)
         else:
-            start, names = weights_of_model(go_on_from, dataset, built, out), [each.name for each in plan.run]
+            start, names = weights_to_train(go_on_from, dataset, built, out), [each.name for each in plan.run]
         return _train(training, plan, start, names, begun_from=str(go_on_from or config.start))
     except OSError as error:
         raise DataError(
@@ -93,6 +94,17 @@ def _check_order(config: TrainingConfig, plan: StagePlan, out: Path) -> None:
             raise DataError(
                 f"The stage '{asked[-1]}' goes on from '{name}', which {out} does not hold; "
                 f"train that one too (--stages {','.join((name, *asked))})."
+            )
+
+
+def _check_averages(plan: StagePlan, out: Path) -> None:
+    asked = [stage.name for stage in plan.run]
+    for stage in plan.run:
+        earlier = stage.averaged_with
+        if earlier and earlier not in asked and not (out / earlier / DONE).exists():
+            raise DataError(
+                f"The stage '{stage.name}' is averaged with '{earlier}', which {out} does not hold; train that one, "
+                "too, or take `averaged_with` out of the stage's settings."
             )
 
 
@@ -133,7 +145,8 @@ def _train_stage(training: _Training, stage: Stage, weights: Path) -> None:
         else:
             _network(training, path).train(resume=True, device=training.device, trainer=damaging_trainer(stage.damage))
     if stage.learned_share < 1:
-        average_weights(weights, folder / "weights" / "last.pt", stage.learned_share)
+        earlier = training.out / stage.averaged_with / "weights" / "last.pt" if stage.averaged_with else weights
+        average_weights(earlier, folder / "weights" / "last.pt", stage.learned_share)
 
 
 def _begin(training: _Training, stage: Stage, weights: Path) -> None:

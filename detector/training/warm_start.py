@@ -19,11 +19,16 @@ SEEN_PICTURES = 256
 """Pictures that show which values each convolution gives."""
 
 
-def weights_of_model(name_or_path: str | Path, dataset: Path, built: BuiltSet, out: Path) -> Path:
-    """The model `name_or_path` as weights that train, in `out`/go-on-from.pt; `built` is the set in `dataset`.
+def weights_to_train(name_or_path: str | Path, dataset: Path, built: BuiltSet, out: Path) -> Path:
+    """A checkpoint that trains: the .pt file given, or `out`/go-on-from.pt made of a model that is named or in a file.
 
-    Raises DataError for a model that is not in FP32 or a set without training pictures, and what `find_weights` raises.
+    `built` is the set in `dataset`. Raises DataError for a .pt that does not exist, a model that is not in FP32 or a
+    set without training pictures, and what `find_weights` raises.
     """
+    if Path(name_or_path).suffix == ".pt":
+        if not Path(name_or_path).is_file():
+            raise DataError(f"The weights {name_or_path} do not exist; give those of `ordnance train`.")
+        return Path(name_or_path)
     entry, path = find_weights(name_or_path)
     if entry.precision != "fp32":
         raise DataError(

@@ -195,6 +195,25 @@ def test_a_disk_that_fills_up_keeps_the_finished_epochs(
     assert epochs_of("first")[-1] == 2
 
 
+def test_a_stage_is_averaged_with_an_earlier_one_that_must_be_there(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ultralytics.nn.tasks import load_checkpoint
+
+    settings = Path("tiny.yaml")
+    averaged = "sets: [photos, synthetic], epochs: 1, input_size: 64, learned_share: 0.0001, averaged_with: first"
+    settings.write_text(
+        settings.read_text()
+        .replace("sets: [photos, synthetic], epochs: 1, input_size: 64", averaged)
+        .replace("third, sets: [photos, synthetic]", "third, sets: [photos]")
+    )
+    assert run(train("--stages", "third", "--go-on-from", "default")) == 1
+    assert "'third' is averaged with 'first', which" in capsys.readouterr().err
+    assert run(train("--epochs", "1")) == 0
+    first, third = (load_checkpoint(f"runs/{stage}/weights/last.pt")[0].state_dict() for stage in ("first", "third"))
+    assert all(value.allclose(first[name], atol=1e-2) for name, value in third.items() if "conv.weight" in name)
+
+
 def test_the_first_stage_goes_on_from_a_shipped_model(tiny: Path) -> None:
     assert run(train("--stages", "first", "--epochs", "1", "--go-on-from", "default")) == 0
     assert states() == {"first": "done", "second": "not asked for", "third": "not asked for"}
