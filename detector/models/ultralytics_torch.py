@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import AbstractContextManager
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,11 @@ from numpy.typing import NDArray
 from detector.errors import BackendUnavailable
 from detector.models.backend import CUDA_HINT, BackendName, check_output_shape, missing_torch_packages, not_usable
 from detector.models.fixed_batches import FixedBatches
-from detector.models.manifest import ManifestEntry
+from detector.models.manifest import Head, ManifestEntry
 from detector.models.offline import import_ultralytics_tasks
+
+SCORES: MappingProxyType[Head, str] = MappingProxyType({"one-to-many": "cv3", "one-to-one": "one2one_cv3"})
+"""ultralytics' names of the layers that give a head's scores (8.4.190, nn/modules/head.py)."""
 
 
 class UltralyticsTorch:
@@ -105,34 +109,41 @@ def folded_network(content: bytes, entry: ManifestEntry) -> Any:
     """
     graph = _graph_of(content)
     check_output_shape("torch", _output_shape(graph), entry)
-    network = _empty_network(entry, graph)
+    network = _empty_folded_network(entry, graph)
     network.load_state_dict(_weights_of(graph, network.state_dict()))
     return network
 
 
-def _empty_network(entry: ManifestEntry, graph: Any) -> Any:
-    """The architecture of `entry` with its head alone and BatchNorm folded in, as it is when exported.
+def empty_network(entry: ManifestEntry, width: int) -> Any:
+    """The architecture of `entry` as it is trained, with its classes, the layers before the scores being `width` wide.
 
-    The layers before the class scores are as wide as in `graph`. ultralytics derives that width from the number
-    of classes, and fine-tuning keeps that of the starting weights (8.4.190, nn/tasks.py, BaseModel.load): a model
-    of ten classes that began as COCO's is 80 wide and not 64.
+    ultralytics derives that width from the number of classes, and fine-tuning keeps that of the starting weights
+    (8.4.190, nn/tasks.py, BaseModel.load): a model of ten classes that began as COCO's is 80 wide and not 64.
     """
     import torch
 
     tasks = import_ultralytics_tasks()
-    branch = "one2one_cv3" if entry.head == "one-to-one" else "cv3"
-    last_weights = (tensor for tensor in graph.initializer if tensor.name.endswith(f".{branch}.0.2.weight"))
-    width = next((tensor.dims[1] for tensor in last_weights if len(tensor.dims) == 4), len(entry.classes))
     try:
         network = tasks.DetectionModel(f"{entry.architecture}.yaml", nc=width, verbose=False)
     except FileNotFoundError as error:
         raise not_usable("torch", error, f"ultralytics knows no network '{entry.architecture}'") from error
-    network.end2end = entry.head == "one-to-one"
-    network.fuse(verbose=False)
     head = network.model[-1]
     head.nc = len(entry.classes)
-    for level in getattr(head, branch, ()):
-        level[-1] = torch.nn.Conv2d(level[-1].in_channels, head.nc, 1)
+    head.no = head.nc + 4 * head.reg_max
+    for branch in SCORES.values():
+        for level in getattr(head, branch, ()):
+            level[-1] = torch.nn.Conv2d(level[-1].in_channels, head.nc, 1)
+    return network
+
+
+def _empty_folded_network(entry: ManifestEntry, graph: Any) -> Any:
+    """The network of `entry` with the head of the file alone and BatchNorm folded in, as it is when exported."""
+    last = f".{SCORES[entry.head]}.0.2.weight"
+    last_weights = (tensor for tensor in graph.initializer if tensor.name.endswith(last))
+    width = next((tensor.dims[1] for tensor in last_weights if len(tensor.dims) == 4), len(entry.classes))
+    network = empty_network(entry, width)
+    network.end2end = entry.head == "one-to-one"
+    network.fuse(verbose=False)
     return network
 
 

@@ -21,6 +21,12 @@ LICENCE = "AGPL-3.0-or-later"
 UNCHOSEN_THRESHOLD = 0.35
 
 
+def check_is_there(weights: Path) -> None:
+    """Raises DataError where there is no file `weights`."""
+    if not weights.is_file():
+        raise DataError(f"The weights {weights} do not exist; train them with `ordnance train`.")
+
+
 def export_onnx(weights: Path, out: Path, *, input_size: int, head: Head) -> str:
     """Write the ONNX form of the ultralytics weights `weights` to `out`; returns its SHA-256.
 
@@ -28,8 +34,7 @@ def export_onnx(weights: Path, out: Path, *, input_size: int, head: Head) -> str
     gives (n, 300, 6): x1, y1, x2, y2, score, class. With the one-to-many head it gives (n, 4 + classes, anchors):
     centre x, centre y, width, height, then a score of every class, and needs NMS after it.
     """
-    if not weights.is_file():
-        raise DataError(f"The weights {weights} do not exist; train them with `ordnance train`.")
+    check_is_there(weights)
     with tempfile.TemporaryDirectory() as scratch:
         ultralytics = load_ultralytics(Path(scratch) / "settings")
         copy = Path(scratch) / weights.name
@@ -75,8 +80,7 @@ def open_weights(name_or_path: str | Path, *, input_size: int | None = None, dev
             raise DataError(f"{weights} takes pictures of {model.input_size} px, not {input_size}; leave the size out.")
         yield model
         return
-    if not weights.is_file():
-        raise DataError(f"The weights {weights} do not exist; train them with `ordnance train`.")
+    check_is_there(weights)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         classes, trained_at = _described(weights, folder)

@@ -11,8 +11,9 @@ import numpy as np
 from detector.errors import DataError
 from detector.models.letterbox import letterbox
 from detector.models.manifest import Head, ManifestEntry, find_weights, read_weights
-from detector.models.ultralytics_torch import folded_network
+from detector.models.ultralytics_torch import SCORES, empty_network, folded_network
 from detector.training.built_set import BuiltSet
+from detector.training.onnx_file import check_is_there
 from detector.training.predictions import BATCH, read_rgb
 
 SEEN_PICTURES = 256
@@ -25,10 +26,10 @@ def weights_to_train(name_or_path: str | Path, dataset: Path, built: BuiltSet, o
     `built` is the set in `dataset`. Raises DataError for a .pt that does not exist, a model that is not in FP32 or a
     set without training pictures, and what `find_weights` raises.
     """
-    if Path(name_or_path).suffix == ".pt":
-        if not Path(name_or_path).is_file():
-            raise DataError(f"The weights {name_or_path} do not exist; give those of `ordnance train`.")
-        return Path(name_or_path)
+    weights = Path(name_or_path)
+    if weights.suffix == ".pt":
+        check_is_there(weights)
+        return weights
     entry, path = find_weights(name_or_path)
     if entry.precision != "fp32":
         raise DataError(
@@ -47,16 +48,13 @@ def trainable_weights(entry: ManifestEntry, content: bytes, pictures: Sequence[P
     copy of the other. Returns `out`. Raises DataError without pictures, ModelError where the file is not `entry`'s.
     """
     import torch
-    from ultralytics.nn import tasks
 
     if not pictures:
         raise DataError(f"The data set has no training picture to go on from {entry.name} with; build it again.")
     folded = folded_network(content, entry).eval()
-    levels = folded.model[-1].one2one_cv3 if entry.head == "one-to-one" else folded.model[-1].cv3
-    network: Any = tasks.DetectionModel(f"{entry.architecture}.yaml", nc=levels[0][-1].in_channels, verbose=False)
-    classes = len(entry.classes)
-    _give_scores_of(network.model[-1], classes)
-    network.nc = network.yaml["nc"] = classes
+    scores = getattr(folded.model[-1], SCORES[entry.head])
+    network = empty_network(entry, scores[0][-1].in_channels)
+    network.nc = network.yaml["nc"] = len(entry.classes)
     network.names = dict(enumerate(entry.classes))
     with torch.no_grad():
         moments = _moments(folded, _batches(pictures, entry.input_size))
@@ -64,17 +62,6 @@ def trainable_weights(entry: ManifestEntry, content: bytes, pictures: Sequence[P
     out.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"epoch": -1, "ema": None, "model": network.half(), "optimizer": None, "train_args": {}}, out)
     return out
-
-
-def _give_scores_of(head: Any, classes: int) -> None:
-    """Make both heads end in `classes` scores, and leave the layers before those as wide as they are."""
-    import torch
-
-    head.nc = classes
-    head.no = classes + 4 * head.reg_max
-    for branch in (head.cv3, head.one2one_cv3):
-        for level in branch:
-            level[-1] = torch.nn.Conv2d(level[-1].in_channels, classes, 1)
 
 
 def _moments(folded: Any, batches: Iterator[Any]) -> dict[str, tuple[Any, Any]]:

@@ -10,14 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from detector.cli.app import run
 from detector.errors import DataError
 from detector.models.backend import missing_torch_packages
+from detector.video import open_video
 
 from .conftest import DataFolder
 
@@ -231,17 +230,12 @@ def test_weights_to_go_on_from_find_what_the_model_finds(folder: DataFolder, sta
         folder.add("train", f"t{number}.jpg")
     pictures = sorted((folder.root / "photos" / "train" / "images").iterdir())
     weights = trainable_weights(entry, read_weights(entry, path), pictures, tmp_path / "go-on.pt")
-    picture = launcher_of_the_demo_clip()
-    (one,) = load_model("default").detect([picture], floor=0.001)
+    demo = Path(__file__).parents[3] / "datasets" / "demo" / "demo.mp4"
+    with open_video(demo) as clip:
+        ((_, frame),) = clip.frames_at([155.0])
+    (one,) = load_model("default").detect([frame.image], floor=0.001)
     with open_weights(weights, input_size=entry.input_size) as again:
-        (other,) = again.detect([picture], floor=0.001)
+        (other,) = again.detect([frame.image], floor=0.001)
     assert one.scores[0] > 0.3
     np.testing.assert_allclose(other.scores[0], one.scores[0], atol=0.01)
     np.testing.assert_allclose(other.xyxy[0], one.xyxy[0], atol=1)
-
-
-def launcher_of_the_demo_clip() -> NDArray[np.uint8]:
-    with av.open(str(Path(__file__).parents[3] / "datasets" / "demo" / "demo.mp4")) as clip:
-        clip.seek(155_000_000)
-        frame = next(frame for frame in clip.decode(video=0) if frame.time is not None and frame.time >= 155)
-        return frame.to_ndarray(format="rgb24")
