@@ -99,7 +99,7 @@ def _send_frame(connection: socket.socket, target: float | None, frame: Frame) -
 
 def _check_streams(path: Path, limits: dict[str, Any]) -> None:
     """Refuse, before a byte is decoded, what the limits do not allow."""
-    with open_container(path) as container:
+    with open_container(path, for_packets=True) as container:
         count = len(container.streams)
         if count > limits["max_streams"]:
             raise TooManyStreams(

@@ -62,20 +62,27 @@ def open_bytes(path: Path) -> BufferedReader:
         ) from None
 
 
-def open_container(path: Path) -> InputContainer:
+def open_container(path: Path, *, for_packets: bool = False) -> InputContainer:
     """Open a clip's container without following any reference to another file.
+
+    FFmpeg decodes the first pictures of a stream to learn what its header may not say. `for_packets` saves that where
+    the container itself has what packets need (MP4, MOV: size, codec, presentation times). Pictures decoded from such
+    a container may come in a wrong order, for the decoder was not told how many it must hold back.
 
     Raises ClipNotFound, ClipUnreadable, or NotAVideo with what the file is instead.
     """
     with open_bytes(path) as file:
         head = file.read(SNIFF_BYTES)
     _refuse_what_is_known(path.name, head)
+    options = {"max_pixels": str(MAX_PICTURE_PIXELS)}
+    if for_packets and head[4:8] == b"ftyp":
+        options["skip_frame"] = "all"
     with libav_reasons():
         try:
             return av.open(
                 f"file:{path.absolute()}",
                 mode="r",
-                options={"max_pixels": str(MAX_PICTURE_PIXELS)},
+                options=options,
                 container_options={"format_whitelist": FORMAT_WHITELIST, "protocol_whitelist": "file"},
                 metadata_errors="replace",
             )

@@ -111,9 +111,9 @@ def probe(path: str | Path) -> Probe:
     that passes may still turn out to have no decodable frame when it is read.
     """
     path = Path(path)
-    with open_container(path) as container:
+    with open_container(path, for_packets=True) as container:
         stream = moving_pictures(path.name, container)
-        prepare_decoder(stream, threads=1)
+        prepare_decoder(stream, threads=1, skip_loop_filter="all")
         timeline = Timeline(container, stream)
         scan = _PacketScan(timeline, stream)
         scan.run(container)
@@ -177,10 +177,10 @@ def moving_pictures(name: str, container: InputContainer) -> VideoStream:
     return max(decodable, key=rank)
 
 
-def prepare_decoder(stream: VideoStream, *, threads: int) -> None:
-    """Set what a decoder may use; to be called before its first packet."""
+def prepare_decoder(stream: VideoStream, *, threads: int, **options: str) -> None:
+    """Set what a decoder may use, and FFmpeg's `options` for it; to be called before its first packet."""
     stream.codec_context.thread_count = threads
-    stream.codec_context.options = {"max_pixels": str(MAX_PICTURE_PIXELS)}
+    stream.codec_context.options = {"max_pixels": str(MAX_PICTURE_PIXELS), **options}
 
 
 class _PacketScan:
@@ -249,13 +249,22 @@ class _PacketScan:
         if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:
             return
         self._decoded_packets += 1
+        self.first_picture = self._decoded(packet)
+        if self.first_picture is None and packet.is_keyframe and packet.size:
+            # A decoder holds pictures back that may not be the next to be shown; the end of the stream brings them out.
+            self.first_picture = self._decoded(None)
+            self._stream.codec_context.flush_buffers()
+            if self.first_picture is None:
+                self._decoded(packet)
+
+    def _decoded(self, packet: Packet[Stream] | None) -> av.VideoFrame | None:
         with libav_reasons():
             try:
-                pictures = self._stream.codec_context.decode(packet if packet.size else None)
+                pictures = self._stream.codec_context.decode(packet if packet is not None and packet.size else None)
             except (av.FFmpegError, ValueError) as error:
                 self.last_reason = reason_of(error)
-                return
-        self.first_picture = next(iter(pictures), None)
+                return None
+        return next(iter(pictures), None)
 
     def in_presentation_order(
         self,
