@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from detector.errors import DataError
 from detector.taxonomy import NAMED_CLASSES
 from detector.training.evaluate import LOOK_ALIKE_LABELS
-from detector.training.matching import Matches
+from detector.training.matching import Matches, match
 from detector.training.predictions import Predictions
 
 FALSE_ALARMS_PER_100 = 3.0
@@ -20,13 +20,16 @@ FALSE_ALARMS_PER_100 = 3.0
 LOWEST, HIGHEST = 0.2, 0.7
 STEP = 0.005
 PRIOR_BOXES = 10
-"""A class's own recall curve counts as many boxes as it has, the pooled curve of all classes as this many."""
+"""A class's own curve counts as many boxes as it has, the pooled curve as this many; in the pooled curve a class
+counts by its share of the same sum, so that no class outweighs the others by its boxes alone."""
 
 WIDTHS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 """Widths, on the logit of the score, to which an alarm may be smeared: just above an alarm is not yet rid of it.
 
 Wider ones buy few alarms with much recall of the classes that the val split hardly shows."""
 FOLDS, ROUNDS, SEED = 5, 4, 0
+BUDGET_STEPS = 400
+"""Into so many steps the alarms that are allowed are divided."""
 
 DEARER = {**dict.fromkeys(NAMED_CLASSES, 2.0), "tow_launcher": 4.0}
 """A named weapon overlooked counts as so many boxes of the classes that are there to tell it apart; a launcher, which
@@ -60,15 +63,15 @@ def choose_thresholds(
 ) -> Thresholds:
     """Thresholds from LOWEST to HIGHEST with at most so many reported boxes on 100 weapon-free pictures.
 
-    Each class starts at its best F1. While weapon-free pictures have too many alarms, the class is raised that loses
-    the least recall for each alarm it ends (see DEARER). Recall is that of the class's own boxes mixed with that of all
-    classes (PRIOR_BOXES), so that a class with two boxes on the val split is not sacrificed because nothing is known
-    about it. Alarms are counted smeared (a logistic kernel on the logit of the score): thresholds that hug the alarms
-    of few pictures fail on others. The width is the smallest of WIDTHS for which thresholds that were chosen
-    without a fifth of the weapon-free pictures keep the rate on that fifth (cross-validation, FOLDS and ROUNDS),
+    No class is reported below its best F1. From there up, those thresholds are taken that keep the most recall with no
+    more alarms than that, a class counting as DEARER says. Recall is that of the class's own boxes mixed with that of
+    the classes together (PRIOR_BOXES), so that a class with two boxes on the val split is not sacrificed because
+    nothing is known about it. Alarms are counted smeared (a logistic kernel on the logit of the score): thresholds that
+    hug the alarms of few pictures fail on others. The width is the smallest of WIDTHS for which thresholds that were
+    chosen without a fifth of the weapon-free pictures keep the rate on that fifth (cross-validation, FOLDS and ROUNDS),
     or else the widest.
-    `copies` are findings on changed copies of the same pictures, in the same order, such as recompressed ones: a
-    picture's alarms are then the mean of those on it and on its copies.
+    `copies` are findings on changed copies of the same pictures, in the same order, such as recompressed ones: alarms
+    and recall are then the mean of those on the pictures and on their copies.
     Then tow_launcher is raised until at most LOOK_ALIKE_SHARE of the look-alike pictures are called one.
     Raises DataError without weapon-free pictures.
     """
@@ -77,14 +80,14 @@ def choose_thresholds(
     if not free:
         raise DataError(f"The set '{predictions.name}' has no weapon-free picture to choose thresholds by.")
     grid = np.round(np.arange(LOWEST, HIGHEST + STEP / 2, STEP), 6)
-    recall = _recall_curves(matches, grid)
-    start = _start(matches, grid)
+    counts = _counts((matches, *(match(each) for each in copies)), grid)
+    recall, start = _recall(counts), _start(counts)
     rate = false_alarms_per_100 / 100
     seen = (predictions, *copies)
     exact = _alarms(seen, free, grid, 0.0)
 
     def chosen_on(alarms: Curves, rows: NDArray[np.int64]) -> dict[str, int]:
-        return _raise_cheapest(
+        return _best_within(
             {name: each[rows].sum(axis=0) for name, each in alarms.items()}, recall, start, rate * len(rows)
         )
 
@@ -103,32 +106,60 @@ def choose_thresholds(
     return Thresholds(values, len(free), alarms, int(rate * len(free)), width, 100 * unseen)
 
 
-def _recall_curves(matches: Matches, grid: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    right = {name: _at_least(found.scores[found.hits], grid) for name, found in matches.all().items()}
-    boxes = {name: matches.boxes(name) for name in right}
-    pooled = np.sum(list(right.values()), axis=0) / max(sum(boxes.values()), 1)
-    return {name: (right[name] + PRIOR_BOXES * pooled) / (boxes[name] + PRIOR_BOXES) for name in right}
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What one class has at each threshold: boxes found, boxes reported, and boxes there are."""
+
+    right: NDArray[np.float64]
+    reported: NDArray[np.float64]
+    boxes: float
+
+    @property
+    def say(self) -> float:
+        """How much of the class's own figures counts, 0..1."""
+        return self.boxes / (self.boxes + PRIOR_BOXES)
 
 
-def _start(matches: Matches, grid: NDArray[np.float64]) -> dict[str, int]:
-    """Places on the grid: the class's best F1, drawn to that of all classes together the fewer boxes it has."""
-    everywhere = _best_f1(matches, matches.predictions.classes, grid)
-    places = {}
-    for name in matches.predictions.classes:
-        own = matches.boxes(name) / (matches.boxes(name) + PRIOR_BOXES)
-        places[name] = round(own * _best_f1(matches, (name,), grid) + (1 - own) * everywhere)
-    return places
+def _counts(matches: Sequence[Matches], grid: NDArray[np.float64]) -> dict[str, _Counts]:
+    """The mean over `matches`, which are of the same pictures."""
+    counts = {}
+    for name in matches[0].predictions.classes:
+        found = [each.of(name) for each in matches]
+        counts[name] = _Counts(
+            np.mean([_at_least(each.scores[each.hits], grid) for each in found], axis=0),
+            np.mean([_at_least(each.scores, grid) for each in found], axis=0),
+            matches[0].boxes(name),
+        )
+    return counts
 
 
-def _best_f1(matches: Matches, names: Sequence[str], grid: NDArray[np.float64]) -> int:
-    """Where F1 = 2 right / (reported + boxes) of the classes together is best; the middle if none is found."""
-    found = [matches.of(name) for name in names]
-    right = np.sum([_at_least(each.scores[each.hits], grid) for each in found], axis=0)
-    reported = np.sum([_at_least(each.scores, grid) for each in found], axis=0)
-    boxes = sum(matches.boxes(name) for name in names)
-    if not right.any():
-        return len(grid) // 2
-    return int(np.argmax(2 * right / np.maximum(reported + boxes, 1)))
+def _pooled(counts: Mapping[str, _Counts]) -> _Counts:
+    """All classes together, each weighted by its say instead of its boxes."""
+    weights = {name: each.say / max(each.boxes, 1) for name, each in counts.items()}
+    return _Counts(
+        np.sum([weights[name] * each.right for name, each in counts.items()], axis=0),
+        np.sum([weights[name] * each.reported for name, each in counts.items()], axis=0),
+        sum(each.say for each in counts.values()),
+    )
+
+
+def _recall(counts: Mapping[str, _Counts]) -> dict[str, NDArray[np.float64]]:
+    together = _pooled(counts)
+    prior = together.right / max(together.boxes, 1e-9)
+    return {name: each.say * each.right / max(each.boxes, 1) + (1 - each.say) * prior for name, each in counts.items()}
+
+
+def _start(counts: Mapping[str, _Counts]) -> dict[str, int]:
+    """Places on the grid: the class's best F1, drawn to that of the classes together the fewer boxes it has."""
+    everywhere = _best_f1(_pooled(counts))
+    return {name: round(each.say * _best_f1(each) + (1 - each.say) * everywhere) for name, each in counts.items()}
+
+
+def _best_f1(counts: _Counts) -> int:
+    """Where F1 = 2 right / (reported + boxes) is best; the middle if nothing is found."""
+    if not counts.right.any():
+        return len(counts.right) // 2
+    return int(np.argmax(2 * counts.right / np.maximum(counts.reported + counts.boxes, 1e-9)))
 
 
 def _alarms(
@@ -153,22 +184,33 @@ def _at_least(scores: NDArray[np.float64], grid: NDArray[np.float64], width: flo
     return np.asarray((0.5 * (1 + np.tanh(distance / 2))).sum(axis=0), np.float64)
 
 
-def _raise_cheapest(alarms: Curves, recall: Curves, start: Mapping[str, int], budget: float) -> dict[str, int]:
-    at = dict(start)
-    while sum(float(alarms[name][at[name]]) for name in at) > budget + 1e-9:
-        offers = []
-        for name, place in at.items():
-            ended = alarms[name][place] - alarms[name][place + 1 :]
-            lost = DEARER.get(name, 1.0) * (recall[name][place] - recall[name][place + 1 :])
-            # A raise that ends next to nothing is none.
-            prices = np.where(ended > 1e-6, (lost + 1e-4) / np.maximum(ended, 1e-6), np.inf)
-            if len(prices) and np.isfinite(prices.min()):
-                offers.append((float(prices.min()), name, place + 1 + int(np.argmin(prices))))
-        if not offers:
-            break
-        _, name, place = min(offers)
-        at[name] = place
-    return at
+def _best_within(alarms: Curves, recall: Curves, start: Mapping[str, int], budget: float) -> dict[str, int]:
+    """Places from `start` up with the most recall, weighted by DEARER, whose alarms are at most `budget`.
+
+    A knapsack with one choice for each class, solved exactly but for alarms rounded down to BUDGET_STEPS. Where even
+    the highest thresholds have more alarms, no more than those have.
+    """
+    names = list(start)
+    ahead = {name: np.asarray(alarms[name][start[name] :]) for name in names}
+    budget = max(budget, sum(float(each.min()) for each in ahead.values()), 1e-9)
+    cost = {name: np.floor(each / budget * BUDGET_STEPS + 1e-6).astype(int) for name, each in ahead.items()}
+    # best[s]: the most recall of the classes so far with s steps spent.
+    best = np.zeros(BUDGET_STEPS + 1)
+    chosen: list[NDArray[np.int64]] = []
+    for name in names:
+        worth = DEARER.get(name, 1.0) * recall[name][start[name] :]
+        options = np.full((len(worth), BUDGET_STEPS + 1), -np.inf)
+        for option, price, value in zip(options, cost[name], worth, strict=True):
+            if price <= BUDGET_STEPS:
+                option[price:] = best[: BUDGET_STEPS + 1 - price] + value
+        places = np.argmax(options, axis=0)
+        chosen.append(places)
+        best = options[places, np.arange(BUDGET_STEPS + 1)]
+    at, left = {}, BUDGET_STEPS
+    for name, places in zip(reversed(names), reversed(chosen), strict=True):
+        at[name] = start[name] + int(places[left])
+        left -= int(cost[name][places[left]])
+    return {name: at[name] for name in names}
 
 
 def _folds(pictures: int) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

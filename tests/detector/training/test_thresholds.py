@@ -73,6 +73,22 @@ def test_thresholds_stay_in_their_range() -> None:
     assert chosen.alarms == 50 > chosen.allowed, "and it says that the rate was not reached"
 
 
+def test_a_class_that_cannot_be_quietened_does_not_silence_the_others() -> None:
+    guns = [picture([("machine_gun", BOX)], [("machine_gun", BOX, 0.4)]) for _ in range(60)]
+    loud = [picture([], [("tank", AWAY, 0.95)]) for _ in range(50)]
+    values = choose_thresholds(match(predictions([*guns, *tanks(), *loud]))).values
+    assert values["machine_gun"] <= 0.4
+
+
+def test_a_missed_box_on_a_copy_counts() -> None:
+    plain = [picture([("tank", BOX)], [("tank", BOX, 0.8), ("tank", AWAY, 0.5)]) for _ in range(60)]
+    faint = [picture([("tank", BOX)], [("tank", BOX, 0.35)]) for _ in range(60)]
+    free = meadows(100, 0.0, seed=1)
+    alone = choose_thresholds(match(predictions([*plain, *free]))).values["tank"]
+    with_copies = choose_thresholds(match(predictions([*plain, *free])), [predictions([*faint, *free])]).values["tank"]
+    assert with_copies <= 0.35 < alone
+
+
 def test_look_alikes_raise_the_tow_launcher() -> None:
     alike = [picture([], [("tow_launcher", BOX, 0.6)], others=("manpads",)) for _ in range(10)]
     chosen = choose_thresholds(match(predictions([*tanks(), *alike, *meadows(50, 0.0, seed=1)])))
