@@ -17,12 +17,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from datasets.synthetic.footage import film
 from detector.errors import DataError
-from detector.training.labels import read_labels
-from detector.training.photographs import complete_rows, photograph_files, rendered_files
+from detector.training.corrections import COMMITTED, apply_corrections, read_corrections
+from detector.training.labels import LabelledBox, read_labels
+from detector.training.photographs import complete_rows, read_photograph, rendered_files
+
+LEFT_OUT = Path(__file__).with_name("corrections") / "cut_outs.yaml"
+"""Cut-outs that were looked at and are not what their label says."""
 
 LONG_SIDE_PX = 512
 SMALLEST_CUT_OUT_PX = 40
@@ -59,10 +64,11 @@ class CutOut:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """A picture with its boxes: (class, left, top, right, bottom) in pixels."""
+    """A picture with its boxes, (class, left, top, right, bottom) in pixels, and the classes not to cut out of it."""
 
     path: Path
     boxes: tuple[Box, ...]
+    not_pasted: frozenset[str] = frozenset()
 
 
 def build_composites(
@@ -79,10 +85,11 @@ def build_composites(
     """Write `count` composites of `split` into `out`/images, labels and manifest.json; returns boxes per class.
 
     `renders` are folders of `ordnance dataset render` whose objects are pasted too. Every class is drawn equally often.
+    Boxes of photographs are the corrected ones, and cut-outs that LEFT_OUT lists are not pasted.
     The same arguments give the same pictures, however many processes (`workers`) share the work. Raises DataError for a
     class without a usable cut-out, or a split without weapon-free photographs.
     """
-    photographs = list(_photographs(data, split))
+    photographs = _photographs(data, split)
     scenes = [each.path for each in photographs if not each.boxes]
     if not scenes:
         raise DataError(f"The split '{split}' of {data} has no weapon-free photograph to paste into.")
@@ -133,7 +140,9 @@ class _CutOuts:
             (each, box)
             for each in pictures
             for box in each.boxes
-            if box[0] == label and max(box[3] - box[1], box[4] - box[2]) >= SMALLEST_CUT_OUT_PX
+            if box[0] == label
+            and max(box[3] - box[1], box[4] - box[2]) >= SMALLEST_CUT_OUT_PX
+            and label not in each.not_pasted
         ]
         self._made: dict[int, CutOut | None] = {}
 
@@ -292,19 +301,26 @@ def _in_the_light_of(
     return (thing - own) * float(rng.uniform(0.85, 1.1)) + own + strength * (there - own)
 
 
-def _photographs(data: Path, split: str) -> Iterator[Labelled]:
-    for row in complete_rows((), data):
-        if row["split"] == split:
-            yield _labelled(*photograph_files(row, data))
+def _photographs(data: Path, split: str) -> list[Labelled]:
+    rows = [row for row in complete_rows((), data) if row["split"] == split]
+    photographs = [read_photograph(row, data) for row in rows]
+    known = {each.sha256 for each in photographs}
+    corrections = [each for each in read_corrections(COMMITTED) if known.issuperset(each.pictures)]
+    not_pasted: dict[str, set[str]] = {}
+    for entry in yaml.safe_load(LEFT_OUT.read_text(encoding="utf-8")):
+        not_pasted.setdefault(entry["picture"], set()).add(entry["class"])
+    return [
+        _labelled(each.picture, each.boxes, frozenset(not_pasted.get(each.sha256, ())))
+        for each in apply_corrections(photographs, corrections)[0]
+    ]
 
 
 def _rendered(folder: Path) -> Iterator[Labelled]:
     for picture, label in rendered_files(folder):
-        yield _labelled(picture, label)
+        yield _labelled(picture, read_labels(label))
 
 
-def _labelled(picture: Path, label: Path) -> Labelled:
-    labelled = read_labels(label)
+def _labelled(picture: Path, labelled: Sequence[LabelledBox], not_pasted: frozenset[str] = frozenset()) -> Labelled:
     if not labelled:
         return Labelled(picture, ())
     full = cv2.imread(str(picture))
@@ -315,4 +331,4 @@ def _labelled(picture: Path, label: Path) -> Labelled:
     for box in labelled:
         cx, cy, w, h = box.cx * width, box.cy * height, box.width * width, box.height * height
         boxes.append((box.class_name, cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2))
-    return Labelled(picture, tuple(boxes))
+    return Labelled(picture, tuple(boxes), not_pasted)

@@ -106,6 +106,8 @@ class TrainingConfig(_Strict):
                 raise ValueError("two stages have the same name")
             if stage.averaged_with not in (None, *names):
                 raise ValueError(f"'{stage.name}' is averaged with '{stage.averaged_with}', which is no earlier stage")
+            if stage.averaged_with is not None and stage.learned_share == 1:
+                raise ValueError(f"'{stage.name}' is averaged with '{stage.averaged_with}' but keeps all it learned")
             names.append(stage.name)
         return self
 

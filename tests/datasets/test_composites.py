@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from pathlib import Path
 
 import cv2
@@ -104,6 +105,36 @@ def test_a_gun_on_the_roof_keeps_its_label(data: Path, tmp_path: Path) -> None:
             assert abs(gun[0] - hull[0]) < hull[2] * 0.1, "the gun is in the middle of the hull"
             assert gun[1] < hull[1], "and above it"
             assert gun[2] / hull[2] == pytest.approx(40 / 180, rel=0.15)
+
+
+def digest_of(data: Path, file: str) -> str:
+    return hashlib.sha256((data / "photos" / "test" / "images" / file).read_bytes()).hexdigest()
+
+
+def test_what_was_found_unfit_is_not_pasted(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = tmp_path / "cut_outs.yaml"
+    listing.write_text(f"- {{picture: {digest_of(data, '0.png')}, class: tank}}\n")
+    monkeypatch.setattr(composites, "LEFT_OUT", listing)
+    build_composites(data, tmp_path / "out", split="test", classes=("tank",), count=6, seed=3)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert {name for image in manifest["images"] for name in image["objects"]} == {"1.png"}
+
+
+def test_a_corrected_box_comes_along(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(2):
+        path = data / "photos" / "test" / "labels" / f"{number}.txt"
+        path.write_text(path.read_text().splitlines()[0] + "\n")
+    corners = [round(value / side, 6) for value, side in zip(GUN, (400, 320) * 2, strict=True)]
+    entries = [
+        f"  - {{action: add_box, picture: {digest_of(data, f'{number}.png')}, file: {number}.png, "
+        f"box: {{class: machine_gun, corners: {corners}}}, reason: the gun was not boxed, reviewer: a test}}\n"
+        for number in range(2)
+    ]
+    corrections = tmp_path / "photos.yaml"
+    corrections.write_text("splits: [test]\nentries:\n" + "".join(entries))
+    monkeypatch.setattr(composites, "COMMITTED", corrections)
+    counts = build_composites(data, tmp_path / "out", split="test", classes=("tank",), count=6, seed=3)
+    assert counts["machine_gun"] == counts["tank"] > 0
 
 
 def test_what_touches_the_edge_is_not_cut_out(tmp_path: Path) -> None:
