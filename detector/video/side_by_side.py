@@ -36,6 +36,10 @@ LEAST_KEYFRAMES = 4
 """In a part where nothing but keyframes is decoded."""
 PARTS_A_DECODER = 16
 """Parts of a long clip are larger, as each costs a seek, but so many that the decoders end at nearly the same time."""
+MOST_PACKETS = 20 * SEEK_COST_PACKETS
+MOST_KEYFRAMES = 32
+"""Nor are they larger than this: a seek is then a twentieth of a part, and more pictures waiting are memory that grows
+with the clip."""
 WAITING_BYTES = 192 * 1024**2
 """What the pictures may take that wait for those of earlier parts."""
 _LOOKS_FOR_STOP_SECONDS = 0.05
@@ -240,7 +244,7 @@ class SideBySide:
             return []
         places = np.flatnonzero(np.diff(keyframe)) + 1
         costs = SEEK_COST_PACKETS + read_before[places - 1]
-        least = max(LEAST_PACKETS, int(costs.sum()) // (self._most * PARTS_A_DECODER))
+        least = max(LEAST_PACKETS, min(int(costs.sum()) // (self._most * PARTS_A_DECODER), MOST_PACKETS))
         most_targets = self._most_waiting()
         edges = [0]
         packets = 0
@@ -268,7 +272,8 @@ class SideBySide:
 
     def _keyframe_edges(self) -> list[int]:
         count = len(self.probe.keyframe_seconds)
-        at_once = max(LEAST_KEYFRAMES, min(count // (self._most * PARTS_A_DECODER), self._most_waiting()))
+        share = count // (self._most * PARTS_A_DECODER)
+        at_once = max(LEAST_KEYFRAMES, min(share, MOST_KEYFRAMES, self._most_waiting()))
         return [*range(0, count, at_once), count]
 
     def _keyframe_parts(self, edges: Sequence[int]) -> Iterator[_Part]:
