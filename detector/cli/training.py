@@ -94,7 +94,7 @@ def calibrate_command(
     out: Annotated[Path | None, typer.Option(help="Folder of the manifest; the installed weights by default.")] = None,
     false_alarms: Annotated[
         float, typer.Option(min=0.0, max=100.0, help="Allowed on 100 weapon-free photographs of the val split.")
-    ] = 3.0,
+    ] = 2.5,
     data: Data = None,
 ) -> None:
     """Choose thresholds and fit calibration of an exported model again, on the val split."""
