@@ -22,6 +22,13 @@ CONFIG = TrainingConfig.model_validate(
 )
 
 
+def test_an_average_that_would_have_no_effect_is_refused() -> None:
+    first, second = (stage.model_dump(exclude_defaults=True) for stage in CONFIG.stages)
+    settings = CONFIG.model_dump(exclude_defaults=True)
+    with pytest.raises(ValueError, match="'second' is averaged with 'first' but keeps all it learned"):
+        TrainingConfig.model_validate({**settings, "stages": [first, {**second, "averaged_with": "first"}]})
+
+
 def picture(file: str, set_name: str = "photos", *classes: str, digest: str = "0" * 64) -> Picture:
     return Picture(file, set_name, "train", digest, classes, "x/y")
 
