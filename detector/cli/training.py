@@ -10,6 +10,7 @@ import typer
 
 from detector.cli.training_options import DATASET, DEFAULT_CONFIG, RUNS, Config, Data, Dataset, data_folder, words
 from detector.errors import DataError
+from detector.training.allowed_alarms import FALSE_ALARMS_PER_100
 
 
 class SmallPrecision(StrEnum):
@@ -94,7 +95,7 @@ def calibrate_command(
     out: Annotated[Path | None, typer.Option(help="Folder of the manifest; the installed weights by default.")] = None,
     false_alarms: Annotated[
         float, typer.Option(min=0.0, max=100.0, help="Allowed on 100 weapon-free photographs of the val split.")
-    ] = 2.5,
+    ] = FALSE_ALARMS_PER_100,
     data: Data = None,
 ) -> None:
     """Choose thresholds and fit calibration of an exported model again, on the val split."""

@@ -21,6 +21,7 @@ from detector.models import (
     write_manifest,
 )
 from detector.models.manifest import MANIFEST_NAME
+from detector.training.allowed_alarms import FALSE_ALARMS_PER_100
 from detector.training.built_set import read_dataset
 from detector.training.calibrate import calibrate, reliability
 from detector.training.config import TrainingConfig
@@ -31,7 +32,7 @@ from detector.training.onnx_file import LICENCE, UNCHOSEN_THRESHOLD, export_onnx
 from detector.training.optimise import CALIBRATION_PICTURES, MOST_AP50_LOST, Precision, optimise
 from detector.training.predictions import photographs, predict
 from detector.training.smallest_side import smallest_side
-from detector.training.thresholds import FALSE_ALARMS_PER_100, LOWEST, choose_thresholds
+from detector.training.thresholds import LOWEST, choose_thresholds
 
 SCORE_FLOOR = 0.05
 

@@ -249,18 +249,20 @@ class _PacketScan:
         if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:
             return
         self._decoded_packets += 1
-        self.first_picture = self._decoded(packet)
-        if self.first_picture is None and packet.is_keyframe and packet.size:
+        fed = packet if packet.size else None
+        self.first_picture = self._decoded(fed)
+        if self.first_picture is None and fed is not None and fed.is_keyframe:
             # A decoder holds pictures back that may not be the next to be shown; the end of the stream brings them out.
             self.first_picture = self._decoded(None)
             self._stream.codec_context.flush_buffers()
             if self.first_picture is None:
-                self._decoded(packet)
+                self._decoded(fed)
 
     def _decoded(self, packet: Packet[Stream] | None) -> av.VideoFrame | None:
+        """The first picture that the packet brings, None at the end of the stream bringing those held back."""
         with libav_reasons():
             try:
-                pictures = self._stream.codec_context.decode(packet if packet is not None and packet.size else None)
+                pictures = self._stream.codec_context.decode(packet)
             except (av.FFmpegError, ValueError) as error:
                 self.last_reason = reason_of(error)
                 return None

@@ -22,13 +22,6 @@ CONFIG = TrainingConfig.model_validate(
 )
 
 
-def test_an_average_that_would_have_no_effect_is_refused() -> None:
-    first, second = (stage.model_dump(exclude_defaults=True) for stage in CONFIG.stages)
-    settings = CONFIG.model_dump(exclude_defaults=True)
-    with pytest.raises(ValueError, match="'second' is averaged with 'first' but keeps all it learned"):
-        TrainingConfig.model_validate({**settings, "stages": [first, {**second, "averaged_with": "first"}]})
-
-
 def picture(file: str, set_name: str = "photos", *classes: str, digest: str = "0" * 64) -> Picture:
     return Picture(file, set_name, "train", digest, classes, "x/y")
 
@@ -80,3 +73,10 @@ def test_a_settings_file_with_a_part_that_takes_objects_of_none_is_refused() -> 
     part = {"name": "c", "kind": "composites", "count": 1, "seed": 1, "classes": ["tank"], "objects_of": ["scenes-1"]}
     with pytest.raises(ValueError, match="takes objects of 'scenes-1', which is no earlier part"):
         TrainingConfig.model_validate({**CONFIG.model_dump(), "synthetic": [part]})
+
+
+def test_an_average_that_would_have_no_effect_is_refused() -> None:
+    first, second = (stage.model_dump(exclude_defaults=True) for stage in CONFIG.stages)
+    settings = CONFIG.model_dump(exclude_defaults=True)
+    with pytest.raises(ValueError, match="'second' is averaged with 'first' but keeps all it learned"):
+        TrainingConfig.model_validate({**settings, "stages": [first, {**second, "averaged_with": "first"}]})
