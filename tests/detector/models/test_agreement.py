@@ -20,7 +20,7 @@ MOST_SCORE_APART = 0.02
 REFERENCE = "onnxruntime"
 CERTAIN = 0.3
 BATCH = 4
-FRAMES_OF_A_CLIP = 12
+FRAMES_OF_A_CLIP = 36
 PHOTOGRAPHS = 40
 
 Picture = NDArray[np.uint8]
