@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from datasets.synthetic.footage import film
 from detector.errors import DataError
-from detector.training.corrections import COMMITTED, apply_corrections, read_corrections
+from detector.training.corrections import with_committed_corrections
 from detector.training.labels import LabelledBox, read_labels
 from detector.training.photographs import complete_rows, read_photograph, rendered_files
 
@@ -304,14 +304,12 @@ def _in_the_light_of(
 def _photographs(data: Path, split: str) -> list[Labelled]:
     rows = [row for row in complete_rows((), data) if row["split"] == split]
     photographs = [read_photograph(row, data) for row in rows]
-    known = {each.sha256 for each in photographs}
-    corrections = [each for each in read_corrections(COMMITTED) if known.issuperset(each.pictures)]
     not_pasted: dict[str, set[str]] = {}
     for entry in yaml.safe_load(LEFT_OUT.read_text(encoding="utf-8")):
         not_pasted.setdefault(entry["picture"], set()).add(entry["class"])
     return [
         _labelled(each.picture, each.boxes, frozenset(not_pasted.get(each.sha256, ())))
-        for each in apply_corrections(photographs, corrections)[0]
+        for each in with_committed_corrections(photographs)
     ]
 
 

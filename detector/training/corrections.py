@@ -125,6 +125,13 @@ def read_corrections(path: Path) -> list[Correction]:
     return found
 
 
+def with_committed_corrections(photographs: Sequence[Photograph]) -> list[Photograph]:
+    """Some of the founding photographs, such as a split, with those COMMITTED corrections that are about them."""
+    known = {each.sha256 for each in photographs}
+    about_them = [each for each in read_corrections(COMMITTED) if known.issuperset(each.pictures)]
+    return apply_corrections(photographs, about_them)[0]
+
+
 def apply_corrections(
     photographs: Sequence[Photograph], corrections: Sequence[Correction]
 ) -> tuple[list[Photograph], list[Photograph]]:

@@ -74,15 +74,20 @@ def calibrate_model(
 ) -> ManifestEntry:
     """Choose thresholds and fit calibration of a listed model on the photographs of the val split, and list them.
 
-    The false alarms that decide the thresholds are those on the photographs and on copies recompressed as video is.
-    The files that were made from the model get the same ones. Its metrics are dropped, since they hold at the old
-    thresholds; those on the val split are written under "val". Raises DataError for an unknown model.
+    The findings that decide the thresholds are those on the photographs and on copies recompressed as video is, both
+    also mirrored: few pictures are weapon-free, and what a model says of one by chance it need not say of its mirror
+    image. The files that were made from the model get the same ones. Its metrics are dropped, since they hold at the
+    old thresholds; those on the val split are written under "val". Raises DataError for an unknown model.
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
     model, files = _model(entry, folder), photographs(data, "val")
     matches = match(predict(model, files, "val"))
-    copies = [predict(model, files, "val, recompressed", damage=recompressed)]
+    copies = [
+        predict(model, files, "val, recompressed", damage=recompressed),
+        predict(model, files, "val, mirrored", mirrored=True),
+        predict(model, files, "val, mirrored, then recompressed", damage=recompressed, mirrored=True),
+    ]
     chosen = choose_thresholds(matches, copies, false_alarms_per_100=false_alarms_per_100)
     fitted = calibrate(matches, floor=LOWEST)
     side = smallest_side(matches, chosen.values)

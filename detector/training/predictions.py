@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from detector.errors import DataError
 from detector.frame import Boxes
-from detector.training.labels import read_labels
-from detector.training.photographs import complete_rows, photograph_files, rendered_files
+from detector.training.corrections import with_committed_corrections
+from detector.training.labels import LabelledBox, read_labels
+from detector.training.photographs import complete_rows, read_photograph, rendered_files
 
 if TYPE_CHECKING:
     from detector.models import Model
@@ -91,48 +92,67 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class LabelledFile:
-    """A picture file and its label file (lines `class cx cy w h` in 0..1). `unvouched` are not boxed exhaustively."""
+    """A picture file and the boxes on it. `unvouched` are not boxed exhaustively."""
 
     picture: Path
-    label: Path
+    boxes: tuple[LabelledBox, ...]
     source: str
     unvouched: tuple[str, ...] = ()
     unboxed_roof_guns: bool = False
 
 
 def photographs(data: Path, split: str) -> list[LabelledFile]:
-    """The photographs of a split that are labelled for our classes. Raises DataError for an empty split."""
+    """The photographs of a split that are labelled for our classes, with the committed corrections to their labels.
+
+    Those leave the test split alone. Raises DataError for an empty split, and for a picture that is missing or not the
+    listed one.
+    """
     rows = [row for row in complete_rows(NEGATIVES_COMPLETE_FOR, data) if row["split"] == split]
     if not rows:
         raise DataError(f"{data} has no photographs of the split '{split}'; use train, val or test.")
     return [
         LabelledFile(
-            *photograph_files(row, data),
-            source=row["source_repo"],
-            unvouched=() if row["complete_for"] in ALL_COMPLETE else UNVOUCHED,
+            each.picture,
+            each.boxes,
+            source=each.source,
+            unvouched=() if each.complete_for in ALL_COMPLETE else UNVOUCHED,
             unboxed_roof_guns=True,
         )
-        for row in rows
+        for each in with_committed_corrections([read_photograph(row, data) for row in rows])
     ]
 
 
 def labelled_folder(folder: Path) -> list[LabelledFile]:
     """The pictures of a folder of `ordnance dataset render` or `composites`, whose boxes are complete."""
-    return [LabelledFile(picture, label, folder.name) for picture, label in rendered_files(folder)]
+    return [LabelledFile(picture, read_labels(label), folder.name) for picture, label in rendered_files(folder)]
 
 
 def predict(
-    model: Model, files: Sequence[LabelledFile], name: str, *, damage: Damage | None = None, floor: float = FLOOR
+    model: Model,
+    files: Sequence[LabelledFile],
+    name: str,
+    *,
+    damage: Damage | None = None,
+    mirrored: bool = False,
+    floor: float = FLOOR,
 ) -> Predictions:
-    """Run `model` over the pictures, each changed by `damage` first, which must leave their size alone."""
+    """Run `model` over the pictures, each changed by `damage` first, which must leave their size alone.
+
+    With `mirrored` left and right are swapped before that, and swapped back in the boxes.
+    """
     pictures: list[Picture] = []
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
         images = [read_rgb(each.picture) for each in batch]
+        if mirrored:
+            images = [np.ascontiguousarray(image[:, ::-1]) for image in images]
         if damage is not None:
             images = [damage(image) for image in images]
         for file, image, boxes in zip(batch, images, model.detect(images, floor=floor), strict=True):
             height, width = image.shape[:2]
+            if mirrored:
+                left, top, right, bottom = boxes.xyxy.T
+                boxes = replace(boxes, xyxy=np.stack([width - right, top, width - left, bottom], axis=1))
             pictures.append(picture_of(file, model.classes, width, height, model.input_size, boxes))
     return Predictions(name, model.classes, tuple(pictures))
 
@@ -140,8 +160,8 @@ def predict(
 def picture_of(
     file: LabelledFile, classes: Sequence[str], width: int, height: int, input_size: int, boxes: Boxes
 ) -> Picture:
-    """The truth in the label file together with `boxes`, found on the picture of that size. Raises DataError."""
-    labelled = _labels(file.label, width, height)
+    """The truth of `file` together with `boxes`, found on the picture of that size."""
+    labelled = [(each.class_name, _in_pixels(each, width, height)) for each in file.boxes]
     truth = [(classes.index(name), box) for name, box in labelled if name in classes]
     ignored = [(classes.index(name), (0.0, 0.0, float(width), float(height))) for name in file.unvouched]
     if file.unboxed_roof_guns and "machine_gun" in classes:
@@ -169,13 +189,9 @@ def picture_of(
 Box = tuple[float, float, float, float]
 
 
-def _labels(path: Path, width: int, height: int) -> list[tuple[str, Box]]:
-    labelled = []
-    for box in read_labels(path):
-        x, y = box.cx * width, box.cy * height
-        half_w, half_h = box.width * width / 2, box.height * height / 2
-        labelled.append((box.class_name, (x - half_w, y - half_h, x + half_w, y + half_h)))
-    return labelled
+def _in_pixels(box: LabelledBox, width: int, height: int) -> Box:
+    x1, y1, x2, y2 = box.corners
+    return x1 * width, y1 * height, x2 * width, y2 * height
 
 
 def _roof(box: Box) -> Box:

@@ -33,6 +33,10 @@ DEARER = {**dict.fromkeys(NAMED_CLASSES, 2.0), "tow_launcher": 4.0}
 """A named weapon overlooked counts as so many boxes of the classes that are there to tell it apart; a launcher, which
 the project began with, as twice as many."""
 
+BETA = {"tow_launcher": 2.0}
+"""The beta of the F-measure below whose best no class is reported; 1 if not named. F2 holds recall to be worth twice
+what precision is (van Rijsbergen, Information Retrieval, 1979)."""
+
 LOOK_ALIKE_SHARE = 0.1
 """Share of the look-alike pictures that may be called a TOW launcher."""
 
@@ -61,15 +65,15 @@ def choose_thresholds(
 ) -> Thresholds:
     """Thresholds from LOWEST to HIGHEST with at most so many reported boxes on 100 weapon-free pictures.
 
-    No class is reported below its best F1. From there up, those thresholds are taken that keep the most recall with no
-    more alarms than that, a class counting as DEARER says. Recall is that of the class's own boxes mixed with that of
-    the classes together (PRIOR_BOXES), so that a class with two boxes on the val split is not sacrificed because
-    nothing is known about it. Alarms are counted smeared (a logistic kernel on the logit of the score): thresholds that
-    hug the alarms of few pictures fail on others. The width is the smallest of WIDTHS for which thresholds that were
-    chosen without a fifth of the weapon-free pictures keep the rate on that fifth (cross-validation, FOLDS and ROUNDS),
-    or else the widest.
-    `copies` are findings on changed copies of the same pictures, in the same order, such as recompressed ones: alarms
-    and recall are then the mean of those on the pictures and on their copies.
+    No class is reported below its best F1, tow_launcher not below its best F2 (BETA). From there up, those thresholds
+    are taken that keep the most recall with no more alarms than that, a class counting as DEARER says. Recall is that
+    of the class's own boxes mixed with that of the classes together (PRIOR_BOXES), so that a class with two boxes on
+    the val split is not sacrificed because nothing is known about it. Alarms are counted smeared (a logistic kernel on
+    the logit of the score): thresholds that hug the alarms of few pictures fail on others. The width is the smallest of
+    WIDTHS for which thresholds that were chosen without a fifth of the weapon-free pictures keep the rate on that fifth
+    (cross-validation, FOLDS and ROUNDS), or else the widest.
+    `copies` are findings on changed copies of the same pictures, in the same order, such as recompressed or mirrored
+    ones: alarms and recall are then the mean of those on the pictures and on their copies.
     Then tow_launcher is raised until at most LOOK_ALIKE_SHARE of the look-alike pictures are called one.
     Raises DataError without weapon-free pictures.
     """
@@ -148,16 +152,21 @@ def _recall(counts: Mapping[str, _Counts]) -> dict[str, NDArray[np.float64]]:
 
 
 def _start(counts: Mapping[str, _Counts]) -> dict[str, int]:
-    """Places on the grid: the class's best F1, drawn to that of the classes together the fewer boxes it has."""
-    everywhere = _best_f1(_pooled(counts))
-    return {name: round(each.say * _best_f1(each) + (1 - each.say) * everywhere) for name, each in counts.items()}
+    """Places on the grid: the class's best F_beta, drawn to that of the classes together the fewer boxes it has."""
+    together = _pooled(counts)
+    start = {}
+    for name, each in counts.items():
+        beta = BETA.get(name, 1.0)
+        start[name] = round(each.say * _best_f(each, beta) + (1 - each.say) * _best_f(together, beta))
+    return start
 
 
-def _best_f1(counts: _Counts) -> int:
-    """Where F1 = 2 right / (reported + boxes) is best; the middle if nothing is found."""
+def _best_f(counts: _Counts, beta: float) -> int:
+    """Where F = (1 + beta^2) right / (reported + beta^2 boxes) is best; the middle if nothing is found."""
     if not counts.right.any():
         return len(counts.right) // 2
-    return int(np.argmax(2 * counts.right / np.maximum(counts.reported + counts.boxes, 1e-9)))
+    weight = beta**2
+    return int(np.argmax((1 + weight) * counts.right / np.maximum(counts.reported + weight * counts.boxes, 1e-9)))
 
 
 def _alarms(

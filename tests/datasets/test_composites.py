@@ -132,7 +132,7 @@ def test_a_corrected_box_comes_along(data: Path, tmp_path: Path, monkeypatch: py
     ]
     corrections = tmp_path / "photos.yaml"
     corrections.write_text("splits: [test]\nentries:\n" + "".join(entries))
-    monkeypatch.setattr(composites, "COMMITTED", corrections)
+    monkeypatch.setattr("detector.training.corrections.COMMITTED", corrections)
     counts = build_composites(data, tmp_path / "out", split="test", classes=("tank",), count=6, seed=3)
     assert counts["machine_gun"] == counts["tank"] > 0
 

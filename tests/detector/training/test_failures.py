@@ -37,7 +37,7 @@ class Scenes:
             record = {"file": name, "backdrop": backdrop, "weapon": "tow_03", "weather": "dust"}
             (self.root / "records" / f"{path.stem}.json").write_text(json.dumps(record))
         self.pictures.append(picture(truth, found, name=name))
-        self.files.append(LabelledFile(path, path.with_suffix(".txt"), "scenes"))
+        self.files.append(LabelledFile(path, (), "scenes"))
         return name
 
     def worst(self):

@@ -41,8 +41,8 @@ def test_the_rate_holds_where_it_was_chosen_and_on_pictures_not_seen() -> None:
 def test_alarms_on_copies_count_too() -> None:
     free = meadows(200, 0.2, seed=3)
     copies = predictions([*tanks(), *meadows(200, 0.6, seed=4)])
-    plain = choose_thresholds(match(predictions([*tanks(), *free])))
-    stricter = choose_thresholds(match(predictions([*tanks(), *free])), [copies])
+    plain = choose_thresholds(match(predictions([*tanks(), *free])), false_alarms_per_100=3)
+    stricter = choose_thresholds(match(predictions([*tanks(), *free])), [copies], false_alarms_per_100=3)
     assert stricter.values["tank"] > plain.values["tank"]
     assert stricter.alarms < plain.alarms
     both = (alarms_per_100(stricter.values, free) + alarms_per_100(stricter.values, list(copies.pictures[100:]))) / 2
@@ -98,3 +98,13 @@ def test_look_alikes_raise_the_tow_launcher() -> None:
 def test_a_set_without_weapon_free_pictures_is_refused() -> None:
     with pytest.raises(DataError, match="weapon-free"):
         choose_thresholds(match(predictions(tanks(3))))
+
+
+def test_the_launcher_is_reported_lower_than_a_class_with_the_same_findings() -> None:
+    found = [
+        picture([(name, BOX)], [(name, BOX, 0.25 + n / 200), (name, AWAY, 0.45 - n / 500)])
+        for name in ("tow_launcher", "machine_gun")
+        for n in range(100)
+    ]
+    chosen = choose_thresholds(match(predictions([*found, *meadows(100, 0.0, seed=1)])))
+    assert chosen.values["tow_launcher"] < chosen.values["machine_gun"]
