@@ -15,17 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from detector._version import __version__
-from detector.appearances import (
-    Linker,
-    Scenes,
-    Seen,
-    StaticPicture,
-    flag_overlays,
-    numbered,
-    sharpness,
-)
+from detector.appearances import Linker, StaticPicture, sharpness
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Appearance, Boxes, Detection, Frame
+from detector.linking import Chain, Linking, LookedAt
 from detector.looking import (
     BATCH,
     IN_FLIGHT,
@@ -117,21 +110,6 @@ class _Decoding:
     problems: tuple[DecodeProblem, ...]
 
 
-class _Chain:
-    """A linker that sees for itself, from sample to sample, whether a cut lies between."""
-
-    def __init__(self, linker: Linker) -> None:
-        self.linker = linker
-        self.shot = 0
-        self._scenes = Scenes()
-
-    def add(self, sample: Sample) -> tuple[Appearance, ...]:
-        """Take the next sample; returns the appearances that ended before it."""
-        place = self._scenes.add(sample.look)
-        self.shot = place.shot
-        return self.linker.add(sample.pts_seconds, sample.detections, new_shot=place.new_shot, scene=place.scene)
-
-
 class Scanner:
     """A loaded model with options, ready to scan any number of clips.
 
@@ -154,6 +132,7 @@ class Scanner:
         """Scan one clip. Raises VideoError where nothing of it can be decoded."""
         started_at, started = datetime.now(UTC), time.monotonic()
         samples: dict[float, Sample] = {}
+        looked = 0
         unlooked: dict[bool, set[float]] = {True: set(), False: set()}
         with _hashed(path) as digest, self._open(path) as video:
             probe = video.probe
@@ -168,19 +147,27 @@ class Scanner:
                 state.room,
                 probe.packet_bytes,
             )
+            linking = self._linking()
             request: Request | None = plan.first(timeline)
             while request is not None:
                 fresh: list[Sample] = []
+                latest: float | None = None
                 if not state.is_over(request):
-                    for sample in self._look(video, request, state, len(samples), started, on_progress):
+                    for sample in self._look(video, request, state, looked, started, on_progress):
+                        latest = sample.pts_seconds
+                        if plan.asks_once:
+                            linking.add(sample)
+                            continue
                         samples[sample.pts_seconds] = sample
                         fresh.append(sample)
-                unlooked[request.coarse].update(_unlooked(request, fresh, state))
+                unlooked[request.coarse].update(_unlooked(request, latest, state))
+                looked = len(samples)
                 request = plan.more(fresh)
                 state.again = request is not None and not request.coarse
             decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
-            in_order = [samples[pts] for pts in sorted(samples)]
-            appearances = self._link(in_order, state.static, probe)
+            for pts in sorted(samples):
+                linking.add(samples[pts])
+            appearances = linking.finish(state.static, probe)
             crops = _pictures(video, appearances)
             sha256 = digest.result()
         report = Report(
@@ -188,7 +175,7 @@ class Scanner:
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
             coverage=_coverage_info(
-                in_order,
+                linking.looked_at,
                 probe,
                 decoding,
                 plan,
@@ -253,7 +240,7 @@ class Scanner:
         if request.closer:
             yield from self._look_closer(video, request.closer, state)
             return
-        live = self._chain()
+        live = Chain(self._linker())
         seen = seen_before
         before: tuple[Detection, ...] = ()
         batch_size = pictures_in_memory(video.probe, BATCH)
@@ -321,18 +308,11 @@ class Scanner:
                 found.append(Detection(name, float(score), (x1, y1, x2, y2), frame.pts_seconds, sharp))
         return tuple(found)
 
-    def _chain(self) -> _Chain:
-        return _Chain(Linker(self.thresholds, self.model.calibrate))
+    def _linker(self) -> Linker:
+        return Linker(self.thresholds, self.model.calibrate)
 
-    def _link(self, samples: Sequence[Sample], static: StaticPicture, probe: Probe) -> list[Appearance]:
-        chain = self._chain()
-        appearances: list[Appearance] = []
-        seen = []
-        for sample in samples:
-            appearances.extend(chain.add(sample))
-            seen.append(Seen(sample.pts_seconds, chain.shot, sample.detections))
-        appearances.extend(chain.linker.finish())
-        return flag_overlays(numbered(appearances), seen, static.mask(), width=probe.width, height=probe.height)
+    def _linking(self) -> Linking:
+        return Linking(self._linker())
 
     def _scan_info(self, plan: Plan, started_at: datetime, elapsed_seconds: float) -> ScanInfo:
         options: Mapping[str, float | str] = plan.options
@@ -418,7 +398,7 @@ def _clip_info(path: Path, digest: str, probe: Probe) -> ClipInfo:
 
 
 def _coverage_info(
-    samples: Sequence[Sample],
+    looked_at: LookedAt,
     probe: Probe,
     decoding: _Decoding,
     plan: Plan,
@@ -426,35 +406,34 @@ def _coverage_info(
     state: ScanState,
     left_out: tuple[LeftOut, ...],
 ) -> CoverageInfo:
-    times = [sample.pts_seconds for sample in samples]
     coverage = measure_coverage(
-        times,
+        looked_at.times,
         array("d", probe.pts_seconds.tobytes()),
         probe.duration_seconds,
         [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded],
         promise_seconds=plan.cadence_seconds,
         shots=(state.cuts.shots(probe.duration_seconds) or None) if state.cuts else None,
         effort=Effort(
-            near_identical=sum(sample.repeated for sample in samples),
-            tiled=sum(sample.tiled for sample in samples),
+            near_identical=looked_at.repeated,
+            tiled=looked_at.tiled,
             left_out=left_out,
             smallest_object_px=smallest_object(model.smallest_side_px, probe.width, probe.height, model.input_size),
         ),
     )
     return CoverageInfo.of(
         coverage,
-        sampled=times,
+        sampled=looked_at.times,
         frames_decoded=decoding.frames_decoded,
         decode_errors=decoding.decode_errors,
         promise_s=plan.cadence_seconds,
     )
 
 
-def _unlooked(request: Request, fresh: Sequence[Sample], state: ScanState) -> tuple[float, ...]:
-    """The times of a request that were not looked at because the budget was used up."""
+def _unlooked(request: Request, latest: float | None, state: ScanState) -> tuple[float, ...]:
+    """The times of a request after its `latest` sample, not looked at because the budget was used up."""
     if not state.is_over(request):
         return ()
-    return tuple(time for time in request.times or () if not fresh or time > fresh[-1].pts_seconds)
+    return tuple(time for time in request.times or () if latest is None or time > latest)
 
 
 def _errors(decoding: _Decoding) -> tuple[ErrorInfo, ...]:

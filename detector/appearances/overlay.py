@@ -138,6 +138,8 @@ def flag_overlays(
     samples: Sequence[Seen],
     mask: NDArray[np.bool_] | None,
     *,
+    shots: int,
+    seconds: float,
     width: int,
     height: int,
 ) -> list[Appearance]:
@@ -145,15 +147,12 @@ def flag_overlays(
 
     Suspected is what sits still on the mask (from StaticPicture) and shows at the same place, with any score and
     the same class, in nearly all shots from nearly the first sample to nearly the last, FEWEST_SHOTS at least.
-    `samples` are all samples of the clip, `width` and `height` the picture's.
+    `samples` are those of the clip with detections; `shots` is how many shots it has, `seconds` how long it is from the
+    first sample to the last, with detections or without. `width` and `height` are the picture's.
     """
     appearances = list(appearances)
-    if mask is None or not samples:
+    if mask is None or shots < FEWEST_SHOTS:
         return appearances
-    shots = {sample.shot for sample in samples}
-    if len(shots) < FEWEST_SHOTS:
-        return appearances
-    whole = samples[-1].pts_seconds - samples[0].pts_seconds
     verdicts: list[tuple[str, Box, bool]] = []
     flagged = []
     for each in appearances:
@@ -163,7 +162,7 @@ def flag_overlays(
             known = next(
                 (v for name, box, v in verdicts if name == each.class_name and iou(box, place) >= SAME_PLACE_IOU), None
             )
-            suspected = _is_everywhere(each.class_name, place, samples, len(shots), whole) if known is None else known
+            suspected = _is_everywhere(each.class_name, place, samples, shots, seconds) if known is None else known
             if known is None:
                 verdicts.append((each.class_name, place, suspected))
         flagged.append(replace(each, flags=(*each.flags, SUSPECTED_OVERLAY)) if suspected else each)

@@ -97,6 +97,7 @@ class Adaptive:
     """
 
     name = "adaptive"
+    asks_once = False
 
     def __init__(
         self,

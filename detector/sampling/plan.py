@@ -102,6 +102,11 @@ class Plan(Protocol):
         """Everything that decides where the plan looks, for the report; times in seconds."""
         ...
 
+    @property
+    def asks_once(self) -> bool:
+        """Whether the first request is the only one, so that its samples are all there will be."""
+        ...
+
     def first(self, timeline: Timeline) -> Request:
         """The frames to start with."""
         ...
@@ -122,6 +127,7 @@ class _Fixed:
     """What the plans have in common that never ask twice."""
 
     cadence_seconds: float | None = None
+    asks_once = True
 
     @property
     def options(self) -> Mapping[str, float]:

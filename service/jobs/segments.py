@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from detector.errors import DecoderEnded, OrdnanceError, VideoError
 from detector.frame import Appearance, Frame
+from detector.linking import LookedAt
 from detector.looking import ScanState
 from detector.models import Model
 from detector.report import CoverageInfo
@@ -132,14 +133,20 @@ class SegmentedScanner(Scanner):
     def appearances(self, samples: Sequence[Sample]) -> list[Appearance]:
         """What these samples amount to."""
         assert self._scan_state is not None and self._video is not None
-        return self._link(samples, self._scan_state.static, self._video.probe)
+        linking = self._linking()
+        for sample in samples:
+            linking.add(sample)
+        return linking.finish(self._scan_state.static, self._video.probe)
 
     def coverage(self, samples: Sequence[Sample]) -> CoverageInfo:
         """What was looked at with these samples; what is still to come counts as not looked at."""
         assert self._scan_state is not None and self._video is not None and self._running_plan is not None
         video = self._video
         decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
-        return _coverage_info(samples, video.probe, decoding, self._running_plan, self.model, self._scan_state, ())
+        looked_at = LookedAt()
+        for sample in samples:
+            looked_at.add(sample)
+        return _coverage_info(looked_at, video.probe, decoding, self._running_plan, self.model, self._scan_state, ())
 
     def keep_rest(self) -> None:
         """Have the parts that are in no segment yet kept as one."""

@@ -140,7 +140,10 @@ def clip(appearances, shot_seconds=5, seconds=30):
 
 
 def flags(appearances, samples, mask):
-    return [each.flags for each in flag_overlays(appearances, samples, mask, width=WIDTH, height=HEIGHT)]
+    found = [each for each in samples if each.detections]
+    shots, seconds = len({each.shot for each in samples}), len(samples) - 1.0
+    flagged = flag_overlays(appearances, found, mask, shots=shots, seconds=seconds, width=WIDTH, height=HEIGHT)
+    return [each.flags for each in flagged]
 
 
 def test_what_sits_on_the_logo_through_all_cuts_is_suspected(mask):
