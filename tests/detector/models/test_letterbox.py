@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.models.backend import missing_torch_packages
-from detector.models.letterbox import PADDING_GREY, Letterbox, letterbox, trimmed, trimmed_sides
+from detector.models.letterbox import PADDING_GREY, Letterbox, letterbox, letterboxed, trimmed, trimmed_sides
 from detector.models.offline import import_ultralytics_tasks
 
 sides = st.integers(1, 5000)
@@ -123,13 +123,13 @@ def test_what_is_trimmed_holds_the_whole_picture_and_few_shapes(width: int, heig
     assert middle == pytest.approx((window.width / 2, window.height / 2), abs=1)
 
 
-def test_a_trimmed_batch_is_the_batch_without_padding() -> None:
+def test_what_is_trimmed_is_the_squares_without_padding() -> None:
     chance = np.random.default_rng(0)
     images = [chance.integers(0, 255, (*shape, 3), np.uint8) for shape in ((288, 512), (512, 384), (144, 256))]
-    batch, placements = letterbox(images, 512)
-    wide, tall = trimmed(batch, placements)
+    squares = letterboxed(images, 512)
+    wide, tall = trimmed(squares)
     assert (wide.positions, tall.positions) == ((0, 2), (1,))
     assert (wide.pixels.shape, tall.pixels.shape) == ((2, 352, 512, 3), (1, 512, 448, 3))
     assert np.array_equal(wide.pixels[0, 32:320], images[0]) and np.array_equal(tall.pixels[0, :, 32:416], images[1])
-    assert np.array_equal(wide.pixels[1], batch[2, 80:432])
+    assert np.array_equal(wide.pixels[1], squares[2].pixels[80:432])
     assert (wide.pixels[0, :32] == PADDING_GREY).all()
