@@ -26,6 +26,10 @@ class Unconverted(Protocol):
         """RGB uint8 (height, width, 3) of the size asked for, scaled bilinearly without smoothing."""
         ...
 
+    def grey(self, left: int, top: int, right: int, bottom: int) -> NDArray[np.uint8]:
+        """How light a part of the picture is, uint8 (bottom - top, right - left), from 0 for black to 255 for white."""
+        ...
+
 
 class Frame:
     """One decoded picture.
@@ -71,6 +75,16 @@ class Frame:
         import cv2
 
         return np.asarray(cv2.resize(self.image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+    def grey(self, left: int, top: int, right: int, bottom: int) -> NDArray[np.uint8]:
+        """How light a part of the picture is, uint8 (bottom - top, right - left): its luma, where the image is not
+        needed for it, else what OpenCV makes of the image."""
+        if self.unconverted is not None:
+            return self.unconverted.grey(left, top, right, bottom)
+        import cv2
+
+        part = np.ascontiguousarray(self.image[top:bottom, left:right])
+        return np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8)
 
     def without_image(self) -> Frame:
         """The same frame without the memory that an image made on the way takes, if it can be made again."""

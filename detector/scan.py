@@ -304,7 +304,7 @@ class Scanner:
             name = self.model.classes[int(class_id)]
             if name in self.thresholds:
                 x1, y1, x2, y2 = (float(edge) for edge in xyxy)
-                sharp = sharpness(frame.image, (x1, y1, x2, y2)) if score >= self.thresholds[name] else None
+                sharp = sharpness(frame, (x1, y1, x2, y2)) if score >= self.thresholds[name] else None
                 found.append(Detection(name, float(score), (x1, y1, x2, y2), frame.pts_seconds, sharp))
         return tuple(found)
 

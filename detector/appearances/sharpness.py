@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+
+from detector.frame import Frame
 
 MEASURED_SIDE_PX = 160
 """A larger crop is shrunk to this longer side first, so that size does not count as blur, and cost stays small."""
 
 
-def sharpness(image: NDArray[np.uint8], box: Sequence[float]) -> float:
-    """Variance of the Laplacian of what lies in `box` of an RGB picture, uint8 (height, width, 3); 0 or more.
+def sharpness(frame: Frame, box: Sequence[float]) -> float:
+    """Variance of the Laplacian of what lies in `box` of a frame; 0 or more.
 
     The measure of Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy: a comparative study"
     (ICPR 2000), in squared grey levels. `box` is (x1, y1, x2, y2) in the picture's pixels and may reach over its
@@ -21,14 +22,14 @@ def sharpness(image: NDArray[np.uint8], box: Sequence[float]) -> float:
     """
     import cv2
 
-    height, width = image.shape[:2]
+    width, height = frame.size
     left, right = max(math.floor(box[0]), 0), min(math.ceil(box[2]), width)
     top, bottom = max(math.floor(box[1]), 0), min(math.ceil(box[3]), height)
     if right - left < 3 or bottom - top < 3:
         return 0.0
-    grey = cv2.cvtColor(np.ascontiguousarray(image[top:bottom, left:right]), cv2.COLOR_RGB2GRAY)
+    grey = frame.grey(left, top, right, bottom)
     scale = MEASURED_SIDE_PX / max(right - left, bottom - top)
     if scale < 1:
         size = (max(3, round((right - left) * scale)), max(3, round((bottom - top) * scale)))
-        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
     return float(cv2.Laplacian(grey, cv2.CV_32F).var())

@@ -22,6 +22,10 @@ MATRICES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114)}
 item 3.2, and twice BT.601-7 item 2.5.1, for 625 and for 525 lines."""
 
 
+_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+"""Luma of 16 to 235 (BT.601-7 item 2.5.3) as 0 to 255."""
+
+
 @dataclass(frozen=True, slots=True)
 class Colours:
     """What the numbers in the planes mean; `matrix` is FFmpeg's number of it."""
@@ -94,6 +98,15 @@ class Planes:
         small = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in self.planes]
         matrix = _to_rgb(self.colours)
         return np.asarray(cv2.transform(cv2.merge(small), matrix), np.uint8)
+
+    def grey(self, left: int, top: int, right: int, bottom: int) -> NDArray[np.uint8]:
+        """The luma of a part of the picture, uint8 (bottom - top, right - left), 0 for black and 255 for white."""
+        part = self.planes[0][top:bottom, left:right]
+        if self.colours.is_full_range:
+            return part
+        import cv2
+
+        return np.asarray(cv2.LUT(part, _FULL_RANGE), np.uint8)
 
     def _copied(self) -> VideoFrame:
         """As FFmpeg wants it: its code may read some bytes past the end of a row."""

@@ -2,7 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.appearances import sharpness
+from detector.appearances import sharpness as sharpness_in
+from detector.frame import Frame
+
+
+def sharpness(image, box):
+    return sharpness_in(Frame(image, 0.0, True), box)
 
 
 @pytest.fixture

@@ -105,6 +105,20 @@ def test_a_square_from_planes_is_the_square_from_the_whole_picture(tmp_path: Pat
             assert difference.max() < MOST_LEVELS
 
 
+@pytest.mark.parametrize("name", CLIPS)
+def test_how_light_a_part_is_needs_no_image(tmp_path: Path, name: str) -> None:
+    with open_video(write(tmp_path / "clip.mkv", **CLIPS[name])) as video:  # type: ignore[arg-type]
+        for frame in video.frames():
+            width, height = frame.size
+            part = frame.grey(3, 5, width - 4, height - 2)
+            image = Frame(frame.image, frame.pts_seconds, frame.is_keyframe)
+            from_image = image.grey(3, 5, width - 4, height - 2)
+            assert part.shape == from_image.shape == (height - 7, width - 7)
+            # Luma weighs the colours by the clip's own matrix, OpenCV always by BT.601.
+            assert np.corrcoef(part.ravel(), from_image.ravel())[0, 1] > 0.95
+            assert abs(int(part.min()) - int(from_image.min())) < 12 > abs(int(part.max()) - int(from_image.max()))
+
+
 def test_looking_at_the_whole_picture_first_changes_nothing(tmp_path: Path) -> None:
     with open_video(write(tmp_path / "clip.mkv")) as video:
         for frame in video.frames():
@@ -131,6 +145,7 @@ def test_planes_from_a_decoder_process_are_the_same(tmp_path: Path, name: str) -
         for one, other in zip(plain.frames(), guarded.frames(), strict=True):
             assert one.size == other.size
             np.testing.assert_array_equal(Square.of(one, INPUT_PX).pixels, Square.of(other, INPUT_PX).pixels)
+            np.testing.assert_array_equal(one.grey(2, 2, 40, 30), other.grey(2, 2, 40, 30))
             np.testing.assert_array_equal(one.image, other.image)
 
 
