@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from detector.appearances import Linker, Scenes, Seen, StaticPicture, flag_overlays, numbered
 from detector.frame import Appearance
 from detector.sampling.plan import Sample
-from detector.video import Probe
 
 
 class Chain:
@@ -58,8 +57,11 @@ class Linking:
             self._take(self._latest)
         self._latest = sample
 
-    def finish(self, static: StaticPicture, probe: Probe) -> list[Appearance]:
-        """The appearances, numbered, those that are suspected overlays flagged. Nothing can be added after it."""
+    def finish(self, static: StaticPicture, *, width: int, height: int) -> list[Appearance]:
+        """The appearances, numbered, those that are suspected overlays flagged. Nothing can be added after it.
+
+        `width` and `height` are the picture's in display pixels.
+        """
         if self._latest is not None:
             self._take(self._latest)
             self._latest = None
@@ -71,8 +73,8 @@ class Linking:
             static.mask(),
             shots=self._chain.shot + 1,
             seconds=times[-1] - times[0] if times else 0.0,
-            width=probe.width,
-            height=probe.height,
+            width=width,
+            height=height,
         )
 
     def _take(self, sample: Sample) -> None:

@@ -167,7 +167,7 @@ class Scanner:
             decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
             for pts in sorted(samples):
                 linking.add(samples[pts])
-            appearances = linking.finish(state.static, probe)
+            appearances = linking.finish(state.static, width=probe.width, height=probe.height)
             crops = _pictures(video, appearances)
             sha256 = digest.result()
         report = Report(

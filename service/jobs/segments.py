@@ -136,7 +136,8 @@ class SegmentedScanner(Scanner):
         linking = self._linking()
         for sample in samples:
             linking.add(sample)
-        return linking.finish(self._scan_state.static, self._video.probe)
+        width, height = self.size
+        return linking.finish(self._scan_state.static, width=width, height=height)
 
     def coverage(self, samples: Sequence[Sample]) -> CoverageInfo:
         """What was looked at with these samples; what is still to come counts as not looked at."""
