@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.models.manifest import PlattScaling
+from detector.training.logit import logit
 from detector.training.matching import Matches
 
 ENOUGH_RIGHT = ENOUGH_WRONG = 20
 """A class with fewer right or wrong findings on the val split shares one curve with all such classes."""
 
 BINS = 10
-MARGIN = 1e-6
 STEEPEST = 5.0
 FLATTEST = 0.2
 RIDGE = 1.0
@@ -60,7 +60,7 @@ def fit_platt(scores: NDArray[np.float64], hits: NDArray[np.bool_]) -> PlattScal
     Newton's method on the log loss with Platt's smoothed targets and a weak pull of a to 1. a stays within
     FLATTEST..STEEPEST, so that a better score never means a lower confidence.
     """
-    x = _logit(scores)
+    x = logit(scores)
     right, wrong = int(hits.sum()), int((~hits).sum())
     target = np.where(hits, (right + 1) / (right + 2), 1 / (wrong + 2))
     a, b = 1.0, 0.0
@@ -103,7 +103,7 @@ def calibrate(matches: Matches, *, floor: float) -> Calibration:
 
 def confidences(scores: NDArray[np.float64], scaling: PlattScaling | None) -> NDArray[np.float64]:
     """What Model.calibrate makes of the scores."""
-    return scores if scaling is None else _sigmoid(scaling.a * _logit(scores) + scaling.b)
+    return scores if scaling is None else _sigmoid(scaling.a * logit(scores) + scaling.b)
 
 
 def reliability(
@@ -191,11 +191,6 @@ def _best_shift(x: NDArray[np.float64], target: NDArray[np.float64]) -> float:
         else:
             low = middle
     return (low + high) / 2
-
-
-def _logit(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = np.clip(scores, MARGIN, 1 - MARGIN)
-    return np.asarray(np.log(inside / (1 - inside)))
 
 
 def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

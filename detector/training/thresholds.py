@@ -12,6 +12,7 @@ from detector.errors import DataError
 from detector.taxonomy import NAMED_CLASSES
 from detector.training.allowed_alarms import FALSE_ALARMS_PER_100
 from detector.training.evaluate import LOOK_ALIKE_LABELS
+from detector.training.logit import logit
 from detector.training.matching import Matches, match
 from detector.training.predictions import Predictions
 
@@ -187,7 +188,7 @@ def _at_least(scores: NDArray[np.float64], grid: NDArray[np.float64], width: flo
     """How many scores are at least each value of the grid, each smeared by `width` on its logit."""
     if width == 0:
         return np.asarray((scores[:, None] >= grid).sum(axis=0), np.float64)
-    distance = (_logit(scores)[:, None] - _logit(grid)) / width
+    distance = (logit(scores)[:, None] - logit(grid)) / width
     return np.asarray((0.5 * (1 + np.tanh(distance / 2))).sum(axis=0), np.float64)
 
 
@@ -245,8 +246,3 @@ def _quiet_on_look_alikes(matches: Matches, grid: NDArray[np.float64]) -> int:
     ]
     quiet = np.flatnonzero(_at_least(np.array(best), grid) <= int(LOOK_ALIKE_SHARE * len(best)))
     return int(quiet[0]) if len(quiet) else len(grid) - 1
-
-
-def _logit(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = np.clip(scores, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(inside / (1 - inside)))
