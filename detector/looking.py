@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.appearances import Look, StaticPicture, look_of
+from detector.best_pictures import BestPictures
 from detector.frame import Frame
 from detector.models.letterbox import Square
 from detector.sampling.cuts import CutWatch
@@ -58,13 +59,14 @@ class Picture:
 class ScanState:
     """What one scan remembers from request to request.
 
-    `static` gathers what stays on the picture, `kept` holds frames by PTS, `room` of them at most. `again` tells that
-    the first pass over the clip is done, `finds` how many appearances there are so far. `deadline` and
-    `coarse_deadline` are on the clock of time.monotonic, infinite without a budget.
+    `static` gathers what stays on the picture, `best` the frames that the report may show, `kept` holds frames by PTS,
+    `room` of them at most. `again` tells that the first pass over the clip is done, `finds` how many appearances there
+    are so far. `deadline` and `coarse_deadline` are on the clock of time.monotonic, infinite without a budget.
     """
 
     room: int
     static: StaticPicture
+    best: BestPictures
     cuts: CutWatch | None = None
     deadline: float = float("inf")
     coarse_deadline: float = float("inf")
@@ -83,9 +85,9 @@ class ScanState:
         return self.coarse_deadline - time.monotonic()
 
 
-def pictures_in_memory(probe: Probe, most: int) -> int:
-    """How many of the clip's pictures MEMORY_BYTES hold: `most` at most, one at least."""
-    return max(1, min(most, MEMORY_BYTES // max(1, 3 * probe.width * probe.height)))
+def pictures_in_memory(probe: Probe, most: int, memory_bytes: int = MEMORY_BYTES) -> int:
+    """How many of the clip's pictures `memory_bytes` hold: `most` at most, one at least."""
+    return max(1, min(most, memory_bytes // max(1, 3 * probe.width * probe.height)))
 
 
 def pictures(video: Readable, request: Request, input_px: int, state: ScanState) -> Iterator[Picture]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from detector._version import __version__
 from detector.appearances import Linker, StaticPicture, sharpness
+from detector.best_pictures import BestPictures
 from detector.errors import BadOption, UnknownClass
 from detector.frame import Appearance, Boxes, Detection, Frame
 from detector.linking import Chain, Linking, LookedAt
@@ -60,6 +61,8 @@ MOST_DECODERS = 4
 """Decoders that read one clip at once; each holds up to 16 pictures for reference."""
 MOST_KEPT = 96
 """Frames kept between two requests, if their pictures fit into memory (see detector.looking)."""
+MOST_BEST, BEST_BYTES = 64, 48 * 1024**2
+"""Frames kept for the report, and what their pictures may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,7 @@ class Scanner:
             for pts in sorted(samples):
                 linking.add(samples[pts])
             appearances = linking.finish(state.static, width=probe.width, height=probe.height)
-            crops = _pictures(video, appearances)
+            crops = _pictures(video, appearances, state.best)
             sha256 = digest.result()
         report = Report(
             clip=_clip_info(path, sha256, probe),
@@ -218,7 +221,8 @@ class Scanner:
 
     def _state(self, probe: Probe, started: float) -> ScanState:
         """What the scan of one clip, begun at `started` on the clock of time.monotonic, remembers on its way."""
-        state = ScanState(pictures_in_memory(probe, MOST_KEPT), StaticPicture())
+        best = BestPictures(pictures_in_memory(probe, MOST_BEST, BEST_BYTES))
+        state = ScanState(pictures_in_memory(probe, MOST_KEPT), StaticPicture(), best)
         shortest = self._plan().options.get("shortest_shot_s")
         if shortest is not None:
             state.cuts = CutWatch(shortest)
@@ -254,6 +258,7 @@ class Scanner:
                         before = tuple(replace(one, pts_seconds=pts) for one in before)
                     else:
                         before = self._detections(each.frame, next(boxes))
+                        state.best.add(each.frame, before)
                     sample = Sample(pts, before, each.look, repeated=each.repeats)
                     live.add(sample)
                     if not state.again:
@@ -296,7 +301,9 @@ class Scanner:
             for tile, part, boxes in zip(tiles, parts, self.model.detect(parts), strict=True):
                 within = self._detections(Frame(part, frame.pts_seconds, frame.is_keyframe), boxes)
                 found += on_picture(within, tile, width, height)
-            yield replace(look.sample, detections=without_doubles(found), tiled=True)
+            sample = replace(look.sample, detections=without_doubles(found), tiled=True)
+            state.best.add(frame, sample.detections)
+            yield sample
 
     def _detections(self, frame: Frame, boxes: Boxes) -> tuple[Detection, ...]:
         found = []
@@ -369,17 +376,30 @@ def _chosen_classes(model: Model, asked: Sequence[str] | None) -> tuple[str, ...
     return tuple(name for name in model.classes if name in chosen)
 
 
-def _pictures(video: Readable, appearances: Sequence[Appearance]) -> dict[str, bytes]:
-    """Thumbnail and crop of each appearance, decoded again at its best frame."""
+def _pictures(video: Readable, appearances: Sequence[Appearance], best: BestPictures) -> dict[str, bytes]:
+    """Thumbnail and crop of each appearance, of its best frame: as it was kept, or decoded again."""
     wanted: dict[float, list[Appearance]] = {}
     for each in appearances:
         wanted.setdefault(each.best.pts_seconds, []).append(each)
     encoded: dict[str, bytes] = {}
-    for target, frame in video.frames_at(sorted(wanted)):
+
+    def encode(target: float, frame: Frame) -> None:
         for each in wanted[target]:
             colour = weapon_class(each.class_name).colour
             encoded[thumbnail_name(each.id)] = encode_thumbnail(frame.image, each.best.box, colour)
             encoded[crop_name(each.id)] = encode_crop(frame.image, each.best.box)
+
+    # Where a clip is damaged, what a decoder makes of it depends on what it read before: it is decoded again always.
+    is_whole = not video.decode_errors and not video.errors
+    missing = []
+    for target in sorted(wanted):
+        frame = best.at(target) if is_whole else None
+        if frame is None:
+            missing.append(target)
+        else:
+            encode(target, frame)
+    for target, frame in video.frames_at(missing) if missing else ():
+        encode(target, frame)
     return encoded
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from detector.appearances.boxes import Box, area, moved
 from detector.frame import Appearance, Detection
@@ -151,17 +151,18 @@ def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
 
 
 def best_of(detections: Sequence[Detection]) -> Detection:
-    """The detection to look at first: a high score, sharp and large, and the earliest of equals.
+    """The detection to look at first: the earliest of those with the best `quality`.
 
     Sharpness counts where it was measured on all of them.
     """
     measured = all(each.sharpness is not None for each in detections)
+    return max(detections, key=lambda each: quality(each if measured else replace(each, sharpness=None)))
 
-    def quality(each: Detection) -> float:
-        sharp = math.pow(1 + (each.sharpness or 0.0), SHARPNESS_POWER) if measured else 1.0
-        return each.score * sharp * math.pow(area(each.box), SIZE_POWER)
 
-    return max(detections, key=quality)
+def quality(detection: Detection) -> float:
+    """How well an object shows: more for a high score, sharp and large."""
+    sharp = math.pow(1 + (detection.sharpness or 0.0), SHARPNESS_POWER)
+    return detection.score * sharp * math.pow(area(detection.box), SIZE_POWER)
 
 
 def _centre(box: Box) -> tuple[float, float]:

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 
+from detector.best_pictures import BestPictures
 from detector.frame import Boxes
 from detector.models.letterbox import Square
 from detector.scan import Scanner, ScanOptions
@@ -229,3 +230,24 @@ def test_a_budget_far_too_small_is_spent_over_the_clip_and_the_rest_told_in_numb
     assert what == "samples of the coarse pass (the budget of 4s was used up)"
     assert coverage.guarantee_s > 1
     assert f"{coverage.samples} pictures looked at" in coverage.statement
+
+
+def test_pictures_kept_on_the_way_are_those_that_decoding_again_gives(tmp_path, monkeypatch):
+    path = tmp_path / "clip.mp4"
+
+    def picture(number):
+        image = grey(number, (320, 240))
+        if 12 <= number < 40:
+            image[60:120, 20 + number : 90 + number] = RED
+        return image
+
+    write(path, 60, picture)
+    was_kept = []
+    at = BestPictures.at
+    monkeypatch.setattr(BestPictures, "at", lambda *where: was_kept.append(at(*where)) or was_kept[-1])
+    kept = Scanner(RedModel(), ScanOptions()).scan(path)
+    assert was_kept and None not in was_kept
+    monkeypatch.setattr(BestPictures, "at", lambda *_: None)
+    again = Scanner(RedModel(), ScanOptions()).scan(path)
+    assert len(kept.pictures) == 2
+    assert kept.pictures == again.pictures
