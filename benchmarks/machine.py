@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import textwrap
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 PACKAGES = (
     "ordnance",
@@ -22,6 +25,8 @@ PACKAGES = (
     "scenedetect-headless",
     "open-clip-torch",
 )
+PACKAGES_WIDTH = 160
+"""Characters in a line of versions."""
 
 
 def machine_facts() -> dict[str, object]:
@@ -59,6 +64,16 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def machine_lines(facts: Mapping[str, Any]) -> list[str]:
+    """What `machine_facts` found, for the head of a table; versions are many where everything is installed."""
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    return [
+        f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gib']} GiB, {facts['system']}, "
+        f"load {facts['load_average_at_start']}",
+        *textwrap.wrap(packages, PACKAGES_WIDTH, break_on_hyphens=False),
+    ]
 
 
 def _memory_gib() -> float | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine_facts
+from benchmarks.machine import machine_facts, machine_lines
 from detector.models.manifest import find_weights
 
 
@@ -43,13 +43,11 @@ def at_most(aim: str, value: float | None, most: float, unit: str) -> dict[str, 
 
 def head_lines(result: Mapping[str, Any]) -> list[str]:
     machine, model = result["machine"], result["model"]
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return [
         f"ordnance bench {result['suite']}{', quick' if result['quick'] else ''}, "
         f"commit {machine['commit'] or 'unknown'}",
-        f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
-        f"load {machine['load_average_at_start']}",
-        f"model {model['name']} {model['sha256'][:12]} at {model['input_size']} px; {packages}",
+        *machine_lines(machine),
+        f"model {model['name']} {model['sha256'][:12]} at {model['input_size']} px",
     ]
 
 

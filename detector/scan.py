@@ -135,7 +135,6 @@ class Scanner:
         """Scan one clip. Raises VideoError where nothing of it can be decoded."""
         started_at, started = datetime.now(UTC), time.monotonic()
         samples: dict[float, Sample] = {}
-        looked = 0
         unlooked: dict[bool, set[float]] = {True: set(), False: set()}
         with _hashed(path) as digest, self._open(path) as video:
             probe = video.probe
@@ -156,7 +155,7 @@ class Scanner:
                 fresh: list[Sample] = []
                 latest: float | None = None
                 if not state.is_over(request):
-                    for sample in self._look(video, request, state, looked, started, on_progress):
+                    for sample in self._look(video, request, state, len(samples), started, on_progress):
                         latest = sample.pts_seconds
                         if plan.asks_once:
                             linking.add(sample)
@@ -164,7 +163,6 @@ class Scanner:
                         samples[sample.pts_seconds] = sample
                         fresh.append(sample)
                 unlooked[request.coarse].update(_unlooked(request, latest, state))
-                looked = len(samples)
                 request = plan.more(fresh)
                 state.again = request is not None and not request.coarse
             decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from benchmarks.machine import machine_lines
 from benchmarks.time.table import grid
 
 DASH = "-"
@@ -25,15 +26,13 @@ def result_table(result: Mapping[str, Any]) -> str:
 
 def _heading(result: Mapping[str, Any]) -> str:
     machine, model, settings = result["machine"], result["model"], result["settings"]
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return "\n".join(
         (
             f"ordnance bench service, {'quick' if settings['quick'] else 'full'}, "
             f"commit {machine['commit'] or 'unknown'}",
-            f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
-            f"load {machine['load_average_at_start']}",
+            *machine_lines(machine),
             f"model {model['name']} {model['sha256'][:12]}; {settings['workers']} workers with "
-            f"{settings['threads']} thread(s), {settings['scans_per_worker']} scans each; {packages}",
+            f"{settings['threads']} thread(s), {settings['scans_per_worker']} scans each",
         )
     )
 

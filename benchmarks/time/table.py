@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.machine import machine_lines
 from benchmarks.time.scoring import BUCKETS
 
 DASH = "-"
@@ -23,14 +24,12 @@ def result_table(result: Mapping[str, Any]) -> str:
 
 def _heading(result: Mapping[str, Any]) -> str:
     machine, model, settings = result["machine"], result["model"], result["settings"]
-    packages = ", ".join(f"{name} {version}" for name, version in machine["packages"].items())
     return "\n".join(
         (
             f"ordnance bench time, {'quick' if settings['quick'] else 'full'}, seed {settings['seed']}, "
             f"commit {machine['commit'] or 'unknown'}",
-            f"{machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}, "
-            f"load {machine['load_average_at_start']}",
-            f"model {model['name']} {model['sha256'][:12]} at {model['input_size']} px; {packages}",
+            *machine_lines(machine),
+            f"model {model['name']} {model['sha256'][:12]} at {model['input_size']} px",
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from detector.appearances.boxes import Box, area, moved
 from detector.frame import Appearance, Detection
@@ -156,12 +156,12 @@ def best_of(detections: Sequence[Detection]) -> Detection:
     Sharpness counts where it was measured on all of them.
     """
     measured = all(each.sharpness is not None for each in detections)
-    return max(detections, key=lambda each: quality(each if measured else replace(each, sharpness=None)))
+    return max(detections, key=lambda each: quality(each, by_sharpness=measured))
 
 
-def quality(detection: Detection) -> float:
+def quality(detection: Detection, *, by_sharpness: bool = True) -> float:
     """How well an object shows: more for a high score, sharp and large."""
-    sharp = math.pow(1 + (detection.sharpness or 0.0), SHARPNESS_POWER)
+    sharp = math.pow(1 + (detection.sharpness or 0.0), SHARPNESS_POWER) if by_sharpness else 1.0
     return detection.score * sharp * math.pow(area(detection.box), SIZE_POWER)
 
 

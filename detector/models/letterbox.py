@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,17 +148,9 @@ def letterboxed(images: Sequence[NDArray[np.uint8] | Square], size: int) -> list
 
 
 def _square_of(image: NDArray[np.uint8], size: int) -> Square:
-    import cv2
-
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"a picture must be uint8 (height, width, 3), not {image.dtype} {image.shape}")
-    height, width = image.shape[:2]
-    square = Square(np.full((size, size, 3), PADDING_GREY, np.uint8), Letterbox.fit(width, height, size))
-    scaled: Any = image
-    if square.placement.scaled_size != (width, height):
-        scaled = cv2.resize(image, square.placement.scaled_size, interpolation=cv2.INTER_LINEAR)
-    square.picture[:] = scaled
-    return square
+    return Square.of(Frame(image, 0.0, is_keyframe=False), size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
