@@ -19,6 +19,7 @@ import numpy as np
 
 from detector.errors import DecoderEnded, OrdnanceError, TooLarge, TooLong, VideoError
 from detector.frame import Frame
+from detector.video import guard_memory
 from detector.video import guard_wire as wire
 from detector.video.display import Display
 from detector.video.guard_child import EXIT_MEMORY
@@ -77,6 +78,7 @@ class GuardedVideo:
         self._owns_decoders = decoders is None
         self._process: DecoderProcess | None = None
         self._process_seconds = 0.0
+        self._places: guard_memory.Places | None = None
         self._reading: object = None
         self._afresh = False
         self._problems = ProblemLog()
@@ -193,13 +195,23 @@ class GuardedVideo:
 
     def _ready(self) -> socket.socket:
         """A connection to a process that knows the clip, and has processor time left."""
-        if self._process is not None and self._process_seconds < self._limits.cpu_seconds / 2:
-            return self._process.connection
-        self._stop()
-        connection = self._start()
-        header, columns = wire.pack_probe(self.probe)
-        self._send(connection, {"do": "known", "probe": header}, columns)
+        if self._process is None or self._process_seconds >= self._limits.cpu_seconds / 2:
+            self._stop()
+            header, columns = wire.pack_probe(self.probe)
+            self._send(self._start(), {"do": "known", "probe": header}, columns)
+        assert self._process is not None
+        connection = self._process.connection
+        if self._places is None:
+            self._share_memory(connection)
         return connection
+
+    def _share_memory(self, connection: socket.socket) -> None:
+        probe = self.probe
+        pixels = max(probe.width * probe.height, probe.coded_width * probe.coded_height)
+        try:
+            self._places = guard_memory.share(connection, pixels * 3)
+        except wire.WireClosed:
+            raise self._why_it_ended() from None
 
     def _start(self) -> socket.socket:
         self._process = self._decoders.start()
@@ -214,6 +226,9 @@ class GuardedVideo:
         if self._process is not None:
             self._process.end()
             self._process = None
+        if self._places is not None:
+            self._places.close()
+            self._places = None
 
     def _send(self, connection: socket.socket, header: dict[str, Any], body: list[memoryview] | None = None) -> None:
         try:
@@ -226,7 +241,11 @@ class GuardedVideo:
         connection = self._process.connection
         connection.settimeout(stall_seconds)
         try:
-            return wire.receive(connection, max(MAX_PICTURE_PIXELS * 3, wire.MAX_HEADER_BYTES * 256))
+            header, body = wire.receive(connection, max(MAX_PICTURE_PIXELS * 3, wire.MAX_HEADER_BYTES * 256))
+            if self._places is not None and "place" in header:
+                body = self._places.take(header["place"], header.get("bytes"))
+                guard_memory.tell_taken(connection)
+            return header, body
         except TimeoutError:
             self._stop()
             raise self._ended(f"nothing came from it for {stall_seconds:.0f} s", fault_of_clip=True) from None

@@ -10,13 +10,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+from av.container import InputContainer
+
 from detector.errors import NoDecodableFrame, OrdnanceError, TooManyStreams, UnsupportedCodec
 from detector.frame import Frame
 from detector.memory import give_back_freed
 from detector.video import guard_wire as wire
 from detector.video.decode import Video
 from detector.video.guard_kernel import refuse_calls, refuse_files, refuse_new_privileges
-from detector.video.opening import open_container
+from detector.video.guard_memory import Outlet
 from detector.video.probing import Probe, moving_pictures, probe
 
 WATCH_SECONDS = 0.5
@@ -45,26 +47,29 @@ def serve(connection: socket.socket, *, watch: int | None = None) -> None:
 def _answer(connection: socket.socket, path: Path, limits: dict[str, Any]) -> None:
     facts: Probe | None = None
     video: Video | None = None
+    outlet = Outlet(connection)
     while True:
+        outlet.settle()
         request, body = wire.receive(connection, wire.MAX_HEADER_BYTES * 1024)
         try:
             if request["do"] == "probe":
-                _check_streams(path, limits)
-                facts = probe(path)
+                facts = probe(path, lambda container: _check_streams(path.name, container, limits))
                 give_back_freed()
                 header, columns = wire.pack_probe(facts)
                 wire.send(connection, {"probe": header}, columns)
             elif request["do"] == "known":
                 facts = wire.unpack_probe(request["probe"], body, path)
+            elif request["do"] == "memory":
+                outlet.receive_memory(request)
             elif facts is not None:
                 if video is None or request["afresh"]:
                     video = Video(facts, threads=int(limits["threads"]))
-                _read(connection, video, request)
+                _read(connection, outlet, video, request)
         except OrdnanceError as error:
             wire.send(connection, {"error": error.code, "message": str(error)})
 
 
-def _read(connection: socket.socket, video: Video, request: dict[str, Any]) -> None:
+def _read(connection: socket.socket, outlet: Outlet, video: Video, request: dict[str, Any]) -> None:
     """The frames of one request, and at its end what reading them brought besides."""
     errors_before, frames_before = video.decode_errors, video.frames_decoded
     watch = wire.unpack_cuts(request["cuts"]) if request.get("cuts") else None
@@ -72,10 +77,10 @@ def _read(connection: socket.socket, video: Video, request: dict[str, Any]) -> N
     try:
         if request["do"] == "frames_at":
             for target, frame in video.frames_at(request["targets"], watch):
-                _send_frame(connection, target, frame)
+                _send_frame(outlet, target, frame)
         else:
             for frame in video.frames(keyframes_only=request["keyframes_only"]):
-                _send_frame(connection, None, frame)
+                _send_frame(outlet, None, frame)
     except NoDecodableFrame as error:
         failure = error
     account = {
@@ -91,26 +96,24 @@ def _read(connection: socket.socket, video: Video, request: dict[str, Any]) -> N
     wire.send(connection, account)
 
 
-def _send_frame(connection: socket.socket, target: float | None, frame: Frame) -> None:
+def _send_frame(outlet: Outlet, target: float | None, frame: Frame) -> None:
     facts, parts = wire.pack_picture(frame)
-    header = {"target": target, "pts": frame.pts_seconds, "key": frame.is_keyframe, **facts}
-    wire.send(connection, header, parts)
+    outlet.send({"target": target, "pts": frame.pts_seconds, "key": frame.is_keyframe, **facts}, parts)
 
 
-def _check_streams(path: Path, limits: dict[str, Any]) -> None:
+def _check_streams(name: str, container: InputContainer, limits: dict[str, Any]) -> None:
     """Refuse, before a byte is decoded, what the limits do not allow."""
-    with open_container(path, for_packets=True) as container:
-        count = len(container.streams)
-        if count > limits["max_streams"]:
-            raise TooManyStreams(
-                f"{path.name}: this file holds {count} streams, more than the {limits['max_streams']} allowed; "
-                "export the video track alone."
-            )
-        codec = moving_pictures(path.name, container).codec_context.codec.canonical_name
-        if codec not in limits["codecs"]:
-            raise UnsupportedCodec(
-                f"{path.name}: video of the codec '{codec}' is not decoded here; convert it to H.264 in MP4 first."
-            )
+    count = len(container.streams)
+    if count > limits["max_streams"]:
+        raise TooManyStreams(
+            f"{name}: this file holds {count} streams, more than the {limits['max_streams']} allowed; "
+            "export the video track alone."
+        )
+    codec = moving_pictures(name, container).codec_context.codec.canonical_name
+    if codec not in limits["codecs"]:
+        raise UnsupportedCodec(
+            f"{name}: video of the codec '{codec}' is not decoded here; convert it to H.264 in MP4 first."
+        )
 
 
 def _lock_down(path: Path, limits: dict[str, Any]) -> list[str]:

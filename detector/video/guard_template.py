@@ -16,7 +16,9 @@ import struct
 import sys
 from contextlib import suppress
 
-import detector.sampling.cuts  # noqa: F401 (decoders need it, and would import it each for itself)
+import av.subtitles.stream  # noqa: F401 (decoders need these two, and would import them each for itself)
+
+import detector.sampling.cuts  # noqa: F401
 from detector.memory import keep_large_blocks_apart
 from detector.video import guard_child
 from detector.video.guard_kernel import die_with_parent

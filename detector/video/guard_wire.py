@@ -58,19 +58,20 @@ def send(connection: socket.socket, header: dict[str, Any], body: Sequence[memor
 
 def receive(connection: socket.socket, max_body_bytes: int) -> tuple[dict[str, Any], bytearray]:
     """The next message. Raises WireClosed, WireBroken, or TimeoutError as the socket is set."""
-    header_bytes, body_bytes = _LENGTHS.unpack(_exactly(connection, _LENGTHS.size))
+    header_bytes, body_bytes = _LENGTHS.unpack(exactly(connection, _LENGTHS.size))
     if header_bytes > MAX_HEADER_BYTES or body_bytes > max_body_bytes:
         raise WireBroken(f"a message of {header_bytes} and {body_bytes} bytes")
     try:
-        header = json.loads(_exactly(connection, header_bytes))
+        header = json.loads(exactly(connection, header_bytes))
     except ValueError as error:
         raise WireBroken("no JSON") from error
     if not isinstance(header, dict):
         raise WireBroken("no object")
-    return header, _exactly(connection, body_bytes)
+    return header, exactly(connection, body_bytes)
 
 
-def _exactly(connection: socket.socket, count: int) -> bytearray:
+def exactly(connection: socket.socket, count: int) -> bytearray:
+    """The next `count` bytes. Raises WireClosed, or TimeoutError as the socket is set."""
     buffer = bytearray(count)
     view, done = memoryview(buffer), 0
     while done < count:
@@ -133,14 +134,13 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         raise WireBroken("no probe") from error
 
 
-def pack_picture(frame: Frame) -> tuple[dict[str, Any], list[memoryview]]:
+def pack_picture(frame: Frame) -> tuple[dict[str, Any], Sequence[NDArray[np.uint8]]]:
     """A frame's pixels as header and body: its planes where it has them, which are half as many bytes, else RGB."""
     planes = frame.unconverted
     if not isinstance(planes, Planes):
-        return {"shape": frame.image.shape}, [np.ascontiguousarray(frame.image).data.cast("B")]
+        return {"shape": frame.image.shape}, [frame.image]
     colours = planes.colours
-    header = {"matrix": colours.matrix, "full_range": colours.is_full_range}
-    return header, [np.ascontiguousarray(plane).data.cast("B") for plane in planes.planes]
+    return {"matrix": colours.matrix, "full_range": colours.is_full_range}, planes.planes
 
 
 def unpack_picture(header: dict[str, Any], body: bytearray, display: Display) -> NDArray[np.uint8] | Planes:

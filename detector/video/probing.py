@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -103,8 +104,10 @@ class Probe:
         return self.pts_seconds[self.is_keyframe]
 
 
-def probe(path: str | Path) -> Probe:
+def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = None) -> Probe:
     """Read every packet of a clip and decode one picture (for its orientation and size).
+
+    `admit` is shown the open container before anything of it is decoded; what it raises ends the probe.
 
     Raises ClipNotFound, ClipUnreadable, NotAVideo, NoVideoStream, TooLarge (a picture above
     MAX_PICTURE_PIXELS), or NoDecodableFrame (no decoder, or no packet that tells the picture's size). A clip
@@ -112,6 +115,8 @@ def probe(path: str | Path) -> Probe:
     """
     path = Path(path)
     with open_container(path, for_packets=True) as container:
+        if admit is not None:
+            admit(container)
         stream = moving_pictures(path.name, container)
         prepare_decoder(stream, threads=1, skip_loop_filter="all")
         timeline = Timeline(container, stream)

@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,7 +23,8 @@ from detector.errors import (
     VideoError,
 )
 from detector.sampling.cuts import CutWatch
-from detector.video import open_video
+from detector.video import guard_memory, open_video
+from detector.video import guard_wire as wire
 from detector.video.guard import GuardLimits, open_guarded
 from detector.video.guard_process import Decoders
 
@@ -256,8 +258,6 @@ def test_the_decoder_is_told_no_secret(clip, monkeypatch):
 
 
 def test_answers_that_make_no_sense_end_the_reading(clip):
-    from detector.video import guard_wire as wire
-
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"\xff" * 64)
@@ -269,3 +269,60 @@ def test_answers_that_make_no_sense_end_the_reading(clip):
     for wrong in ({"packets": 7}, {"width": 0}, {"time_base": [1, 0]}, {"duration_seconds": float("nan")}):
         with pytest.raises(wire.WireBroken):
             wire.unpack_probe({**header, **wrong}, body, clip)
+
+
+def test_pictures_go_through_memory_that_the_decoder_can_neither_shrink_nor_fill_in_use():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(10)
+        places = guard_memory.share(ours, 6000)
+        order, _ = wire.receive(theirs, 0)
+        _, (handle,), _, _ = socket.recv_fds(theirs, 1, 1)
+        with pytest.raises(OSError):
+            os.ftruncate(handle, 0)
+        os.close(handle)
+        places.close()
+
+        places = guard_memory.share(ours, 6000)
+        outlet = guard_memory.Outlet(theirs)
+        outlet.receive_memory(wire.receive(theirs, 0)[0])
+        sent = [np.full((60, 100), number, np.uint8) for number in range(3 * order["count"])]
+        done = threading.Event()
+
+        def send_all():
+            for picture in sent:
+                outlet.send({}, [picture[:40], picture[40:]])
+            outlet.settle()
+            done.set()
+
+        threading.Thread(target=send_all, daemon=True).start()
+        for number in range(len(sent)):
+            time.sleep(0.02)
+            header, body = wire.receive(ours, 0)
+            assert not body
+            np.testing.assert_array_equal(places.take(header["place"], header["bytes"]), sent[number].ravel())
+            assert not done.is_set()
+            guard_memory.tell_taken(ours)
+        assert done.wait(10)
+
+
+@pytest.mark.parametrize("order", [(9, 10), (-1, 10), (0, 0), (0, 10**9), ("0", 10), (0, 1.5), (None, None)])
+def test_a_decoder_that_names_a_place_that_is_none_is_not_believed(order):
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        places = guard_memory.share(ours, 6000)
+        with pytest.raises(wire.WireBroken):
+            places.take(*order)
+
+
+def test_a_picture_larger_than_its_place_follows_the_message():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        outlet = guard_memory.Outlet(theirs)
+        guard_memory.share(ours, 100)
+        outlet.receive_memory(wire.receive(theirs, 0)[0])
+        picture = np.arange(90 * 90 * 3, dtype=np.uint32).astype(np.uint8)
+        outlet.send({"shape": [90, 90, 3]}, [picture])
+        header, body = wire.receive(ours, 90 * 90 * 3)
+        assert header == {"shape": [90, 90, 3]}
+        assert body == picture.tobytes()
