@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from detector.errors import BadOption, ClipNotFound, OrdnanceError
+from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.report import FORMATS, Report, write_report
 from detector.scan import Progress, Scanner, ScanOptions
@@ -176,6 +177,7 @@ _worker: tuple[Scanner, BatchOptions] | None = None
 
 def _start_worker(options: BatchOptions, threads: int) -> None:
     global _worker
+    keep_large_blocks_apart()
     model = load_model(options.model, device=options.device, backend=options.backend, threads=threads)
     _worker = Scanner(model, options.scan, threads=threads), options
 

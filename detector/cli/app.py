@@ -12,7 +12,6 @@ from detector._version import __version__
 from detector.cli import bench, dataset, evaluate, info, scan, training
 from detector.cli.exit_codes import ExitCode
 from detector.errors import OrdnanceError, UsageError
-from detector.memory import keep_large_blocks_apart
 
 app = typer.Typer(
     name="ordnance",
@@ -53,7 +52,6 @@ def _root(
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. No traceback reaches the user unless ORDNANCE_DEBUG is set."""
-    keep_large_blocks_apart()
     try:
         code = app(arguments, standalone_mode=False, prog_name="ordnance")
         return int(code or 0)

@@ -70,8 +70,10 @@ def scan_command(
     from detector.batch import BatchOptions, run_batch
     from detector.cli.progress import progress_display
     from detector.cli.table import print_report
+    from detector.memory import keep_large_blocks_apart
     from detector.scan import ScanOptions
 
+    keep_large_blocks_apart()
     options = BatchOptions(
         scan=ScanOptions(
             plan=plan,

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.video.guard_process import Decoders
 from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, Jobs, engine_config
@@ -41,6 +42,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
 
     from service.jobs import workflow
 
+    keep_large_blocks_apart()
     stop = threading.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: stop.set())
