@@ -1,4 +1,7 @@
-"""The same clips by the library: what `ordnance scan` does, in as many processes as the service has workers."""
+"""The same clips without the service: what `ordnance scan` does, in as many processes as the service has workers.
+
+Each clip's report and pictures are written, as that command writes them; what starting takes is left out on both sides.
+"""
 
 from __future__ import annotations
 
@@ -13,29 +16,34 @@ from types import TracebackType
 from typing import Any
 
 from detector.models import load_model
+from detector.report import FORMATS, write_report
 from detector.scan import Scanner
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRun:
-    """The reports' appearances by path, and what they took."""
+    """The reports' appearances by path, and what they took; `writing_cpu_seconds` of it to write them."""
 
     appearances: dict[Path, list[dict[str, Any]]]
     seconds: float
     cpu_seconds: float
+    writing_cpu_seconds: float
 
 
 class LocalScans:
-    """Processes with a loaded and warm model each, which take clips from one queue; use it in a `with` statement."""
+    """Processes with a loaded and warm model each, which take clips from one queue and leave reports in `out`.
 
-    def __init__(self, processes: int, warm_up: Path, *, model: str, device: str, threads: int) -> None:
+    Use it in a `with` statement.
+    """
+
+    def __init__(self, processes: int, warm_up: Path, out: Path, *, model: str, device: str, threads: int) -> None:
         self._barrier = multiprocessing.get_context("spawn").Barrier(processes)
         self._processes = processes
         self._pool = ProcessPoolExecutor(
             processes,
             multiprocessing.get_context("spawn"),
             initializer=_load,
-            initargs=(self._barrier, warm_up, model, device, threads),
+            initargs=(self._barrier, warm_up, out, model, device, threads),
         )
 
     def __enter__(self) -> LocalScans:
@@ -52,17 +60,18 @@ class LocalScans:
         started = time.monotonic()
         done = list(self._pool.map(_scan, paths))
         seconds = time.monotonic() - started
-        found = {path: appearances for path, (appearances, _) in zip(paths, done, strict=True)}
-        return LocalRun(found, seconds, sum(cpu for _, cpu in done))
+        found = {path: appearances for path, (appearances, _, _) in zip(paths, done, strict=True)}
+        return LocalRun(found, seconds, sum(cpu for _, cpu, _ in done), sum(writing for _, _, writing in done))
 
 
 _scanner: Scanner | None = None
+_out: Path
 _everyone: Any = None
 
 
-def _load(barrier: Any, warm_up: Path, model: str, device: str, threads: int) -> None:
-    global _scanner, _everyone
-    _everyone = barrier
+def _load(barrier: Any, warm_up: Path, out: Path, model: str, device: str, threads: int) -> None:
+    global _scanner, _out, _everyone
+    _everyone, _out = barrier, out
     _scanner = Scanner(load_model(model, device=device, threads=threads), threads=threads)
     _scanner.scan(warm_up)
 
@@ -72,11 +81,14 @@ def _wait() -> None:
     _everyone.wait()
 
 
-def _scan(path: Path) -> tuple[list[dict[str, Any]], float]:
+def _scan(path: Path) -> tuple[list[dict[str, Any]], float, float]:
     assert _scanner is not None
-    before = _cpu_seconds()
-    report = _scanner.scan(path).report
-    return json.loads(report.to_json())["appearances"], _cpu_seconds() - before
+    began = _cpu_seconds()
+    result = _scanner.scan(path)
+    scanned = _cpu_seconds()
+    write_report(result.report, result.pictures, _out / path.stem, FORMATS)
+    written = _cpu_seconds()
+    return json.loads(result.report.to_json())["appearances"], written - began, written - scanned
 
 
 def _cpu_seconds() -> float:

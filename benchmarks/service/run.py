@@ -1,4 +1,4 @@
-"""One run: the clips by the library, uploads of all of them at once, and a large one beside a plain copy."""
+"""One run: the clips without the service, uploads of all of them at once, and a large one beside a plain copy."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
         clips = build_clips(folder, settings.uploads)
         painted = paint_clip(folder / "small.mp4")
         minutes = build_minutes(folder, settings.minutes)
-        local, local_minutes = _Local(settings, painted, say), _Local(settings, painted, say)
+        local, local_minutes = (_Local(settings, painted, folder / each, say) for each in ("reports", "minutes"))
         local.scan(clips[::2])
         local_minutes.scan(minutes[::2])
         server = Server(
@@ -137,12 +137,12 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
 
 
 class _Local:
-    """The library's turns, added up."""
+    """The turns without the service, added up."""
 
-    def __init__(self, settings: Settings, warm_up: Path, say: Callable[[str], None]) -> None:
-        self._settings, self._warm_up, self._say = settings, warm_up, say
+    def __init__(self, settings: Settings, warm_up: Path, out: Path, say: Callable[[str], None]) -> None:
+        self._settings, self._warm_up, self._out, self._say = settings, warm_up, out, say
         self.appearances: dict[Path, list[dict[str, Any]]] = {}
-        self.seconds = self.cpu_seconds = 0.0
+        self.seconds = self.cpu_seconds = self.writing_cpu_seconds = 0.0
 
     def scan(self, clips: Sequence[Clip]) -> None:
         if not clips:
@@ -150,12 +150,18 @@ class _Local:
         settings = self._settings
         self._say(f"scanning {len(clips)} clips without the service")
         with LocalScans(
-            settings.workers, self._warm_up, model=settings.model, device=settings.device, threads=settings.threads
+            settings.workers,
+            self._warm_up,
+            self._out,
+            model=settings.model,
+            device=settings.device,
+            threads=settings.threads,
         ) as scans:
             run: LocalRun = scans.scan([clip.path for clip in clips])
         self.appearances |= run.appearances
         self.seconds += run.seconds
         self.cpu_seconds += run.cpu_seconds
+        self.writing_cpu_seconds += run.writing_cpu_seconds
 
 
 def _load(server: Server, clips: Sequence[Clip], say: Callable[[str], None]) -> _Load:
@@ -287,6 +293,7 @@ def _overhead(load: _Load, local: _Local) -> dict[str, Any]:
     return {
         "local_s": round(local.seconds, 2),
         "local_cpu_s": round(local.cpu_seconds, 2),
+        "local_writing_cpu_s": round(local.writing_cpu_seconds, 2),
         "service_s": round(service, 2),
         "service_cpu_s": None if cpu is None else round(cpu, 2),
         "service_cpu_by_kind_s": {kind: round(spent, 2) for kind, spent in load.cpu_seconds.items()},

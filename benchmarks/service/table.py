@@ -95,10 +95,9 @@ def _overhead(result: Mapping[str, Any]) -> str:
     workers, minutes = result["settings"]["workers"], result["overhead_of_minutes"]
     return "\n\n".join(
         (
-            f"The same clips by the library in {workers} processes, half before and half after the service's turn\n"
-            + _overhead_of(result["overhead"]),
-            f"{minutes['clips']} clips of a minute each, by the library and uploaded at once, in the same way\n"
-            + _overhead_of(minutes),
+            f"The same clips as `ordnance scan` does them in {workers} started processes, half of them before "
+            "and half after the service's turn\n" + _overhead_of(result["overhead"]),
+            f"{minutes['clips']} clips of a minute each, in the same two ways\n" + _overhead_of(minutes),
         )
     )
 
@@ -111,7 +110,8 @@ def _overhead_of(row: Mapping[str, Any]) -> str:
         ("difference", f"{row['wall']:+.1%}", DASH if row["cpu"] is None else f"{row['cpu']:+.1%}"),
     ]
     parts = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in row["service_cpu_by_kind_s"].items())
-    return "\n".join((grid(head, rows), *([f"CPU s of the service: {parts}"] if parts else [])))
+    written = f"CPU s of `ordnance scan`: {row['local_writing_cpu_s']:.1f} of them to write reports and pictures"
+    return "\n".join((grid(head, rows), written, *([f"CPU s of the service: {parts}"] if parts else [])))
 
 
 def _cancelling(result: Mapping[str, Any]) -> str:
