@@ -177,7 +177,8 @@ _worker: tuple[Scanner, BatchOptions] | None = None
 
 def _start_worker(options: BatchOptions, threads: int) -> None:
     global _worker
-    keep_large_blocks_apart()
+    if options.backend != "torch":
+        keep_large_blocks_apart()
     model = load_model(options.model, device=options.device, backend=options.backend, threads=threads)
     _worker = Scanner(model, options.scan, threads=threads), options
 

@@ -73,7 +73,8 @@ def scan_command(
     from detector.memory import keep_large_blocks_apart
     from detector.scan import ScanOptions
 
-    keep_large_blocks_apart()
+    if backend != "torch":
+        keep_large_blocks_apart()
     options = BatchOptions(
         scan=ScanOptions(
             plan=plan,
