@@ -224,7 +224,7 @@ def scans(
             conditions=conditions,
         )
         page = rows[:limit]
-        counts = search.count_finds(session, page)
+        counts = search.count_finds(session, [row.id for row in page])
     following = cursor(page[-1].created_at, page[-1].id) if len(rows) > limit else None
     return ScanPage(items=[ScanOut.of(row, in_list=True, counts=counts[row.id]) for row in page], next=following)
 
@@ -233,7 +233,7 @@ def scans(
 def scan(ctx: Ctx, who: Reader, scan_id: ScanId) -> ScanOut:
     with ctx.database.read() as session:
         row = find_scan(session, who.owner, scan_id)
-        return ScanOut.of(row, counts=search.count_finds(session, [row])[scan_id])
+        return ScanOut.of(row, counts=search.count_finds(session, [scan_id])[scan_id])
 
 
 @router.get(

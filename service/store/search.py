@@ -93,12 +93,9 @@ def made_between(since: float | None, until: float | None) -> list[ColumnElement
     return conditions
 
 
-def count_finds(session: Session, scans: Sequence[ScanRow]) -> dict[str, Counts]:
-    """What is in each of these scans, by id. Where none has finds yet, as in a queue, nothing more is read."""
-    counts = {scan.id: Counts({}, 0) for scan in scans}
-    scan_ids = [scan.id for scan in scans if scan.finds]
-    if not scan_ids:
-        return counts
+def count_finds(session: Session, scan_ids: Sequence[str]) -> dict[str, Counts]:
+    """What is in each of these scans."""
+    counts = {scan_id: Counts({}, 0) for scan_id in scan_ids}
     by_class = select(AppearanceRow.scan_id, AppearanceRow.class_name, func.count()).where(
         AppearanceRow.scan_id.in_(scan_ids)
     )
