@@ -49,6 +49,8 @@ def serve(settings: Settings) -> None:
     listening = config.bind_socket()
     # asyncio does this for sockets of its own; without it the body of a small answer waits 40 ms for an ACK.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # Before it is said: a connection made from then on waits for the API instead of being refused.
+    listening.listen(config.backlog)
     host, port = listening.getsockname()[:2]
     crew = Crew(settings)
     crew.start()
