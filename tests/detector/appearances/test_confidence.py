@@ -4,7 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.appearances import Linker
@@ -57,10 +57,8 @@ def test_one_score_at_any_times_is_that_score(score, times):
 
 @given(several_scores, st.lists(moments, max_size=8, unique=True), st.data())
 def test_looks_that_say_the_same_change_nothing_wherever_they_fall(values, moments, data):
-    """Left out: half of the time lies exactly on either side, and the median is a mean that nothing has said."""
     samples = at_gaps(values, data)
     before = confidence(samples)
-    assume(any(math.isclose(before, calibrate("tank", score)) for score in values))
     taken = {time for time, _ in samples}
     inside = [time for time in moments if samples[0][0] < time < samples[-1][0] and time not in taken]
     more = sorted([*samples, *((time, math.sqrt(before)) for time in inside)])
