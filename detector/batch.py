@@ -106,6 +106,12 @@ def run_batch(
     yield from outcomes
 
 
+def suit_memory(options: BatchOptions) -> None:
+    """Set how this process, which is to scan clips and nothing else, keeps its memory."""
+    if options.backend != "torch":
+        keep_large_blocks_apart()
+
+
 def find_clips(patterns: Sequence[str]) -> tuple[list[Path], list[tuple[Path, Failure]]]:
     """The clips that files, folders and glob patterns name, each once, and what names nothing."""
     clips: dict[Path, None] = {}
@@ -156,9 +162,9 @@ def _scan_one(
 def _in_processes(paths: Sequence[Path], options: BatchOptions, total: int) -> Iterator[Outcome]:
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     with ProcessPoolExecutor(
-        options.jobs, get_context("spawn"), initializer=_start_worker, initargs=(options, threads)
+        options.jobs, get_context("spawn"), initializer=start_worker, initargs=(options, threads)
     ) as pool:
-        running = {pool.submit(_work, path, total): path for path in paths}
+        running = {pool.submit(scan_in_worker, path, total): path for path in paths}
         try:
             for future in as_completed(running):
                 error = future.exception()
@@ -175,15 +181,18 @@ def _in_processes(paths: Sequence[Path], options: BatchOptions, total: int) -> I
 _worker: tuple[Scanner, BatchOptions] | None = None
 
 
-def _start_worker(options: BatchOptions, threads: int) -> None:
+def start_worker(options: BatchOptions, threads: int) -> Scanner:
+    """Make this process one that scans for a batch, by `scan_in_worker`; returns what it scans with."""
     global _worker
-    if options.backend != "torch":
-        keep_large_blocks_apart()
+    suit_memory(options)
     model = load_model(options.model, device=options.device, backend=options.backend, threads=threads)
-    _worker = Scanner(model, options.scan, threads=threads), options
+    scanner = Scanner(model, options.scan, threads=threads)
+    _worker = scanner, options
+    return scanner
 
 
-def _work(path: Path, total: int) -> Outcome:
+def scan_in_worker(path: Path, total: int) -> Outcome:
+    """Scan one of `total` clips in a process that `start_worker` has made ready, and write its report."""
     if _worker is None:
         raise RuntimeError("the worker has no model")
     scanner, options = _worker

@@ -1,6 +1,7 @@
 """The same clips without the service: what `ordnance scan` does, in as many processes as the service has workers.
 
-Each clip's report and pictures are written, as that command writes them; what starting takes is left out on both sides.
+They are the processes of `ordnance scan --jobs`, and write reports as those do; what starting takes is left out on both
+sides.
 """
 
 from __future__ import annotations
@@ -15,19 +16,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from detector.models import load_model
-from detector.report import FORMATS, write_report
-from detector.scan import Scanner
+from benchmarks.service.server import BenchmarkFailed
+from detector.batch import BatchOptions, scan_in_worker, start_worker
+from detector.scan import ScanOptions
 
 
 @dataclass(frozen=True, slots=True)
 class LocalRun:
-    """The reports' appearances by path, and what they took; `writing_cpu_seconds` of it to write them."""
+    """The reports' appearances by path, and what they took."""
 
     appearances: dict[Path, list[dict[str, Any]]]
     seconds: float
     cpu_seconds: float
-    writing_cpu_seconds: float
 
 
 class LocalScans:
@@ -43,7 +43,7 @@ class LocalScans:
             processes,
             multiprocessing.get_context("spawn"),
             initializer=_load,
-            initargs=(self._barrier, warm_up, out, model, device, threads),
+            initargs=(self._barrier, warm_up, BatchOptions(ScanOptions(), model, device, out), threads),
         )
 
     def __enter__(self) -> LocalScans:
@@ -60,20 +60,17 @@ class LocalScans:
         started = time.monotonic()
         done = list(self._pool.map(_scan, paths))
         seconds = time.monotonic() - started
-        found = {path: appearances for path, (appearances, _, _) in zip(paths, done, strict=True)}
-        return LocalRun(found, seconds, sum(cpu for _, cpu, _ in done), sum(writing for _, _, writing in done))
+        found = {path: appearances for path, (appearances, _) in zip(paths, done, strict=True)}
+        return LocalRun(found, seconds, sum(cpu for _, cpu in done))
 
 
-_scanner: Scanner | None = None
-_out: Path
 _everyone: Any = None
 
 
-def _load(barrier: Any, warm_up: Path, out: Path, model: str, device: str, threads: int) -> None:
-    global _scanner, _out, _everyone
-    _everyone, _out = barrier, out
-    _scanner = Scanner(load_model(model, device=device, threads=threads), threads=threads)
-    _scanner.scan(warm_up)
+def _load(barrier: Any, warm_up: Path, options: BatchOptions, threads: int) -> None:
+    global _everyone
+    _everyone = barrier
+    start_worker(options, threads).scan(warm_up)
 
 
 def _wait() -> None:
@@ -81,14 +78,13 @@ def _wait() -> None:
     _everyone.wait()
 
 
-def _scan(path: Path) -> tuple[list[dict[str, Any]], float, float]:
-    assert _scanner is not None
-    began = _cpu_seconds()
-    result = _scanner.scan(path)
-    scanned = _cpu_seconds()
-    write_report(result.report, result.pictures, _out / path.stem, FORMATS)
-    written = _cpu_seconds()
-    return json.loads(result.report.to_json())["appearances"], written - began, written - scanned
+def _scan(path: Path) -> tuple[list[dict[str, Any]], float]:
+    before = _cpu_seconds()
+    outcome = scan_in_worker(path, total=1)
+    spent = _cpu_seconds() - before
+    if outcome.report is None:
+        raise BenchmarkFailed(f"{path.name} was not scanned without the service: {outcome.failure}")
+    return json.loads(outcome.report.to_json())["appearances"], spent
 
 
 def _cpu_seconds() -> float:

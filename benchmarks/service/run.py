@@ -142,7 +142,7 @@ class _Local:
     def __init__(self, settings: Settings, warm_up: Path, out: Path, say: Callable[[str], None]) -> None:
         self._settings, self._warm_up, self._out, self._say = settings, warm_up, out, say
         self.appearances: dict[Path, list[dict[str, Any]]] = {}
-        self.seconds = self.cpu_seconds = self.writing_cpu_seconds = 0.0
+        self.seconds = self.cpu_seconds = 0.0
 
     def scan(self, clips: Sequence[Clip]) -> None:
         if not clips:
@@ -161,7 +161,6 @@ class _Local:
         self.appearances |= run.appearances
         self.seconds += run.seconds
         self.cpu_seconds += run.cpu_seconds
-        self.writing_cpu_seconds += run.writing_cpu_seconds
 
 
 def _load(server: Server, clips: Sequence[Clip], say: Callable[[str], None]) -> _Load:
@@ -293,7 +292,6 @@ def _overhead(load: _Load, local: _Local) -> dict[str, Any]:
     return {
         "local_s": round(local.seconds, 2),
         "local_cpu_s": round(local.cpu_seconds, 2),
-        "local_writing_cpu_s": round(local.writing_cpu_seconds, 2),
         "service_s": round(service, 2),
         "service_cpu_s": None if cpu is None else round(cpu, 2),
         "service_cpu_by_kind_s": {kind: round(spent, 2) for kind, spent in load.cpu_seconds.items()},

@@ -110,8 +110,7 @@ def _overhead_of(row: Mapping[str, Any]) -> str:
         ("difference", f"{row['wall']:+.1%}", DASH if row["cpu"] is None else f"{row['cpu']:+.1%}"),
     ]
     parts = ", ".join(f"{kind} {seconds:.1f}" for kind, seconds in row["service_cpu_by_kind_s"].items())
-    written = f"CPU s of `ordnance scan`: {row['local_writing_cpu_s']:.1f} of them to write reports and pictures"
-    return "\n".join((grid(head, rows), written, *([f"CPU s of the service: {parts}"] if parts else [])))
+    return "\n".join((grid(head, rows), *([f"CPU s of the service: {parts}"] if parts else [])))
 
 
 def _cancelling(result: Mapping[str, Any]) -> str:

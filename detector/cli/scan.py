@@ -67,14 +67,11 @@ def scan_command(
     ] = False,
 ) -> int:
     """Find weapons in clips and report when each was seen."""
-    from detector.batch import BatchOptions, run_batch
+    from detector.batch import BatchOptions, run_batch, suit_memory
     from detector.cli.progress import progress_display
     from detector.cli.table import print_report
-    from detector.memory import keep_large_blocks_apart
     from detector.scan import ScanOptions
 
-    if backend != "torch":
-        keep_large_blocks_apart()
     options = BatchOptions(
         scan=ScanOptions(
             plan=plan,
@@ -92,6 +89,7 @@ def scan_command(
         jobs=jobs,
         resume=resume,
     )
+    suit_memory(options)
     failures = []
     with progress_display(quiet=quiet) as display:
         for outcome in run_batch(clips, options, display.note):

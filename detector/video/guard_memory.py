@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -57,28 +58,43 @@ class Places:
 
 
 def share(connection: socket.socket, picture_bytes: int) -> Places | None:
-    """Make memory for pictures of so many bytes and hand it to the process; None where the system has none."""
+    """Make memory for pictures of so many bytes and hand it to the process; None where the system gives none.
+
+    Raises WireClosed.
+    """
+    place_bytes = -(-picture_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    count = max(1, min(MOST_PLACES, MEMORY_BYTES // place_bytes))
+    made = _sealed(place_bytes * count)
+    if made is None:
+        return None
+    handle, memory = made
+    try:
+        wire.send(connection, {"do": "memory", "place_bytes": place_bytes, "count": count})
+        socket.send_fds(connection, [_TAKEN], [handle])
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise wire.WireClosed from error
+    finally:
+        os.close(handle)
+    return Places(memory, place_bytes, count)
+
+
+def _sealed(size: int) -> tuple[int, mmap.mmap] | None:
+    """A file in memory that nobody can make smaller or larger, open, and as its maker may read it."""
     if sys.platform != "linux":
         return None
     import fcntl
 
-    place_bytes = -(-picture_bytes // mmap.PAGESIZE) * mmap.PAGESIZE
-    count = max(1, min(MOST_PLACES, MEMORY_BYTES // place_bytes))
     try:
         handle = os.memfd_create("ordnance-pictures", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     except OSError:
         return None
     try:
-        os.ftruncate(handle, place_bytes * count)
+        os.ftruncate(handle, size)
         fcntl.fcntl(handle, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
-        memory = mmap.mmap(handle, place_bytes * count, prot=mmap.PROT_READ)
-        wire.send(connection, {"do": "memory", "place_bytes": place_bytes, "count": count})
-        socket.send_fds(connection, [_TAKEN], [handle])
-    except OSError as error:
-        raise wire.WireClosed from error
-    finally:
+        return handle, mmap.mmap(handle, size, prot=mmap.PROT_READ)
+    except OSError:
         os.close(handle)
-    return Places(memory, place_bytes, count)
+        return None
 
 
 def tell_taken(connection: socket.socket) -> None:
@@ -102,13 +118,10 @@ class Outlet:
         """Use the memory that follows `order` from now on, where the limits leave room for it."""
         _, handles, _, _ = socket.recv_fds(self._connection, len(_TAKEN), 1)
         for handle in handles:
-            try:
+            with suppress(OSError):
                 memory = mmap.mmap(handle, order["place_bytes"] * order["count"])
                 self._places = Places(memory, order["place_bytes"], order["count"])
-            except OSError:
-                self._places = None
-            finally:
-                os.close(handle)
+            os.close(handle)
 
     def send(self, header: dict[str, Any], parts: Sequence[NDArray[np.uint8]]) -> None:
         """Send one picture. Raises WireClosed."""
