@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import resource
+import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -68,11 +69,15 @@ class ScriptedBackend:
         self._boxes = boxes
         self._classes = classes
         self._pictures = 0
+        self._counting = threading.Lock()
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows = np.zeros((len(batch), max(1, self._boxes), 6), np.float32)
-        for picture in rows if self._boxes else ():
-            first = self._pictures * self._boxes
+        with self._counting:
+            begin = self._pictures
+            self._pictures += len(batch)
+        for number, picture in enumerate(rows if self._boxes else (), start=begin):
+            first = number * self._boxes
             cells = np.arange(first, first + self._boxes) * CELL_STEP % (COLUMNS * ROWS)
             height, width = batch.shape[1:3]
             side = width / COLUMNS
@@ -80,7 +85,6 @@ class ScriptedBackend:
             top = (height - ROWS * side) / 2 + cells // COLUMNS * side
             sure = np.full(self._boxes, CONFIDENT)
             picture[:] = np.stack([left, top, left + side, top + side, sure, cells % self._classes], axis=1)
-            self._pictures += 1
         return rows
 
 
