@@ -130,8 +130,9 @@ def stands_for(sightings: Sequence[Sighting]) -> list[float]:
 
 
 def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
-    """The value that half of the weight lies below and half above; the mean of two where it falls between them.
+    """The lowest value that half of the weight does not exceed: where the half falls between two, the lower one.
 
+    The mean of those two would be a score that no look gave, and a further look that gave it would move the median.
     Weights are 0 or more; where all are 0 they count alike. Raises ValueError without values.
     """
     if not values:
@@ -141,11 +142,9 @@ def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
     pairs = sorted((value, weight) for value, weight in zip(values, weights, strict=True) if weight > 0)
     half = math.fsum(weights) / 2
     below = 0.0
-    for position, (value, weight) in enumerate(pairs):
+    for value, weight in pairs:
         below += weight
-        if math.isclose(below, half, rel_tol=1e-9) and position + 1 < len(pairs):
-            return (value + pairs[position + 1][0]) / 2
-        if below > half:
+        if below > half or math.isclose(below, half, rel_tol=1e-9):
             return value
     return pairs[-1][0]
 
