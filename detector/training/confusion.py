@@ -9,6 +9,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from detector.models.nms import pairwise_iou
 from detector.training.predictions import Picture, Predictions
 
 IOU = 0.5
@@ -112,7 +113,7 @@ def pair(picture: Picture, least: NDArray[np.float64]) -> Pairing:
     """Pair the findings that score `least` (by class number) or more with the true boxes, as `confusion` does."""
     reported = np.flatnonzero(picture.scores >= least[picture.found_ids])
     reported = reported[np.argsort(-picture.scores[reported], kind="stable")]
-    overlaps = _overlaps(picture.found[reported], picture.truth)
+    overlaps = pairwise_iou(picture.found[reported], picture.truth)
     same = picture.found_ids[reported][:, None] == picture.truth_ids[None, :]
     free_rows, free_columns = set(range(len(reported))), set(range(len(picture.truth)))
     pairs: list[list[tuple[int, int]]] = []
@@ -149,12 +150,3 @@ def _is_unlabelled(picture: Picture, found: int) -> bool:
         if shared >= IOU * (x2 - x1) * (y2 - y1):
             return True
     return False
-
-
-def _overlaps(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU of every box (n, 4) with every box (m, 4), float64 (n, m)."""
-    corner = np.maximum(first[:, None, :2], second[None, :, :2])
-    other = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.clip(other - corner, 0, None).prod(axis=2)
-    areas = [(boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) for boxes in (first, second)]
-    return np.asarray(shared / np.maximum(areas[0][:, None] + areas[1][None, :] - shared, 1e-9))

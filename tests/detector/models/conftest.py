@@ -29,9 +29,9 @@ TINY_ROWS = np.array(
 
 
 def raw_rows() -> np.ndarray:
-    """TINY_ROWS as the one-to-many head says it: (4 + classes, anchors), each box twice, the second 2 px beside it."""
+    """TINY_ROWS as the one-to-many head says it, (4 + classes, anchors): each box thrice, twice 2 px beside it."""
     anchors = []
-    for shift, share in ((0, 1.0), (2, 0.9)):
+    for shift, share in ((0, 1.0), (2, 0.9), (-2, 0.9)):
         for x1, y1, x2, y2, score, class_id in TINY_ROWS.tolist():
             scores = [share * score if position == class_id else 0.0 for position in range(2)]
             anchors.append([(x1 + x2) / 2 + shift, (y1 + y2) / 2, x2 - x1, y2 - y1, *scores])

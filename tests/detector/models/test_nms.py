@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from detector.appearances import linker
 from detector.models import nms
 from detector.models.backend import missing_torch_packages
 from detector.models.nms import non_maximum_suppression
@@ -22,15 +23,23 @@ def suppressed(*boxes: tuple[float, float, float, float, list[float]]) -> list[l
     return [[round(float(value), 4) for value in row] for row in rows]
 
 
-def test_of_overlapping_boxes_of_a_class_the_best_is_kept() -> None:
-    assert suppressed((0, 0, 100, 100, [0.6, 0]), (4, 0, 104, 100, [0.9, 0]), (0, 6, 100, 106, [0.7, 0])) == [
-        [4, 0, 104, 100, 0.9, 0]
-    ]
+def test_of_overlapping_boxes_of_a_class_the_best_is_kept_where_those_that_overlap_it_most_have_it_on_average() -> None:
+    # IoU with the best: 96 / 104; 9024 / (20000 - 9024); 60 / 140, too little for a say.
+    others = [(0, 0, 100, 100, [0.6, 0]), (0, 6, 100, 106, [0.7, 0]), (4, 0, 104, 60, [0.5, 0])]
+    votes = [0.9, 0.6 * 96 / 104, 0.7 * 9024 / 10976]
+    ((x1, y1, x2, y2, score, class_id),) = suppressed((4, 0, 104, 100, [0.9, 0]), *others)
+    assert (score, class_id) == (0.9, 0)
+    assert [x1, x2 - 100] == pytest.approx([votes[0] * 4 / sum(votes)] * 2, abs=1e-3)
+    assert [y1, y2 - 100] == pytest.approx([votes[2] * 6 / sum(votes)] * 2, abs=1e-3)
 
 
-@pytest.mark.parametrize(("shift", "kept"), [(17, 1), (18, 2)])
-def test_the_threshold_is_that_of_ultralytics(shift: int, kept: int) -> None:
-    assert nms.IOU_ABOVE_WHICH_SUPPRESSED == 0.7  # 83 / 117 = 0.709 and 82 / 118 = 0.695
+def test_another_class_has_no_say() -> None:
+    assert suppressed((0, 0, 100, 100, [0.9, 0]), (6, 0, 106, 100, [0, 0.8]))[0] == [0, 0, 100, 100, 0.9, 0]
+
+
+@pytest.mark.parametrize(("shift", "kept"), [(33, 1), (34, 2)])
+def test_what_overlaps_by_half_is_one_object_as_the_linker_has_it(shift: int, kept: int) -> None:
+    assert nms.IOU_ABOVE_WHICH_SUPPRESSED == linker.DUPLICATE_IOU == 0.5  # 67 / 133 = 0.504 and 66 / 134 = 0.493
     assert len(suppressed((0, 0, 100, 100, [0.6, 0]), (shift, 0, 100 + shift, 100, [0.9, 0]))) == kept
 
 
@@ -45,8 +54,8 @@ def test_classes_stay_apart_where_boxes_leave_the_square() -> None:
     assert len(suppressed((0, 0, 10, 10, [0.9, 0]), (-11, -11, -1, -1, [0, 0.8]))) == 2
 
 
-def test_an_anchor_stands_for_its_best_class_only() -> None:
-    assert suppressed((0, 0, 10, 10, [0.4, 0.5, 0.45])) == [[0, 0, 10, 10, 0.5, 1]]
+def test_an_anchor_stands_for_each_class_from_the_floor_up() -> None:
+    assert suppressed((0, 0, 10, 10, [0.4, 0.5, 0.04])) == [[0, 0, 10, 10, 0.5, 1], [0, 0, 10, 10, 0.4, 0]]
 
 
 def test_the_floor_itself_is_kept_and_what_lies_below_is_not() -> None:
@@ -78,7 +87,7 @@ def test_at_most_so_many_are_kept_and_they_are_the_best(anchors: int) -> None:
 def test_the_candidates_beyond_the_limit_are_the_worst(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nms, "MOST_CANDIDATES", 2)
     crowd = [(place, 0.0, 100.0 + place, 100.0, [0.9 - place / 100]) for place in range(3)]
-    assert suppressed(*crowd, (300, 0, 400, 100, [0.85])) == [[0, 0, 100, 100, 0.9, 0]]
+    assert [row[4] for row in suppressed(*crowd, (300, 0, 400, 100, [0.85]))] == [0.9]
     monkeypatch.setattr(nms, "MOST_CANDIDATES", 4)
     assert len(suppressed(*crowd, (300, 0, 400, 100, [0.85]))) == 2
 
@@ -89,7 +98,7 @@ def test_nothing_gives_no_rows() -> None:
 
 
 @pytest.mark.needs_torch
-def test_the_answers_are_those_of_ultralytics() -> None:
+def test_what_is_kept_is_what_ultralytics_keeps(monkeypatch: pytest.MonkeyPatch) -> None:
     if missing := missing_torch_packages():
         pytest.skip(f"ultralytics' own suppression needs {', '.join(missing)} (extra train or cuda)")
     from detector.models.offline import import_ultralytics
@@ -98,6 +107,8 @@ def test_the_answers_are_those_of_ultralytics() -> None:
     import torch
     from ultralytics.utils.nms import non_max_suppression
 
+    monkeypatch.setattr(nms, "VOTING_IOU", 0.9999)
+    monkeypatch.setattr(nms, "MOST_CANDIDATES", 10_000)
     chance = np.random.default_rng(11)
     for _ in range(20):
         objects = chance.uniform(-20, 436, (12, 2)).repeat(30, axis=0)
@@ -108,6 +119,8 @@ def test_the_answers_are_those_of_ultralytics() -> None:
                 chance.beta(0.5, 4, (10, 360)),
             ]
         ).astype(np.float32)
-        (theirs,) = non_max_suppression(torch.from_numpy(output[None]), conf_thres=FLOOR, iou_thres=0.7, max_det=300)
+        (theirs,) = non_max_suppression(
+            torch.from_numpy(output[None]), conf_thres=FLOOR, iou_thres=0.5, multi_label=True, max_det=nms.MOST_KEPT
+        )
         assert len(theirs) > 50
         assert non_maximum_suppression(output, floor=FLOOR) == pytest.approx(theirs.numpy(), abs=1e-4)
