@@ -54,6 +54,7 @@ def non_maximum_suppression(output: NDArray[np.float32], *, floor: float) -> NDA
     )
     chosen = np.asarray(kept, np.intp)[:MOST_KEPT]
     overlaps = pairwise_iou(boxes[chosen], boxes)
+    overlaps[np.arange(len(chosen)), chosen] = 1  # also where it is too small to have an area
     has_a_say = (overlaps >= VOTING_IOU) & (class_ids[chosen][:, None] == class_ids)
     votes = np.where(has_a_say, overlaps * scores, 0.0)
     voted = votes @ boxes / votes.sum(axis=1, keepdims=True)

@@ -68,6 +68,12 @@ def test_a_box_without_extent_is_none() -> None:
     assert suppressed((10, 10, 5, 20, [0.9, 0]), (10, 10, 10, 20, [0.8, 0])) == []
 
 
+@pytest.mark.parametrize("side", [1e-5, 1e-9])
+def test_a_box_of_next_to_no_extent_stays_where_it_is(side: float) -> None:
+    output = np.array([[10, 10, side, side, 0.9, 0]], np.float32).T
+    assert non_maximum_suppression(output, floor=FLOOR) == pytest.approx(np.array([[10, 10, 10, 10, 0.9, 0]]), abs=1e-4)
+
+
 def test_boxes_come_best_first_and_equals_in_the_order_of_the_anchors() -> None:
     scores = [0.3, 0.9, 0.5, 0.9, 0.1]
     found = suppressed(*((20 * place, 0, 20 * place + 10, 10, [score]) for place, score in enumerate(scores)))
