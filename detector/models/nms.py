@@ -56,7 +56,7 @@ def non_maximum_suppression(output: NDArray[np.float32], *, floor: float) -> NDA
     overlaps = pairwise_iou(boxes[chosen], boxes)
     overlaps[np.arange(len(chosen)), chosen] = 1  # also where it is too small to have an area
     has_a_say = (overlaps >= VOTING_IOU) & (class_ids[chosen][:, None] == class_ids)
-    votes = np.where(has_a_say, overlaps * scores, 0.0)
+    votes = np.where(has_a_say, overlaps * scores, 0.0).astype(np.float64)
     voted = votes @ boxes / votes.sum(axis=1, keepdims=True)
     return np.column_stack([voted, scores[chosen], class_ids[chosen]]).astype(np.float32)
 

@@ -93,7 +93,10 @@ def test_at_most_so_many_are_kept_and_they_are_the_best(anchors: int) -> None:
 def test_the_candidates_beyond_the_limit_are_the_worst(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nms, "MOST_CANDIDATES", 2)
     crowd = [(place, 0.0, 100.0 + place, 100.0, [0.9 - place / 100]) for place in range(3)]
-    assert [row[4] for row in suppressed(*crowd, (300, 0, 400, 100, [0.85]))] == [0.9]
+    say = 0.89 * 99 / 101
+    moved = say / (0.9 + say)  # by the second box; the third, beyond the limit, would move it further
+    (row,) = suppressed(*crowd, (300, 0, 400, 100, [0.85]))
+    assert row == pytest.approx([moved, 0, 100 + moved, 100, 0.9, 0], abs=1e-4)
     monkeypatch.setattr(nms, "MOST_CANDIDATES", 4)
     assert len(suppressed(*crowd, (300, 0, 400, 100, [0.85]))) == 2
 
