@@ -130,7 +130,7 @@ def stands_for(sightings: Sequence[Sighting]) -> list[float]:
 
 
 def weighted_median(values: Sequence[float], weights: Sequence[float]) -> float:
-    """The lowest value that half of the weight does not exceed: where the half falls between two, the lower one.
+    """The lowest value up to which half of the weight or more lies: where the half falls between two, the lower one.
 
     The mean of those two would be a score that no look gave, and a further look that gave it would move the median.
     Weights are 0 or more; where all are 0 they count alike. Raises ValueError without values.
