@@ -31,6 +31,7 @@ class Received:
         self.bytes = 0
         self._most = settings.max_upload_bytes
         self._hash = hashlib.sha256()
+        self.path.touch()
         self._writer = FileWriter(self.path, self._hash)
 
     @property

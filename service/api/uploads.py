@@ -57,6 +57,7 @@ MOST_RUNNING_HASHES = 10_000
 GIVES_WAY_SECONDS = 5.0
 _OPTIONS = ("model", "plan", "every_s", "shortest_shot_s", "budget", "classes", "threshold", "webhook", "priority")
 _NUMBER = re.compile(r"\d{1,15}")
+_BYTES_GONE = "The bytes of this upload are gone; begin a new one."
 _BASE = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
 _NUMBER_SCHEMA = {"type": "string", "pattern": "^[0-9]{1,15}$"}
 _RESUMABLE = {
@@ -152,8 +153,12 @@ def create(
         expires_at=now() + ctx.settings.upload_hours * 3600,
     )
     _file(ctx, row.id).touch()
-    with ctx.database.write() as session:
-        session.add(row)
+    try:
+        with ctx.database.write() as session:
+            session.add(row)
+    except BaseException:
+        _file(ctx, row.id).unlink(missing_ok=True)
+        raise
     location = f"{str(request.base_url).rstrip('/')}/v1/uploads/{row.id}"
     return Response(status_code=201, headers={**_BASE, "Location": location, "Upload-Expires": _expires(row)})
 
@@ -217,7 +222,10 @@ async def append(
                 _unchecked(ctx, row.id).unlink(missing_ok=True)
             if int(upload_offset) != here:
                 raise Conflict(f"The next byte is number {here}, not {upload_offset}; ask with HEAD and go on there.")
-            await _append(request, ctx, row, here, checksum)
+            try:
+                await _append(request, ctx, row, here, checksum)
+            except FileNotFoundError:
+                raise Gone(_BYTES_GONE) from None
             if _offset(ctx, row) == row.length:
                 row = await asyncio.to_thread(_complete, ctx, who, row, remote)
     headers = {**_BASE, "Upload-Offset": str(_offset(ctx, row)), **_about(row)}
@@ -232,18 +240,25 @@ async def append(
     summary="Give an upload up",
     openapi_extra={"parameters": [_RESUMABLE]},
 )
-def terminate(request: Request, ctx: Ctx, who: Writer, upload_id: ScanId) -> Response:
+async def terminate(request: Request, ctx: Ctx, who: Writer, upload_id: ScanId) -> Response:
     """The scan of an upload that is complete stays; DELETE that to remove it."""
     if (refused := _other_version(request)) is not None:
         return refused
-    _find(ctx, who, upload_id)
-    with _alone(ctx, upload_id), ctx.database.write() as session:
+    await asyncio.to_thread(_find, ctx, who, upload_id)
+    await _have_way(upload_id)
+    with _alone(ctx, upload_id):
+        await asyncio.to_thread(_remove, ctx, upload_id)
+    return Response(status_code=204, headers=_BASE)
+
+
+def _remove(ctx: Context, upload_id: str) -> None:
+    with ctx.database.write() as session:
         row = session.get(UploadRow, upload_id)
         if row is not None:
             session.delete(row)
+        _unchecked(ctx, upload_id).unlink(missing_ok=True)
         _file(ctx, upload_id).unlink(missing_ok=True)
-        _running_hashes.pop(upload_id, None)
-    return Response(status_code=204, headers=_BASE)
+    _running_hashes.pop(upload_id, None)
 
 
 async def _append(
@@ -405,7 +420,7 @@ def _offset(ctx: Context, row: UploadRow) -> int:
             return min(size, int(_unchecked(ctx, row.id).read_text()))
         return size
     except FileNotFoundError:
-        raise Gone("The bytes of this upload are gone; begin a new one.") from None
+        raise Gone(_BYTES_GONE) from None
 
 
 def _file(ctx: Context, upload_id: str) -> Path:

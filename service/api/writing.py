@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import os
 import zlib
 from pathlib import Path
 from typing import IO, Protocol
@@ -41,8 +42,12 @@ def new_digest(algorithm: str) -> Digest:
 
 
 class FileWriter:
-    """Appends to `path`, which it makes, and lets `digests` see what it writes. Nothing is written before `settle` or
-    BUFFER_BYTES; what `write` took is in the file, in order, once `settle` returns. Raises StorageFull."""
+    """Appends to the file `path` and lets `digests` see what it writes. Nothing is written before `settle` or
+    BUFFER_BYTES; what `write` took is in the file, in order, once `settle` returns.
+
+    It never makes the file: what somebody removed in the meantime must not come back. Raises StorageFull, or
+    FileNotFoundError where there is no such file.
+    """
 
     def __init__(self, path: Path, *digests: Digest) -> None:
         self._path = path
@@ -99,7 +104,8 @@ class FileWriter:
 
     def _append(self, batch: list[bytes], close: bool) -> None:
         if self._file is None:
-            self._file = self._path.open("ab", buffering=0)
+            self._file = self._path.open("r+b", buffering=0)
+            self._file.seek(0, os.SEEK_END)
         for content in batch:
             rest = memoryview(content)
             while rest:

@@ -67,7 +67,8 @@ def _expire_uploads(settings: Settings, database: Database) -> int:
         gone = list(session.scalars(select(UploadRow.id).where(UploadRow.expires_at < now())))
         session.execute(delete(UploadRow).where(UploadRow.id.in_(gone)))
     for name in gone:
-        (settings.uploads_folder / name).unlink(missing_ok=True)
+        for path in (settings.uploads_folder / name, settings.uploads_folder / f"{name}.unchecked"):
+            path.unlink(missing_ok=True)
     return len(gone)
 
 
@@ -77,7 +78,7 @@ def _remove_strays(settings: Settings, database: Database) -> None:
     for path in settings.uploads_folder.glob("*"):
         if path.is_file() and path.stat().st_mtime < old:
             with database.read() as session:
-                if session.get(UploadRow, path.name) is None:
+                if session.get(UploadRow, path.stem) is None:
                     path.unlink(missing_ok=True)
     for folder in settings.work_folder.glob("*"):
         if folder.stat().st_mtime < old:

@@ -68,11 +68,31 @@ def test_bytes_at_the_wrong_place_or_beyond_the_end_are_refused(client):
     assert client.head(url, headers=TUS).headers["Upload-Offset"] == "0"
 
 
-def test_an_upload_that_was_given_up_is_gone(client):
+def test_an_upload_that_was_given_up_is_gone(server, client):
     url = begin(client, 10)
     client.patch(url, content=b"hello", headers={**PATCH, "Upload-Offset": "0"})
     assert client.delete(url, headers=TUS).status_code == 204
     assert client.head(url, headers=TUS).status_code == 404
+    assert files_of(server, url) == []
+
+
+def files_of(server, url):
+    return list((server.store / "uploads").glob(f"{url.rsplit('/', 1)[-1]}*"))
+
+
+@pytest.mark.parametrize("checksum", [{}, {"Upload-Checksum": "crc32 " + base64.b64encode(bytes(4)).decode()}])
+def test_an_upload_is_given_up_while_its_bytes_are_on_their_way(server, client, checksum):
+    length = 4_000_000
+    url = begin(client, length)
+    headers = {**PATCH, **checksum, "Upload-Offset": "0"}
+    with silent_request(server, "PATCH", url.removeprefix(server.url), headers, length, bytes(1_500_000)):
+        while not any(each.stat().st_size for each in files_of(server, url)):
+            time.sleep(0.05)
+        assert client.delete(url, headers=TUS).status_code == 204
+        assert files_of(server, url) == []
+    assert client.head(url, headers=TUS).status_code == 404
+    time.sleep(0.5)
+    assert files_of(server, url) == []
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ export class Upload {
     this.sent = 0;
     this.why = "";
     this.scan = null;
+    this.isGivenUp = false;
+    this.creation = null;
     this.address = keptFor(file)?.address ?? null;
     this.turn = { isOver: true, request: null, wake: null };
   }
@@ -81,26 +83,32 @@ export class Upload {
 
   // What the server has of it is removed as well.
   async giveUp() {
+    this.isGivenUp = true;
     this.pause();
     if (this.address && this.state !== "done") await giveUp(this.address);
   }
 
   async #go(turn) {
     const isKnown = this.address !== null && (await this.#ask(turn));
-    if (!isKnown) await this.#create(turn);
+    if (!isKnown) {
+      this.creation ??= this.#create().finally(() => (this.creation = null));
+      await this.creation;
+    }
     while (!turn.isOver) await this.#sendPart(turn);
   }
 
-  async #create(turn) {
+  // Goes on where the turn is over: one that was broken off might exist, and nobody would know its address.
+  async #create() {
     this.sent = 0;
     const pairs = Object.entries({ filename: this.file.name, ...this.options }).map(([name, value]) => `${name} ${base64(String(value))}`);
-    const answer = await this.#call(turn, "POST", "/v1/uploads", {
+    const answer = await this.#call({ isOver: false }, "POST", "/v1/uploads", {
       "Upload-Length": String(this.file.size),
       "Upload-Metadata": pairs.join(","),
     });
     // Only the path: behind a proxy the server may not know its own scheme.
     this.address = new URL(answer.getResponseHeader("Location"), location.href).pathname;
-    keepUpload(this.file, this.address);
+    if (this.isGivenUp) await giveUp(this.address);
+    else keepUpload(this.file, this.address);
   }
 
   // Where the server is; false where it knows nothing of this upload any more.

@@ -135,6 +135,7 @@ def test_a_refused_upload_says_why_and_is_tried_again(person, library, bands, tm
 
 def test_an_upload_that_is_given_up_leaves_nothing(person, library, bands, tmp_path):
     clip = padded(bands, 6_000_000, tmp_path / "given-up.mp4")
+    others = set((library.store / "uploads").glob("*"))
     one = person(library).open()
     one.throttle(1_500_000)
     one.drop(("empty.mp4", b""))
@@ -145,4 +146,21 @@ def test_an_upload_that_is_given_up_leaves_nothing(person, library, bands, tmp_p
         one.page.get_by_role("button", name=f"Remove {clip.name}").click()
     expect(one.upload_of(clip.name)).to_have_count(0)
     assert one.page.evaluate("localStorage.length") == 0
-    assert list((library.store / "uploads").glob("*")) == []
+    left = set((library.store / "uploads").glob("*")) - others
+    assert {each.name: each.stat().st_size for each in left} == {}
+
+
+def test_an_upload_that_is_given_up_while_it_is_begun_leaves_nothing(person, library, bands, tmp_path):
+    clip = padded(bands, 50_000, tmp_path / "never-begun.mp4")
+    others = set((library.store / "uploads").glob("*"))
+    one = person(library).open()
+    held = []
+    one.page.route("**/v1/uploads", lambda route: held.append(route))
+    with one.page.expect_request("**/v1/uploads"):
+        one.choose(clip)
+    one.page.get_by_role("button", name=f"Remove {clip.name}").click()
+    expect(one.upload_of(clip.name)).to_have_count(0)
+    with one.page.expect_response(lambda each: each.request.method == "DELETE" and each.status == 204):
+        held[0].continue_()
+    assert one.page.evaluate("localStorage.length") == 0
+    assert set((library.store / "uploads").glob("*")) - others == set()
