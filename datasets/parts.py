@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from datasets.composites import build_composites
 from datasets.synthetic import render_set
+from datasets.synthetic.dataset import NEGATIVE_SHARE
+from detector.errors import DataError
 from detector.training.config import SyntheticPart
 from detector.training.photographs import weapon_free_pictures
 
@@ -16,16 +19,21 @@ def make_part(part: SyntheticPart, data: Path, out: Path, *, workers: int) -> No
 
     Scenes have weapon-free photographs of the train split of `data` behind some of them; composites take objects and
     scenes of that split, and objects of the parts in `objects_of`, which must have been made before.
+    Raises DataError where the folder holds pictures that were made otherwise.
     """
     if is_made(part, out):
         return
     folder = out / part.name
+    earlier = _manifest(part, out)
+    if earlier is not None and not _is_of(part, earlier):
+        raise DataError(f"{folder} holds other pictures than the settings say of '{part.name}'; remove it first.")
     if part.kind == "scenes":
         render_set(
             folder,
             count=part.count,
             seed=part.seed,
             classes=part.classes,
+            negative_share=_negative_share(part),
             workers=workers,
             backgrounds=weapon_free_pictures(data, "train"),
         )
@@ -43,10 +51,23 @@ def make_part(part: SyntheticPart, data: Path, out: Path, *, workers: int) -> No
 
 
 def is_made(part: SyntheticPart, out: Path) -> bool:
-    """Whether `out`/NAME holds all pictures of the part, made with its seed and classes."""
+    """Whether `out`/NAME holds all pictures of the part, made as it says."""
+    manifest = _manifest(part, out)
+    return manifest is not None and _is_of(part, manifest) and len(manifest["images"]) >= part.count
+
+
+def _manifest(part: SyntheticPart, out: Path) -> dict[str, Any] | None:
     try:
-        manifest = json.loads((out / part.name / "manifest.json").read_text(encoding="utf-8"))
-        same = manifest["seed"] == part.seed and tuple(manifest["classes"]) == part.classes
-        return same and not manifest.get("held_out") and len(manifest["images"]) >= part.count
-    except (OSError, ValueError, KeyError):
-        return False
+        manifest: dict[str, Any] = json.loads((out / part.name / "manifest.json").read_text(encoding="utf-8"))
+        return manifest if {"seed", "classes", "images"} <= manifest.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _is_of(part: SyntheticPart, manifest: dict[str, Any]) -> bool:
+    made = manifest["seed"], tuple(manifest["classes"]), manifest.get("negative_share", NEGATIVE_SHARE)
+    return made == (part.seed, part.classes, _negative_share(part)) and not manifest.get("held_out")
+
+
+def _negative_share(part: SyntheticPart) -> float:
+    return NEGATIVE_SHARE if part.negative_share is None else part.negative_share

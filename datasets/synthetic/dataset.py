@@ -127,7 +127,7 @@ def render_set(
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             for _ in pool.map(render_one, jobs):
                 pass
-    _write_manifest(out, seed, classes, held_out)
+    _write_manifest(out, seed, classes, negative_share, held_out)
 
 
 def _image_path(out: Path, seed: int, index: int) -> Path:
@@ -210,12 +210,13 @@ def _record(drawn: Any, name: str, attempt: int, seen: Sequence[Any], photo: str
     }
 
 
-def _write_manifest(out: Path, seed: int, classes: Sequence[str], held_out: bool) -> None:
+def _write_manifest(out: Path, seed: int, classes: Sequence[str], negative_share: float, held_out: bool) -> None:
     records = [json.loads(path.read_text()) for path in sorted((out / "records").glob("*.json"))]
     manifest = {
         "generator_version": GENERATOR_VERSION,
         "seed": seed,
         "classes": list(classes),
+        "negative_share": negative_share,
         "held_out": held_out,
         "images": records,
     }

@@ -70,6 +70,12 @@ class SyntheticPart(_Strict):
     count: int = Field(ge=1)
     seed: int
     classes: tuple[str, ...] = Field(min_length=1)
+    negative_share: float | None = Field(
+        default=None,
+        ge=0,
+        le=0.65,
+        description="scenes: share that shows look-alikes only; unnamed, the generator's own",
+    )
     objects_of: tuple[str, ...] = Field(
         default=(), description="composites: earlier parts, or `rendered`, whose objects are pasted beside photographs'"
     )

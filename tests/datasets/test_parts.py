@@ -79,6 +79,22 @@ def test_the_parts_of_the_settings_are_made_once_and_built_in(data: Path, capsys
     assert scenes <= {"train2.png", "train3.png"}
 
 
+def test_a_part_of_look_alikes_is_not_mixed_with_one_that_was_made_otherwise(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenes = "{name: scenes-4, kind: scenes, count: 2, seed: 4, classes: [humvee], negative_share: 0.65}"
+    lines = [line for line in SETTINGS.splitlines() if "composites-5" not in line and "scenes-4" not in line]
+    lines.insert(lines.index("synthetic:") + 1, f"  - {scenes}")
+    (data / "quiet.yaml").write_text("\n".join(lines))
+    assert run(["dataset", "synthetic", "--config", "quiet.yaml"]) == 0
+    manifest = json.loads((data / "runs" / "synthetic" / "scenes-4" / "manifest.json").read_text())
+    assert manifest["negative_share"] == 0.65
+    assert "negative" in {record["kind"] for record in manifest["images"]}
+    capsys.readouterr()
+    assert run(["dataset", "synthetic", "--config", "tiny.yaml"]) == 1
+    assert "remove it first" in capsys.readouterr().err
+
+
 def test_a_set_to_measure_on_takes_other_models_and_the_splits_own_photographs(data: Path) -> None:
     options = ["--held-out", "--backgrounds-of", "test", "--negative-share", "0", "--count", "2", "--seed", "6"]
     assert run(["dataset", "render", "--out", "scenes", "--classes", "mlrs", *options]) == 0
