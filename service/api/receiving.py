@@ -31,8 +31,7 @@ class Received:
         self.bytes = 0
         self._most = settings.max_upload_bytes
         self._hash = hashlib.sha256()
-        self.path.touch()
-        self._writer = FileWriter(self.path, self._hash)
+        self._writer = FileWriter(self.path, self._hash, makes=True)
 
     @property
     def sha256(self) -> str:

@@ -15,8 +15,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
@@ -44,6 +44,7 @@ from service.problems import (
 from service.store.database import now
 from service.store.scans import new_id
 from service.store.tables import UploadRow
+from service.store.upload_files import bytes_file, remove_upload_files, unchecked_note
 
 router = APIRouter(prefix="/v1/uploads", tags=["resumable upload"])
 log = logging.getLogger("ordnance.api")
@@ -152,12 +153,12 @@ def create(
         created_at=now(),
         expires_at=now() + ctx.settings.upload_hours * 3600,
     )
-    _file(ctx, row.id).touch()
+    bytes_file(ctx.settings, row.id).touch()
     try:
         with ctx.database.write() as session:
             session.add(row)
     except BaseException:
-        _file(ctx, row.id).unlink(missing_ok=True)
+        remove_upload_files(ctx.settings, row.id)
         raise
     location = f"{str(request.base_url).rstrip('/')}/v1/uploads/{row.id}"
     return Response(status_code=201, headers={**_BASE, "Location": location, "Upload-Expires": _expires(row)})
@@ -214,12 +215,11 @@ async def append(
     checksum = _read_checksum(upload_checksum)
     row = await asyncio.to_thread(_find, ctx, who, upload_id)
     if row.scan_id is None:
-        await _have_way(upload_id)
-        with _alone(ctx, upload_id):
+        async with _alone(ctx, upload_id):
             here = _offset(ctx, row)
-            if _unchecked(ctx, row.id).exists():
-                await asyncio.to_thread(os.truncate, _file(ctx, row.id), here)
-                _unchecked(ctx, row.id).unlink(missing_ok=True)
+            if unchecked_note(ctx.settings, row.id).exists():
+                await asyncio.to_thread(os.truncate, bytes_file(ctx.settings, row.id), here)
+                unchecked_note(ctx.settings, row.id).unlink(missing_ok=True)
             if int(upload_offset) != here:
                 raise Conflict(f"The next byte is number {here}, not {upload_offset}; ask with HEAD and go on there.")
             try:
@@ -245,8 +245,7 @@ async def terminate(request: Request, ctx: Ctx, who: Writer, upload_id: ScanId) 
     if (refused := _other_version(request)) is not None:
         return refused
     await asyncio.to_thread(_find, ctx, who, upload_id)
-    await _have_way(upload_id)
-    with _alone(ctx, upload_id):
+    async with _alone(ctx, upload_id):
         await asyncio.to_thread(_remove, ctx, upload_id)
     return Response(status_code=204, headers=_BASE)
 
@@ -256,8 +255,7 @@ def _remove(ctx: Context, upload_id: str) -> None:
         row = session.get(UploadRow, upload_id)
         if row is not None:
             session.delete(row)
-        _unchecked(ctx, upload_id).unlink(missing_ok=True)
-        _file(ctx, upload_id).unlink(missing_ok=True)
+        remove_upload_files(ctx.settings, upload_id)
     _running_hashes.pop(upload_id, None)
 
 
@@ -265,7 +263,7 @@ async def _append(
     request: Request, ctx: Context, row: UploadRow, here: int, checksum: tuple[str, bytes] | None
 ) -> None:
     """Write the body behind what is here. Cut off, what came stays; with a wrong checksum nothing of it does."""
-    path = _file(ctx, row.id)
+    path = bytes_file(ctx.settings, row.id)
     announced = request.headers.get("content-length")
     if announced and announced.isdecimal() and here + int(announced) > row.length:
         raise UploadTooLarge(f"These bytes go beyond the {row.length} that the upload announced.")
@@ -277,7 +275,7 @@ async def _append(
     written = here
     if checksum is not None:
         # Until the checksum is seen to be right these bytes do not count, not even after a crash.
-        _unchecked(ctx, row.id).write_text(str(here))
+        unchecked_note(ctx.settings, row.id).write_text(str(here))
 
     async def take_back() -> None:
         await writer.settle()
@@ -304,7 +302,7 @@ async def _append(
     if checksum is not None and hashed is not None and not (is_whole and hashed.digest() == checksum[1]):
         await take_back()
         raise ChecksumWrong("The bytes that arrived are not those that the checksum is of; send them again.")
-    _unchecked(ctx, row.id).unlink(missing_ok=True)
+    unchecked_note(ctx.settings, row.id).unlink(missing_ok=True)
     _remember_hash(row.id, written, running)
 
 
@@ -330,7 +328,7 @@ def _sha256_of(path: Path, upload_id: str, length: int) -> str:
 
 def _complete(ctx: Context, who: Principal, row: UploadRow, remote: str) -> UploadRow:
     """Make the scan; done again after a crash in between, it makes the same one."""
-    path = _file(ctx, row.id)
+    path = bytes_file(ctx.settings, row.id)
     sha256 = _sha256_of(path, row.id, row.length)
     order = check_wish(ctx.settings, wish_of(row.options))
     upload = Upload(_spare(path), sha256, row.length, row.name)
@@ -374,30 +372,29 @@ async def _have_way(upload_id: str) -> None:
         await asyncio.sleep(0.02)
 
 
-@contextmanager
-def _alone(ctx: Context, upload_id: str) -> Iterator[None]:
+@asynccontextmanager
+async def _alone(ctx: Context, upload_id: str) -> AsyncIterator[None]:
     """Hold the upload; what else comes for it meanwhile is told to come back. Holds against other processes as well."""
+    await _have_way(upload_id)
     if upload_id in _busy:
         raise Conflict("Another request is at this upload; ask with HEAD where it is, and go on there.")
     _busy.add(upload_id)
+    handle = None
     try:
-        handle = None
         if os.name == "posix":
             import fcntl
 
             try:
-                handle = os.open(_file(ctx, upload_id), os.O_RDONLY)
+                handle = os.open(bytes_file(ctx.settings, upload_id), os.O_RDONLY)
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except FileNotFoundError:
                 pass
             except BlockingIOError:
                 raise Conflict("Another request is at this upload; ask with HEAD, and go on there.") from None
-        try:
-            yield
-        finally:
-            if handle is not None:
-                os.close(handle)
+        yield
     finally:
+        if handle is not None:
+            os.close(handle)
         _busy.discard(upload_id)
 
 
@@ -415,21 +412,12 @@ def _offset(ctx: Context, row: UploadRow) -> int:
     if row.scan_id is not None:
         return row.length
     try:
-        size = _file(ctx, row.id).stat().st_size
+        size = bytes_file(ctx.settings, row.id).stat().st_size
         with suppress(FileNotFoundError, ValueError):
-            return min(size, int(_unchecked(ctx, row.id).read_text()))
+            return min(size, int(unchecked_note(ctx.settings, row.id).read_text()))
         return size
     except FileNotFoundError:
         raise Gone(_BYTES_GONE) from None
-
-
-def _file(ctx: Context, upload_id: str) -> Path:
-    return ctx.settings.uploads_folder / upload_id
-
-
-def _unchecked(ctx: Context, upload_id: str) -> Path:
-    """A note of the offset from which bytes wait for their checksum."""
-    return ctx.settings.uploads_folder / f"{upload_id}.unchecked"
 
 
 def _about(row: UploadRow) -> dict[str, str]:

@@ -45,12 +45,13 @@ class FileWriter:
     """Appends to the file `path` and lets `digests` see what it writes. Nothing is written before `settle` or
     BUFFER_BYTES; what `write` took is in the file, in order, once `settle` returns.
 
-    It never makes the file: what somebody removed in the meantime must not come back. Raises StorageFull, or
-    FileNotFoundError where there is no such file.
+    Unless it `makes` the file, that must be there: what somebody removed in the meantime must not come back. Raises
+    StorageFull, or FileNotFoundError where there is no such file.
     """
 
-    def __init__(self, path: Path, *digests: Digest) -> None:
+    def __init__(self, path: Path, *digests: Digest, makes: bool = False) -> None:
         self._path = path
+        self._mode = "xb" if makes else "r+b"
         self._digests = digests
         self._file: IO[bytes] | None = None
         self._gathered: list[bytes] = []
@@ -104,7 +105,7 @@ class FileWriter:
 
     def _append(self, batch: list[bytes], close: bool) -> None:
         if self._file is None:
-            self._file = self._path.open("r+b", buffering=0)
+            self._file = self._path.open(self._mode, buffering=0)
             self._file.seek(0, os.SEEK_END)
         for content in batch:
             rest = memoryview(content)

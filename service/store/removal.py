@@ -14,6 +14,7 @@ from service.store.database import Database, now
 from service.store.scans import find_scan
 from service.store.sessions import drop_expired
 from service.store.tables import OPEN_STATES, ClipRow, IdempotencyRow, PictureRow, ScanRow, UploadRow, UsageRow
+from service.store.upload_files import remove_upload_files
 
 IDEMPOTENCY_DAYS = 7
 USAGE_DAYS = 40
@@ -67,8 +68,7 @@ def _expire_uploads(settings: Settings, database: Database) -> int:
         gone = list(session.scalars(select(UploadRow.id).where(UploadRow.expires_at < now())))
         session.execute(delete(UploadRow).where(UploadRow.id.in_(gone)))
     for name in gone:
-        for path in (settings.uploads_folder / name, settings.uploads_folder / f"{name}.unchecked"):
-            path.unlink(missing_ok=True)
+        remove_upload_files(settings, name)
     return len(gone)
 
 

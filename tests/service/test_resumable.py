@@ -86,8 +86,12 @@ def test_an_upload_is_given_up_while_its_bytes_are_on_their_way(server, client, 
     url = begin(client, length)
     headers = {**PATCH, **checksum, "Upload-Offset": "0"}
     with silent_request(server, "PATCH", url.removeprefix(server.url), headers, length, bytes(1_500_000)):
-        while not any(each.stat().st_size for each in files_of(server, url)):
+        for _ in range(200):
+            if any(each.stat().st_size for each in files_of(server, url)):
+                break
             time.sleep(0.05)
+        else:
+            pytest.fail("no byte of the upload has come to the disk")
         assert client.delete(url, headers=TUS).status_code == 204
         assert files_of(server, url) == []
     assert client.head(url, headers=TUS).status_code == 404
