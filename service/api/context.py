@@ -118,8 +118,17 @@ def _is_local(request: Request, settings: Settings) -> bool:
     return True
 
 
-Ctx = Annotated[Context, Depends(context_of)]
-Remote = Annotated[str, Depends(remote_of)]
+async def _context(request: Request) -> Context:
+    """Asynchronous, as is the next: FastAPI gives every other dependency a thread of its own, for each request."""
+    return context_of(request)
+
+
+async def _remote(request: Request) -> str:
+    return remote_of(request)
+
+
+Ctx = Annotated[Context, Depends(_context)]
+Remote = Annotated[str, Depends(_remote)]
 Known = Annotated[Principal, Depends(require(None))]
 Reader = Annotated[Principal, Depends(require("read"))]
 Writer = Annotated[Principal, Depends(require("write"))]

@@ -27,7 +27,7 @@ VERSION = "scan-1"
 """Raised when the order of a workflow's steps changes: a worker goes on only with workflows of its own version."""
 SCANS, WEBHOOKS = "scans", "webhooks"
 SCAN_WORKFLOW, WEBHOOK_WORKFLOW = "scan", "webhook"
-POLL_SECONDS = 0.25
+POLL_SECONDS, WEBHOOKS_POLL_SECONDS = 0.25, 2.0
 SCHEMA = "dbos"
 ENDED_KEPT_SECONDS = 3600.0
 FORGOTTEN_AT_ONCE = 1000

@@ -16,7 +16,7 @@ from service.store.tables import CounterRow, WorkerRow
 
 log = logging.getLogger("ordnance.worker")
 
-BEAT_SECONDS = 2.0
+BEAT_SECONDS = 4.0
 DEAD_SECONDS = 20.0
 """A worker of another machine that has been silent for this long is taken for dead. One of this machine is known to be
 dead as soon as its process is gone."""

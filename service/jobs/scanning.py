@@ -24,13 +24,15 @@ from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
 from service.settings import Settings
 from service.store.blobs import BlobStore
-from service.store.clips import keep_picture, link_clip
+from service.store.clips import keep_pictures, link_clip
 from service.store.database import Database, now
 from service.store.results import (
+    Detections,
     drop_segments,
     read_carry,
     read_segments,
     save_appearances,
+    save_detections,
     save_progress,
     save_report,
     save_segment,
@@ -41,7 +43,7 @@ from service.tracing import span
 
 log = logging.getLogger("ordnance.scan")
 
-CONTROL_SECONDS = 0.25
+CONTROL_SECONDS = 0.5
 """How often a running scan looks whether it was cancelled."""
 MAX_ATTEMPTS_WITHOUT_PROGRESS = 30
 """A scan whose worker died so often without finishing one more segment is failed: the clip may be what kills it."""
@@ -138,9 +140,7 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
             journal=journal,
         )
         result = scanner.scan(path)
-        scanner.keep_rest()
-        control.check()
-        step(lambda: _finish(desk, scan, result))
+        step(lambda: journal.finish(result))
     except FileNotFoundError as error:
         control.check()
         raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
@@ -208,14 +208,49 @@ class _Kept:
         if parts is not None:
             self._show()
 
+    def finish(self, result: ScanResult) -> None:
+        """Save the report, with what was found since the last segment: only what others go on with is worth keeping.
+
+        Raises ScanStopped.
+        """
+        desk, scan = self._desk, self._scan
+        report = _named_report(scan, result.report)
+        crops = {
+            (number, kind): result.pictures[name]
+            for number, each in enumerate(report.appearances, start=1)
+            for kind, name in (("thumbnail", thumbnail_name(each.id)), ("crop", crop_name(each.id)))
+            if name in result.pictures
+        }
+        hashes = keep_pictures(desk.database, desk.blobs, list(crops.values()))
+        number, parts = self.scanner.rest()
+        with desk.database.write() as session:
+            if not save_report(session, scan.id, report, dict(zip(crops, hashes, strict=True))):
+                raise ScanStopped
+            save_detections(session, scan.id, number, self._detections(parts))
+        self._count(parts)
+
     def _save(self, number: int, parts: Sequence[Part], carry: Carry | None) -> None:
         """Done again for a segment that is kept, it does nothing."""
         desk, scan_id = self._desk, self._scan.id
-        self._control.check()
         if carry is None:
+            self._control.check()
             return
-        by_time = {sample.pts_seconds: sample for part in parts for sample in part.samples}
-        samples = list(by_time.values())
+        duration = self.scanner.duration_seconds
+        progress: dict[str, Any] = {"samples": len(self.scanner.samples), "duration_s": duration}
+        if not _has_budget(self._scan):
+            progress["attempts"] = 0
+        if self.scanner.samples:
+            progress["position_s"] = max(self.scanner.samples)
+        content = pack([part.as_dict() for part in parts])
+        with desk.database.write() as session:
+            detections = self._detections(parts)
+            if not save_segment(session, scan_id, number, content, carry=pack(carry), detections=detections):
+                raise ScanStopped
+            save_progress(session, scan_id, progress)
+        self._count(parts)
+
+    def _detections(self, parts: Sequence[Part]) -> Detections:
+        latest = {sample.pts_seconds: sample for part in parts for sample in part.samples}.values()
         model = self.scanner.model
         rows = [
             {
@@ -225,23 +260,14 @@ class _Kept:
                 "confidence": model.calibrate(found.class_name, found.score),
                 **dict(zip(("x1", "y1", "x2", "y2"), found.box, strict=True)),
             }
-            for sample in samples
+            for sample in latest
             for found in sample.detections
         ]
-        duration = self.scanner.duration_seconds
-        progress: dict[str, Any] = {"samples": len(self.scanner.samples), "duration_s": duration}
-        if not _has_budget(self._scan):
-            progress["attempts"] = 0
-        if self.scanner.samples:
-            progress["position_s"] = max(self.scanner.samples)
-        content = pack([part.as_dict() for part in parts])
-        again = [sample.pts_seconds for sample in samples if sample.tiled]
-        with desk.database.write() as session:
-            kept = save_segment(session, scan_id, number, content, carry=pack(carry), detections=rows, again=again)
-            if not kept:
-                raise ScanStopped
-            save_progress(session, scan_id, progress)
-        desk.samples += len(samples)
+        return Detections(rows, [sample.pts_seconds for sample in latest if sample.tiled])
+
+    def _count(self, parts: Sequence[Part]) -> None:
+        desk = self._desk
+        desk.samples += len({sample.pts_seconds for part in parts for sample in part.samples})
         desk.decoded += sum(part.frames_decoded for part in parts)
         desk.decode_errors += sum(part.decode_errors for part in parts)
         desk.decode_seconds += self.scanner.decode_seconds - self._decode_seconds
@@ -278,18 +304,6 @@ class _Kept:
 
 def _has_budget(scan: ScanRow) -> bool:
     return scan.options.get("budget") is not None
-
-
-def _finish(desk: Desk, scan: ScanRow, result: ScanResult) -> None:
-    report = _named_report(scan, result.report)
-    pictures: dict[tuple[int, str], str] = {}
-    for number, each in enumerate(report.appearances, start=1):
-        for kind, name in (("thumbnail", thumbnail_name(each.id)), ("crop", crop_name(each.id))):
-            content = result.pictures.get(name)
-            if content is not None:
-                pictures[number, kind] = keep_picture(desk.database, desk.blobs, content)
-    with desk.database.write() as session:
-        save_report(session, scan.id, report, pictures)
 
 
 def _named_report(scan: ScanRow, report: Report) -> Report:

@@ -149,13 +149,16 @@ class SegmentedScanner(Scanner):
             looked_at.add(sample)
         return _coverage_info(looked_at, video.probe, decoding, self._running_plan, self.model, self._scan_state, ())
 
-    def keep_rest(self) -> None:
+    def rest(self) -> tuple[int, list[Part]]:
+        """The parts that are in no segment, and the number of the segment that they would be."""
+        return self._segment, self._open_parts
+
+    def _keep_open(self) -> None:
         """Have the parts that are in no segment yet kept as one."""
-        if self._open_parts:
-            assert self._scan_state is not None
-            parts, self._open_parts = self._open_parts, []
-            self._journal.keep(self._segment, parts, _carry_of(self._scan_state))
-            self._segment += 1
+        assert self._scan_state is not None
+        parts, self._open_parts = self._open_parts, []
+        self._journal.keep(self._segment, parts, _carry_of(self._scan_state))
+        self._segment += 1
 
     def _note(self, part: Part) -> None:
         self.samples.update((sample.pts_seconds, sample) for sample in part.samples)
@@ -221,7 +224,7 @@ class SegmentedScanner(Scanner):
         self._note(part)
         self._open_parts.append(part)
         if sum(len(each.samples) for each in self._open_parts) >= self._segment_samples or part.decoder_ended:
-            self.keep_rest()
+            self._keep_open()
         return part
 
     def _restore(self, state: ScanState) -> None:

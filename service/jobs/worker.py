@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.video.guard_process import Decoders
-from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, Jobs, engine_config
+from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, WEBHOOKS_POLL_SECONDS, Jobs, engine_config
 from service.jobs.heartbeat import BEAT_SECONDS, Heartbeat, bury, dead_workers
 from service.jobs.scanning import Desk
 from service.jobs.shared_model import SharedModel
@@ -29,6 +29,8 @@ from service.tracing import send_rest, set_up_tracing
 
 log = logging.getLogger("ordnance.worker")
 
+LOOK_SECONDS = 2.0
+"""How often a worker looks whether others have died."""
 TIDY_SECONDS = 600.0
 REVIVAL_SECONDS = 60.0
 ORPHAN_SECONDS = 0.5
@@ -70,7 +72,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     log.info("worker is ready", extra={"worker": worker_id, "model": models.name})
     next_tidy = time.monotonic() + TIDY_SECONDS * (0.5 + secrets.randbelow(1000) / 1000)
     next_revival = time.monotonic() + REVIVAL_SECONDS
-    while not stop.wait(1.0):
+    while not stop.wait(LOOK_SECONDS):
         with suppress(SQLAlchemyError):
             dead = dead_workers(database)
             if dead:
@@ -137,7 +139,9 @@ def _register_queues(settings: Settings) -> None:
         polling_interval_sec=POLL_SECONDS,
         on_conflict="always_update",
     )
-    DBOS.register_queue(WEBHOOKS, worker_concurrency=8, polling_interval_sec=1.0, on_conflict="always_update")
+    DBOS.register_queue(
+        WEBHOOKS, worker_concurrency=8, polling_interval_sec=WEBHOOKS_POLL_SECONDS, on_conflict="always_update"
+    )
 
 
 def _beat(heart: Heartbeat, desk: Desk, models: _Models) -> None:

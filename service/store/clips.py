@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from service.problems import NotReady
@@ -27,16 +28,18 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 def keep_clip(database: Database, blobs: BlobStore, owner: str, sha256: str, size: int, source: Path) -> None:
     """Make the clip the owner's, and `source` (moved or copied) its bytes. Raises OSError where they cannot be kept."""
-    _claim(database, sha256, size, owner)
+    _claim(database, {sha256: size}, owner)
     blobs.put_file(sha256, source)
 
 
-def keep_picture(database: Database, blobs: BlobStore, content: bytes) -> str:
-    """Store a picture that a row will refer to within GRACE_SECONDS; returns its hash."""
-    sha256 = hashlib.sha256(content).hexdigest()
-    _claim(database, sha256, len(content), None)
-    blobs.put_bytes(sha256, content)
-    return sha256
+def keep_pictures(database: Database, blobs: BlobStore, contents: Sequence[bytes]) -> list[str]:
+    """Store pictures that rows will refer to within GRACE_SECONDS; returns their hashes."""
+    hashes = [hashlib.sha256(content).hexdigest() for content in contents]
+    if contents:
+        _claim(database, dict(zip(hashes, map(len, contents), strict=True)), None)
+    for sha256, content in zip(hashes, contents, strict=True):
+        blobs.put_bytes(sha256, content)
+    return hashes
 
 
 def link_clip(blobs: BlobStore, sha256: str, name: str, folder: Path) -> Path:
@@ -105,18 +108,22 @@ def sweep(database: Database, blobs: BlobStore) -> int:
     return removed
 
 
-def _claim(database: Database, sha256: str, size: int, owner: str | None) -> None:
+def _claim(database: Database, sizes: Mapping[str, int], owner: str | None) -> None:
     deadline = time.monotonic() + DELETING_WAIT_SECONDS
     while True:
         with database.write() as session:
-            row = session.get(BlobRow, sha256, with_for_update=True)
-            if row is None:
-                session.add(BlobRow(sha256=sha256, bytes=size, touched_at=now(), deleting=False))
+            query = select(BlobRow).where(BlobRow.sha256.in_(sizes)).order_by(BlobRow.sha256).with_for_update()
+            known = {row.sha256: row for row in session.scalars(query)}
+            if not any(row.deleting for row in known.values()):
+                for row in known.values():
+                    row.touched_at = now()
+                for sha256 in sorted(sizes.keys() - known.keys()):
+                    session.add(BlobRow(sha256=sha256, bytes=sizes[sha256], touched_at=now(), deleting=False))
                 session.flush()
-            if row is None or not row.deleting:
-                session.execute(update(BlobRow).where(BlobRow.sha256 == sha256).values(touched_at=now()))
-                if owner is not None and session.get(ClipRow, (owner, sha256)) is None:
-                    session.add(ClipRow(owner=owner, sha256=sha256, created_at=now()))
+                if owner is not None:
+                    for sha256 in sizes:
+                        if session.get(ClipRow, (owner, sha256)) is None:
+                            session.add(ClipRow(owner=owner, sha256=sha256, created_at=now()))
                 return
         if time.monotonic() > deadline:
             raise NotReady("The same bytes are just being removed; try again in a minute.", retry_after_seconds=60)

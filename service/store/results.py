@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -24,6 +25,15 @@ from service.store.tables import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """`rows` hold DetectionRow's columns from `pts_s` on; `again` are the times of pictures looked at before, of which
+    the rows say all there is to say."""
+
+    rows: Sequence[Mapping[str, Any]]
+    again: Sequence[float]
+
+
 def read_segments(session: Session, scan_id: str) -> list[bytes]:
     """All segments that are kept, in order."""
     query = select(SegmentRow.content).where(SegmentRow.scan_id == scan_id).order_by(SegmentRow.number)
@@ -42,13 +52,11 @@ def save_segment(
     content: bytes,
     *,
     carry: bytes,
-    detections: Sequence[Mapping[str, Any]],
-    again: Sequence[float],
+    detections: Detections,
 ) -> bool:
     """Keep a segment and its detections; false where the scan no longer runs. What is kept already stays as it is.
 
-    `carry` is what the segments up to this one amount to; it takes the place of the one before. `again` are the times
-    of pictures looked at before, of which `detections` says all there is to say.
+    `carry` is what the segments up to this one amount to; it takes the place of the one before.
     """
     scan = session.get(ScanRow, scan_id, with_for_update=True)
     if scan is None or scan.state != ScanState.RUNNING:
@@ -58,13 +66,20 @@ def save_segment(
     session.add(SegmentRow(scan_id=scan_id, number=number, content=content))
     session.merge(CarryRow(scan_id=scan_id, number=number, content=carry))
     session.flush()
-    for start in range(0, len(again), 500):
-        times = again[start : start + 500]
-        session.execute(delete(DetectionRow).where(DetectionRow.scan_id == scan_id, DetectionRow.pts_s.in_(times)))
-    if detections:
-        rows = [{"scan_id": scan_id, "segment": number, "position": at, **row} for at, row in enumerate(detections)]
-        session.execute(insert(DetectionRow), rows)
+    save_detections(session, scan_id, number, detections)
     return True
+
+
+def save_detections(session: Session, scan_id: str, number: int, detections: Detections) -> None:
+    """Add those of segment `number`."""
+    for start in range(0, len(detections.again), 500):
+        times = detections.again[start : start + 500]
+        session.execute(delete(DetectionRow).where(DetectionRow.scan_id == scan_id, DetectionRow.pts_s.in_(times)))
+    if detections.rows:
+        rows = [
+            {"scan_id": scan_id, "segment": number, "position": at, **row} for at, row in enumerate(detections.rows)
+        ]
+        session.execute(insert(DetectionRow), rows)
 
 
 def drop_segments(session: Session, scan_id: str) -> None:
@@ -125,16 +140,20 @@ def save_report(session: Session, scan_id: str, report: Report, pictures: Mappin
     for kind in (SegmentRow, CarryRow):
         session.execute(delete(kind).where(kind.scan_id == scan_id))
     session.flush()
+    progress = {
+        "position_s": report.clip.duration_s,
+        "duration_s": report.clip.duration_s,
+        "samples": report.coverage.samples,
+        "finds": len(report.appearances),
+    }
+    add_event(session, scan_id, "progress", progress)
     return move_scan(
         session,
         scan_id,
         ScanState.DONE,
         come_from=(ScanState.RUNNING,),
         finished_at=now(),
-        position_s=report.clip.duration_s,
-        duration_s=report.clip.duration_s,
-        samples=report.coverage.samples,
-        finds=len(report.appearances),
+        **progress,
         clip=report.clip.model_dump(mode="json", by_alias=True),
         coverage=report.coverage.model_dump(mode="json", by_alias=True),
     )

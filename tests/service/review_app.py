@@ -15,7 +15,7 @@ from detector.report.thumbnails import encode_crop, encode_thumbnail
 from service.access.keys import create_key
 from service.api.app import create_app
 from service.settings import load_settings
-from service.store.clips import keep_clip, keep_picture
+from service.store.clips import keep_clip, keep_pictures
 from service.store.database import Database, migrate, now
 from service.store.results import save_appearances
 from service.store.tables import PictureRow, ScanRow
@@ -93,7 +93,7 @@ class ReviewApp:
                 ("thumbnail", encode_thumbnail(picture, box, "#ff0000")),
                 ("crop", encode_crop(picture, box)),
             ):
-                blob = keep_picture(self.database, self.context.blobs, content)
+                [blob] = keep_pictures(self.database, self.context.blobs, [content])
                 with self.database.write() as session:
                     session.add(PictureRow(scan_id=scan_id, number=number, kind=kind, sha256=blob))
         return scan_id

@@ -71,6 +71,9 @@ def test_several_scans_at_once_are_told_by_one_stream_each_event_once(owner, cli
     for scan in scans:
         states = [data["state"] for _, kind, data in seen if kind == "state" and data["scan"] == scan]
         assert states == ["queued", "running", "done"]
+        last = [data for _, kind, data in seen if kind == "progress" and data["scan"] == scan][-1]
+        assert last["position_s"] == last["duration_s"] > 0
+        assert last["samples"] > 0
 
     # Taken up again in the middle: nothing is missed, and what comes again is known by its number.
     place = len(seen) // 2
