@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
-
 from detector.errors import OrdnanceError
-from detector.memory import give_back_freed
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scan import Progress, ScanOptions, ScanResult
 from detector.video.guard import GuardLimits
@@ -22,6 +19,7 @@ from service.decoding import guard_limits
 from service.jobs.samples import pack, unpack
 from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
+from service.jobs.wanted import Wanted, Watched
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.clips import keep_pictures, link_clip
@@ -43,8 +41,6 @@ from service.tracing import span
 
 log = logging.getLogger("ordnance.scan")
 
-CONTROL_SECONDS = 0.5
-"""How often a running scan looks whether it was cancelled."""
 MAX_ATTEMPTS_WITHOUT_PROGRESS = 30
 """A scan whose worker died so often without finishing one more segment is failed: the clip may be what kills it."""
 SHOW_SECONDS = 1.0
@@ -62,6 +58,8 @@ class Desk:
     blobs: BlobStore
     model_of: Callable[[str], SharedModel]
     decoders: Decoders
+    wanted: Wanted
+    scans_ended: int = 0
     samples: int = 0
     decoded: int = 0
     decode_errors: int = 0
@@ -90,11 +88,13 @@ def begin(desk: Desk, scan_id: str) -> ScanRow | None:
                 f"The worker ended {scan.attempts} times at the same place of this clip; the clip was given up.",
             )
             return None
-        scan.attempts += 1
+        attempts = scan.attempts + 1
         if scan.state == ScanState.QUEUED:
-            session.flush()
-            move_scan(session, scan_id, ScanState.RUNNING, come_from=(ScanState.QUEUED,), started_at=now())
+            values = {"started_at": now(), "attempts": attempts}
+            move_scan(session, scan_id, ScanState.RUNNING, come_from=(ScanState.QUEUED,), **values)
             session.refresh(scan)
+        else:
+            scan.attempts = attempts
         return scan
 
 
@@ -121,7 +121,11 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
 
     Raises ScanStopped, or OrdnanceError where the clip is to blame.
     """
-    control = _Control(desk, scan.id)
+    with desk.wanted.watch(scan.id) as watched:
+        _run_watched(desk, scan, step, watched)
+
+
+def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> None:
     folder = desk.settings.work_folder / scan.id
     try:
         path = link_clip(desk.blobs, scan.clip_sha256, scan.name, folder)
@@ -129,8 +133,8 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
             # What a budget leaves time for is not the same twice: it is spent anew, not gone on with.
             with desk.database.write() as session:
                 drop_segments(session, scan.id)
-        journal = _Kept(desk, scan, step, control)
-        model = desk.model_of(scan.options["model"]).for_scan(control.look)
+        journal = _Kept(desk, scan, step, watched)
+        model = desk.model_of(scan.options["model"]).for_scan(watched.look)
         scanner = journal.scanner = SegmentedScanner(
             model,
             _options(scan.options),
@@ -142,54 +146,28 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
         result = scanner.scan(path)
         step(lambda: journal.finish(result))
     except FileNotFoundError as error:
-        control.check()
+        watched.check()
         raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        give_back_freed()
-
-
-class _Control:
-    """Looks now and then whether the scan is still wanted."""
-
-    def __init__(self, desk: Desk, scan_id: str) -> None:
-        self._desk = desk
-        self._scan_id = scan_id
-        self._looked_at = 0.0
-        self._is_over = False
-
-    def look(self) -> None:
-        """As `check`, at most so often; may be called from any thread. Raises ScanStopped."""
-        if self._is_over:
-            raise ScanStopped
-        if time.monotonic() - self._looked_at >= CONTROL_SECONDS:
-            self.check()
-
-    def check(self) -> None:
-        """Raises ScanStopped."""
-        self._looked_at = time.monotonic()
-        with self._desk.database.read() as session:
-            state = session.scalar(select(ScanRow.state).where(ScanRow.id == self._scan_id))
-        if state != ScanState.RUNNING:
-            self._is_over = True
-            raise ScanStopped
+        desk.scans_ended += 1
 
 
 class _Kept:
     """The journal of a scan in the database, and what is shown of the scan on the way."""
 
-    def __init__(self, desk: Desk, scan: ScanRow, step: RunStep, control: _Control) -> None:
+    def __init__(self, desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> None:
         self._desk = desk
         self._scan = scan
         self._step = step
-        self._control = control
+        self._watched = watched
         self._shown_at = time.monotonic()
         self._show_cost = 0.0
         self._decode_seconds = 0.0
         self.scanner: SegmentedScanner
 
     def on_batch(self, _: Progress) -> None:
-        self._control.look()
+        self._watched.look()
         self._show()
 
     def kept(self) -> list[list[Part]]:
@@ -233,7 +211,7 @@ class _Kept:
         """Done again for a segment that is kept, it does nothing."""
         desk, scan_id = self._desk, self._scan.id
         if carry is None:
-            self._control.check()
+            self._watched.check()
             return
         duration = self.scanner.duration_seconds
         progress: dict[str, Any] = {"samples": len(self.scanner.samples), "duration_s": duration}

@@ -14,13 +14,14 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from detector.memory import keep_large_blocks_apart
+from detector.memory import give_back_freed, keep_large_blocks_apart
 from detector.models import load_model
 from detector.video.guard_process import Decoders
 from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, WEBHOOKS_POLL_SECONDS, Jobs, engine_config
 from service.jobs.heartbeat import BEAT_SECONDS, Heartbeat, bury, dead_workers
 from service.jobs.scanning import Desk
 from service.jobs.shared_model import SharedModel
+from service.jobs.wanted import Wanted
 from service.settings import Settings
 from service.store.blobs import open_blobs
 from service.store.database import open_database
@@ -56,7 +57,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     heart = Heartbeat(database, worker_id)
     heart.begin()
     models = _Models(settings)
-    desk = Desk(settings, database, blobs, models.get, Decoders())
+    desk = Desk(settings, database, blobs, models.get, Decoders(), Wanted(database))
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threading.Thread(target=_beat, args=(heart, desk, models), name="heartbeat", daemon=True).start()
@@ -145,8 +146,11 @@ def _register_queues(settings: Settings) -> None:
 
 
 def _beat(heart: Heartbeat, desk: Desk, models: _Models) -> None:
-    last = time.monotonic()
+    last, ended = time.monotonic(), 0
     while True:
+        if desk.scans_ended > ended:
+            ended = desk.scans_ended
+            give_back_freed()
         counters = {
             **models.counters(),
             "samples": desk.samples,

@@ -89,7 +89,8 @@ def scan(scan_id: str) -> None:
             f"The scan ended through a fault of the service ({type(error).__name__}); the log has the details. POST "
             "…/rescan to try again.",
         )
-    webhooks.enqueue(here, scan_id)
+    if row.webhook is not None:
+        webhooks.enqueue(here, scan_id)
 
 
 @DBOS.workflow(name=WEBHOOK_WORKFLOW, max_recovery_attempts=RECOVERIES)
