@@ -25,6 +25,7 @@ from detector.errors import DataError
 from detector.training.corrections import with_committed_corrections
 from detector.training.labels import LabelledBox, read_labels
 from detector.training.photographs import complete_rows, read_photograph, rendered_files
+from detector.training.predictions import NEGATIVES_COMPLETE_FOR
 
 LEFT_OUT = Path(__file__).with_name("corrections") / "cut_outs.yaml"
 """Cut-outs that were looked at and are not what their label says."""
@@ -302,7 +303,7 @@ def _in_the_light_of(
 
 
 def _photographs(data: Path, split: str) -> list[Labelled]:
-    rows = [row for row in complete_rows((), data) if row["split"] == split]
+    rows = [row for row in complete_rows(NEGATIVES_COMPLETE_FOR, data) if row["split"] == split]
     photographs = [read_photograph(row, data) for row in rows]
     not_pasted: dict[str, set[str]] = {}
     for entry in yaml.safe_load(LEFT_OUT.read_text(encoding="utf-8")):

@@ -93,7 +93,11 @@ def composites_command(
     count: Annotated[int, typer.Option(min=1, help="Pictures to make.")] = 300,
     seed: Annotated[int, typer.Option(help="Equal seeds give equal pictures.")] = 1,
     classes: Annotated[
-        str, typer.Option(help="Comma-separated weapon classes to paste, each as often as the others.")
+        str,
+        typer.Option(
+            help="Comma-separated classes to paste, each as often as the others: weapons, or look-alikes that "
+            "photographs are labelled with, such as construction_machine."
+        ),
     ] = "tank,rocket_launcher,howitzer,humvee,machine_gun",
     renders: Annotated[
         list[Path] | None,
@@ -105,12 +109,13 @@ def composites_command(
     """Paste weapons cut out of the photographs of a split into its weapon-free ones, with exact boxes."""
     from datasets.composites import build_composites
     from detector.taxonomy import weapon_class
+    from detector.training.labels import CONTEXT_CLASSES
 
     boxes = build_composites(
         data_folder(data),
         out,
         split=split.value,
-        classes=tuple(weapon_class(word).id for word in words(classes)),
+        classes=tuple(word if word in CONTEXT_CLASSES else weapon_class(word).id for word in words(classes)),
         count=count,
         seed=seed,
         renders=renders or [],

@@ -137,6 +137,38 @@ def test_a_corrected_box_comes_along(data: Path, tmp_path: Path, monkeypatch: py
     assert counts["machine_gun"] == counts["tank"] > 0
 
 
+def test_a_look_alike_of_pictures_boxed_for_nothing_else_is_pasted_under_its_own_name(
+    data: Path, tmp_path: Path
+) -> None:
+    sources = data / "photos" / "sources.csv"
+    rows = sources.read_text().splitlines()
+    rows[1] = rows[1].removesuffix("all") + "construction_machine"
+    sources.write_text("\n".join(rows) + "\n")
+    (data / "photos" / "test" / "labels" / "0.txt").write_text(label("construction_machine", HULL))
+    command = [
+        "dataset",
+        "composites",
+        "--out",
+        str(tmp_path / "out"),
+        "--split",
+        "test",
+        "--count",
+        "8",
+        "--seed",
+        "3",
+    ]
+    asked = CliRunner().invoke(app, [*command, "--classes", "construction_machine,tank", "--data", str(data)])
+    assert asked.exit_code == 0, asked.output
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    pasted = {
+        (name, shown)
+        for image in manifest["images"]
+        for name, shown in zip(image["objects"], [c for c in image["classes"] if c != "machine_gun"], strict=True)
+    }
+    assert pasted == {("0.png", "construction_machine"), ("1.png", "tank")}
+    assert "0.png" not in {image["scene"] for image in manifest["images"]}, "it is no picture without anything"
+
+
 def test_what_touches_the_edge_is_not_cut_out(tmp_path: Path) -> None:
     path = tmp_path / "edge.png"
     cv2.imwrite(str(path), vehicle(1))
