@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from detector.errors import OrdnanceError
+from detector.memory import give_back_freed
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scan import Progress, ScanOptions, ScanResult
 from detector.video.guard import GuardLimits
@@ -59,7 +60,6 @@ class Desk:
     model_of: Callable[[str], SharedModel]
     decoders: Decoders
     wanted: Wanted
-    scans_ended: int = 0
     samples: int = 0
     decoded: int = 0
     decode_errors: int = 0
@@ -150,7 +150,7 @@ def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> 
         raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-        desk.scans_ended += 1
+        give_back_freed()
 
 
 class _Kept:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from detector.memory import give_back_freed, keep_large_blocks_apart
+from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.video.guard_process import Decoders
 from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, WEBHOOKS_POLL_SECONDS, Jobs, engine_config
@@ -146,11 +146,8 @@ def _register_queues(settings: Settings) -> None:
 
 
 def _beat(heart: Heartbeat, desk: Desk, models: _Models) -> None:
-    last, ended = time.monotonic(), 0
+    last = time.monotonic()
     while True:
-        if desk.scans_ended > ended:
-            ended = desk.scans_ended
-            give_back_freed()
         counters = {
             **models.counters(),
             "samples": desk.samples,
