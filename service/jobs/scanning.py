@@ -144,7 +144,7 @@ def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> 
             journal=journal,
         )
         result = scanner.scan(path)
-        step(lambda: journal.finish(result))
+        journal.finish(result)
     except FileNotFoundError as error:
         watched.check()
         raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
@@ -187,10 +187,11 @@ class _Kept:
             self._show()
 
     def finish(self, result: ScanResult) -> None:
-        """Save the report, with what was found since the last segment: only what others go on with is worth keeping.
+        """Save the report together with the last segment, which nobody will go on from. Raises ScanStopped."""
+        with span("segment", scan_id=self._scan.id, segment_number=self.scanner.rest()[0]):
+            self._step(lambda: self._save_report(result))
 
-        Raises ScanStopped.
-        """
+    def _save_report(self, result: ScanResult) -> None:
         desk, scan = self._desk, self._scan
         report = _named_report(scan, result.report)
         crops = {
