@@ -202,10 +202,11 @@ class _Kept:
         }
         hashes = keep_pictures(desk.database, desk.blobs, list(crops.values()))
         number, parts = self.scanner.rest()
+        detections = self._detections(parts)
         with desk.database.write() as session:
             if not save_report(session, scan.id, report, dict(zip(crops, hashes, strict=True))):
                 raise ScanStopped
-            save_detections(session, scan.id, number, self._detections(parts))
+            save_detections(session, scan.id, number, detections)
         self._count(parts)
 
     def _save(self, number: int, parts: Sequence[Part], carry: Carry | None) -> None:
@@ -220,10 +221,10 @@ class _Kept:
             progress["attempts"] = 0
         if self.scanner.samples:
             progress["position_s"] = max(self.scanner.samples)
-        content = pack([part.as_dict() for part in parts])
+        content, gathered = pack([part.as_dict() for part in parts]), pack(carry)
+        detections = self._detections(parts)
         with desk.database.write() as session:
-            detections = self._detections(parts)
-            if not save_segment(session, scan_id, number, content, carry=pack(carry), detections=detections):
+            if not save_segment(session, scan_id, number, content, carry=gathered, detections=detections):
                 raise ScanStopped
             save_progress(session, scan_id, progress)
         self._count(parts)
