@@ -14,7 +14,8 @@ from benchmarks.stopwatch import Stopwatch
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took
 from detector.looking import BATCH
-from detector.models import Model, load_model
+from detector.models import Model, find_weights, load_model, read_manifest
+from detector.models.manifest import MANIFEST_NAME
 from detector.scan import Scanner, ScanOptions
 
 EVERY_FRAME, ADAPTIVE, KEYFRAMES = "ordnance, every frame", "ordnance, adaptive", "ordnance, keyframes only"
@@ -26,9 +27,15 @@ EVERY_FRAME_BFLOAT16 = "ordnance, every frame, OpenVINO in bfloat16"
 
 
 def contenders(model: str) -> tuple[Contender, ...]:
-    """Our plans, the two stages of a scan each by itself, and the peers."""
+    """Our plans, also with the INT8 file where there is one, the two stages of a scan each by itself, and the peers."""
+    small = int8_form(model)
     return (
         *(Contender(name, ordnance, {"model": model, "plan": plan}) for name, plan in PLANS.items()),
+        *(
+            Contender(f"{name}, INT8 file", ordnance, {"model": small, "plan": plan})
+            for name, plan in PLANS.items()
+            if small is not None
+        ),
         Contender(EVERY_FRAME_BFLOAT16, ordnance, {"model": model, "plan": "every-frame", "backend": "openvino-bf16"}),
         Contender(DECODING, decoding, {"model": model}),
         Contender(INFERENCE, inference, {"model": model}),
@@ -42,6 +49,14 @@ def contenders(model: str) -> tuple[Contender, ...]:
         Contender("OpenCV + ONNX Runtime by hand, every frame", by_hand, {"model": model}),
         Contender("PySceneDetect, shots alone", scenedetect),
     )
+
+
+def int8_form(model: str) -> str | None:
+    """What to ask for to get the INT8 file that was made from a model; None where its manifest lists none."""
+    entry, path = find_weights(model)
+    listed = read_manifest(path.parent / MANIFEST_NAME).models
+    made = (each for each in listed if each.made_from == entry.name and each.precision == "int8")
+    return next((str(path.parent / each.file) for each in made), None)
 
 
 def ordnance(model: str, plan: str, backend: str = "auto") -> Runner:

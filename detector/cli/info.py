@@ -26,8 +26,10 @@ def models_command(
         typer.echo(json.dumps(manifest.model_dump(mode="json"), indent=2))
         return
     for entry in manifest.models:
-        default = "  (default)" if entry.name == manifest.default else ""
-        typer.echo(f"{entry.name}{default}  {entry.input_size} px  {entry.bytes / 1e6:.1f} MB  {entry.sha256[:12]}")
+        note = "  (default)" if entry.name == manifest.default else ""
+        if entry.made_from is not None:
+            note = f"  ({entry.made_from} in {entry.precision.upper()})"
+        typer.echo(f"{entry.name}{note}  {entry.input_size} px  {entry.bytes / 1e6:.1f} MB  {entry.sha256[:12]}")
         measured = entry.metrics.get("ap50")
         for name in entry.classes:
             ap50 = measured.get(name) if isinstance(measured, dict) else None

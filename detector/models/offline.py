@@ -2,14 +2,17 @@
 
 What each does if imported plainly: onnxruntime 1.32 writes a device id into ~/.cache/Microsoft and uploads
 events (its Privacy.md); openvino 2026.4 sends an event at import unless opted out (openvino/tools/ovc/__init__.py);
+nncf 3.4 sends one for each use (nncf/telemetry);
 ultralytics 8.4 looks up public DNS names, sends events and writes its settings into ~/.config.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -26,17 +29,33 @@ def import_onnxruntime() -> Any:
 
 def import_openvino() -> Any:
     """The module openvino, cut off from openvino_telemetry, whose stub it then uses. Raises ImportError without it."""
+    with _without_openvino_telemetry():
+        import openvino
+
+    return openvino
+
+
+def import_nncf() -> Any:
+    """The module nncf, cut off in the same way, its messages on stderr. Raises ImportError without it."""
+    # Its log handler keeps the stdout of this moment, and stdout is for results.
+    with _without_openvino_telemetry(), redirect_stdout(sys.stderr):
+        import nncf
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    return nncf
+
+
+@contextmanager
+def _without_openvino_telemetry() -> Iterator[None]:
     absent = object()
     present = sys.modules.get("openvino_telemetry", absent)
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # makes `import` raise ImportError
     try:
-        import openvino
+        yield
     finally:
         if present is absent:
             del sys.modules["openvino_telemetry"]
         else:
             sys.modules["openvino_telemetry"] = present  # type: ignore[assignment]
-    return openvino
 
 
 def import_ultralytics(settings_folder: Path | None = None) -> Any:

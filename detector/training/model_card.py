@@ -18,10 +18,15 @@ COMPARISON_BEGIN, COMPARISON_END = "<!-- comparison:begin -->", "<!-- comparison
 
 
 def record_measures(measures: Measures, folder: Path = WEIGHTS_FOLDER) -> Path:
-    """Put the figures into `folder`/manifest.json and the card's section; returns the card."""
+    """Put the figures into `folder`/manifest.json and the card's section; returns what they can be read in.
+
+    The card is about models, not about the smaller files made from one: their figures go into the manifest alone.
+    """
     path, card = folder / "manifest.json", folder / "MODEL_CARD.md"
-    before, after = _around(card, BEGIN, END)
     manifest = read_manifest(path)
+    measured = manifest.entry(measures.model)
+    in_card = measured is None or measured.made_from is None
+    before, after = _around(card, BEGIN, END) if in_card else ("", "")
     models = tuple(
         entry.model_copy(update={"metrics": {**entry.metrics, **_metrics(measures)}})
         if entry.name == measures.model
@@ -29,6 +34,8 @@ def record_measures(measures: Measures, folder: Path = WEIGHTS_FOLDER) -> Path:
         for entry in manifest.models
     )
     write_manifest(manifest.model_copy(update={"models": models}), path)
+    if not in_card:
+        return path
     pictures = [picture.name for picture in write_pictures(measures, folder, measures.model)]
     text = measures_markdown(measures, pictures=pictures)
     card.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")

@@ -1,22 +1,26 @@
-"""Smaller and faster forms of an exported ONNX file: FP16, and INT8 by static quantisation (ONNX Runtime)."""
+"""Smaller and faster forms of an exported ONNX file: FP16, and INT8 by static quantisation (NNCF)."""
 
 from __future__ import annotations
 
 import importlib.util
-import tempfile
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from detector.errors import BackendUnavailable, DataError
 from detector.models.letterbox import letterbox
 from detector.models.manifest import ManifestEntry, read_weights
+from detector.models.offline import import_nncf
+from detector.training.predictions import read_rgb
 
 Precision = Literal["fp16", "int8"]
 
-CALIBRATION_PICTURES = 128
+CALIBRATION_PICTURES = 300
 """Photographs of the train split that show the quantiser which values each tensor takes."""
 
 MOST_AP50_LOST = 0.01
@@ -41,34 +45,38 @@ def make_fp16(source: Path, out: Path) -> None:
 
 
 def make_int8(source: Path, out: Path, *, input_size: int, pictures: Sequence[Path]) -> None:
-    """Write `source` with 8-bit convolutions, their ranges taken from `pictures`; what decodes the boxes stays float32.
+    """Write `source` with 8-bit arithmetic, its ranges taken from `pictures` by NNCF; what decodes boxes stays float32.
 
-    Weights per channel and signed, activations unsigned, ranges by minimum and maximum; QDQ form.
+    Weights are symmetric, per output channel; activations asymmetric, per tensor; in QDQ form, every activation
+    unsigned. Weights of the first layer take seven bits, so that processors without VNNI, which add two products in 16
+    bits, do not overflow: with eight bits there the mean AP50 on val is 0.413 instead of 0.451 on them.
     """
     _need_onnx()
     import onnx
-    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quant_pre_process, quantize_static
 
     if not pictures:
         raise DataError("There are no photographs of the train split to quantise with; point ORDNANCE_DATA at them.")
-    with tempfile.TemporaryDirectory() as scratch:
-        prepared = Path(scratch) / "prepared.onnx"
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        model = onnx.load(str(prepared))
-        last = _last_convolutions(model)
-        quantize_static(
-            str(prepared),
-            str(out),
-            _Pictures(model.graph.input[0].name, input_size, pictures),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
-            nodes_to_exclude=sorted(last),
-            per_channel=True,
-            reduce_range=True,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
+    try:
+        nncf = import_nncf()
+    except ImportError as error:
+        raise BackendUnavailable(
+            "Making INT8 files needs nncf; install with: pip install 'ordnance[train]'."
+        ) from error
+    model = onnx.load(str(source))
+    name = model.graph.input[0].name
+    decoding = sorted(_after_last_convolutions(model))
+    with redirect_stdout(sys.stderr):
+        small = nncf.quantize(
+            model,
+            nncf.Dataset(pictures, lambda path: {name: _network_input(path, input_size)}),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(pictures),
+            ignored_scope=nncf.IgnoredScope(names=decoding),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.FIRST_LAYER),
         )
+    _make_activations_unsigned(small)
+    onnx.checker.check_model(small)
+    onnx.save(small, str(out))
 
 
 def optimise(entry: ManifestEntry, folder: Path, precision: Precision, pictures: Sequence[Path]) -> ManifestEntry:
@@ -97,24 +105,30 @@ def optimise(entry: ManifestEntry, folder: Path, precision: Precision, pictures:
     )
 
 
-class _Pictures:
-    """Feeds the quantiser one letterboxed picture at a time."""
+def _network_input(path: Path, input_size: int) -> NDArray[np.float32]:
+    """The picture as the network takes it, float32 (1, 3, input_size, input_size)."""
+    batch, _ = letterbox([read_rgb(path)], input_size)
+    return batch.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(255)
 
-    def __init__(self, name: str, input_size: int, paths: Sequence[Path]) -> None:
-        self._name, self._input_size = name, input_size
-        self._left = list(paths)
 
-    def get_next(self) -> dict[str, Any] | None:
-        import cv2
+def _make_activations_unsigned(model: Any) -> None:
+    """Shift the activations' signed zero points, and with them the stored integers, from -128..127 to 0..255.
 
-        if not self._left:
-            return None
-        path = self._left.pop(0)
-        picture = cv2.imread(str(path))
-        if picture is None:
-            raise DataError(f"The picture {path} is missing or damaged.")
-        batch, _ = letterbox([np.asarray(picture[:, :, ::-1], dtype=np.uint8)], self._input_size)
-        return {self._name: batch.transpose(0, 3, 1, 2).astype(np.float32) / 255}
+    OpenVINO (2026.4) gives other values after a Concat of signed activations than ONNX Runtime does; of unsigned ones
+    both give the same.
+    """
+    from onnx import numpy_helper
+
+    stored = {each.name: each for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "QuantizeLinear" or node.input[0] in stored:
+            continue
+        zero_point = stored[node.input[2]]
+        values = numpy_helper.to_array(zero_point)
+        if values.dtype == np.int8:
+            unsigned = (values.astype(np.int16) + 128).astype(np.uint8)
+            zero_point.CopyFrom(numpy_helper.from_array(unsigned, zero_point.name))
+    del model.graph.value_info[:]  # it names the signed type
 
 
 def _last_convolutions(model: Any) -> set[str]:

@@ -22,6 +22,8 @@ def models(_: Reader) -> list[ModelOut]:
             is_default=entry.name == manifest.default,
             sha256=entry.sha256,
             input_size=entry.input_size,
+            precision=entry.precision,
+            made_from=entry.made_from,
             classes=list(entry.classes),
             thresholds=dict(entry.thresholds),
         )

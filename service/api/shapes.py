@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from detector.models.manifest import Precision
 from detector.report import AppearanceInfo, CoverageInfo
 from detector.report.schema import Box, Score, Seconds
 from service.problems import ServiceError
@@ -204,12 +205,14 @@ class RescanIn(_Shape):
 
 
 class ModelOut(_Shape):
-    """A model."""
+    """A model. One of less `precision` than fp32 was made from the model `made_from`; it runs on the CPU only."""
 
     name: str
     is_default: bool
     sha256: str
     input_size: int
+    precision: Precision
+    made_from: str | None
     classes: list[str]
     thresholds: dict[str, float]
 

@@ -338,7 +338,9 @@ def test_scans_are_listed_the_newest_first_in_pages(client, done):
 
 
 def test_models_taxonomy_health_and_metrics(client):
-    assert client.get("/v1/models").json()[0]["classes"]
+    models = {each["name"]: each for each in client.get("/v1/models").json()}
+    assert models["ordnance-n"]["is_default"] and models["ordnance-n"]["classes"]
+    assert (models["ordnance-n-int8"]["precision"], models["ordnance-n-int8"]["made_from"]) == ("int8", "ordnance-n")
     assert "tow_launcher" in {each["id"] for each in client.get("/v1/taxonomy").json()}
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {name: "ok" for name in ("database", "blobs", "workers", "model")} | {

@@ -64,6 +64,13 @@ def test_loading_touches_no_socket_and_leaves_nothing_in_the_home(
     assert list(home.rglob("*")) == []
 
 
+def test_nncf_touches_no_socket_and_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    pytest.importorskip("nncf", reason="nncf is not installed (extra train)")
+    home = tmp_path / "home"
+    assert run(LOAD.format(importer="import_nncf", path="", backend=""), home).strip() == "[]"
+    assert list(home.rglob("*")) == []
+
+
 @pytest.mark.needs_torch
 def test_ultralytics_stays_offline_and_off_stdout(tmp_path: Path) -> None:
     if missing := backend.missing_torch_packages():

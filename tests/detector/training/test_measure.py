@@ -68,6 +68,17 @@ def test_recording_leaves_the_words_by_hand_alone(weights: Path, renders: Path) 
     assert metrics["render"]["boxes"]["tank"] == 1
 
 
+def test_figures_of_a_smaller_file_go_into_the_manifest_alone(weights: Path, renders: Path) -> None:
+    shipped = read_manifest(WEIGHTS_FOLDER / "manifest.json").models
+    made = next(each for each in shipped if each.made_from is not None)
+    small = Path(shutil.copyfile(WEIGHTS_FOLDER / made.file, weights.parent / made.file))
+    card = (weights.parent / "MODEL_CARD.md").read_text()
+    assert run(["evaluate", "--model", str(small), "--renders", str(renders), "--record"]) == 0
+    assert (weights.parent / "MODEL_CARD.md").read_text() == card
+    metrics = read_manifest(weights.parent / "manifest.json").entry(made.name).metrics
+    assert metrics["render"]["boxes"]["tank"] == 1
+
+
 def test_an_unknown_damage_is_refused(weights: Path, renders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--damage", "rain"]) == 2
     assert "'rain' is no damage" in capsys.readouterr().err

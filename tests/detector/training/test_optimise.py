@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from detector.models import WEIGHTS_FOLDER, Manifest, load_model, read_manifest,
 from detector.training.optimise import optimise
 
 pytest.importorskip("onnx")
+if importlib.util.find_spec("nncf") is None:
+    pytest.skip("nncf is not installed (extra train)", allow_module_level=True)
 
 PIXELS, SHARE, SCORE = 1.0, 0.01, 0.02
 """A box may be off by so many pixels, or by this share of its longer side."""
