@@ -67,12 +67,12 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     DBOS(config=engine_config(settings, worker_id))
     DBOS.listen_queues([SCANS, WEBHOOKS])
     logging.getLogger("dbos").setLevel(logging.WARNING)
+    # What is there now stays, and the collection after each scan need not look at it. Work begins with the launch.
+    gc.collect()
+    gc.freeze()
     DBOS.launch()
     _register_queues(settings)
     models.ready = True
-    # What is there now stays; the collection after each scan need not look at it (80 ms otherwise).
-    gc.collect()
-    gc.freeze()
     jobs = Jobs(settings, database)
     log.info("worker is ready", extra={"worker": worker_id, "model": models.name})
     next_tidy = time.monotonic() + TIDY_SECONDS * (0.5 + secrets.randbelow(1000) / 1000)
