@@ -131,8 +131,9 @@ class Scanner:
         self.thresholds = {name: model.thresholds[name] if threshold is None else threshold for name in self.classes}
         self._plan()
 
-    def scan(self, path: Path, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
+    def scan(self, path: Path | str, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
         """Scan one clip. Raises VideoError where nothing of it can be decoded."""
+        path = Path(path)
         started_at, started = datetime.now(UTC), time.monotonic()
         samples: dict[float, Sample] = {}
         unlooked: dict[bool, set[float]] = {True: set(), False: set()}
@@ -347,7 +348,7 @@ def scan(
     on_progress: Callable[[Progress], None] | None = None,
 ) -> ScanResult:
     """Scan one clip with a model of the manifest; see Scanner for many clips with one model."""
-    return Scanner(load_model(model, device=device), options).scan(Path(path), on_progress)
+    return Scanner(load_model(model, device=device), options).scan(path, on_progress)
 
 
 @contextmanager

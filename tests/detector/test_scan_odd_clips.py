@@ -251,3 +251,9 @@ def test_pictures_kept_on_the_way_are_those_that_decoding_again_gives(tmp_path, 
     again = Scanner(RedModel(), ScanOptions()).scan(path)
     assert len(kept.pictures) == 2
     assert kept.pictures == again.pictures
+
+
+def test_a_clip_may_be_named_by_a_string(tmp_path):
+    path = tmp_path / "clip.mp4"
+    write(path, 30, lambda number: grey(number, (320, 240)))
+    assert Scanner(RedModel(), ScanOptions()).scan(str(path)).report.clip.name == "clip.mp4"
