@@ -17,6 +17,8 @@ export async function startFinds({ row, words }) {
     const mine = (reading += 1);
     const asked = query();
     asked.set("limit", PAGE);
+    // Until the answer is there, what is shown is of the filters before.
+    if (!cursor) list.ariaBusy = "true";
     if (cursor) asked.set("cursor", cursor);
     try {
       const page = await get(`/v1/search?${asked}`);
@@ -34,6 +36,7 @@ export async function startFinds({ row, words }) {
     } catch (problem) {
       if (mine === reading) problemLine.textContent = problem.detail ?? String(problem);
     }
+    if (mine === reading) list.ariaBusy = "false";
     document.body.dataset.ready = "yes";
   }
 

@@ -39,6 +39,21 @@ def test_search_by_class_note_and_verdict(person, library, armour_id, found):
     one.page.wait_for_url(f"{library.url}/scans/{armour_id}#{found[-1]['number']}")
 
 
+def test_what_the_filters_before_gave_is_marked_until_the_answer_comes(person, library, found):
+    one = person(library).open("/search?name=armour")
+    finds = one.page.locator("#finds")
+    expect(finds).to_have_attribute("aria-busy", "false")
+    held = []
+    one.page.route("**/v1/search?*note=wall*", lambda route: held.append(route))
+    with one.page.expect_request("**/v1/search?*note=wall*"):
+        one.page.get_by_label("Note holds").fill("wall")
+    expect(finds).to_have_attribute("aria-busy", "true")
+    expect(finds.locator("> li")).to_have_count(len(found))
+    held.pop().continue_()
+    expect(finds).to_have_attribute("aria-busy", "false")
+    expect(finds.locator("> li")).to_have_count(1)
+
+
 def test_only_blurred_pictures_are_asked_for(person, library, armour_id, found):
     one = person(library)
     for path in ("/", "/search?name=armour", "/gallery?name=armour"):
