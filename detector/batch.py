@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_all_start_methods, get_context, parent_process
+from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from detector.errors import BadOption, ClipNotFound, OrdnanceError
@@ -87,6 +89,7 @@ def run_batch(
         raise BadOption(f"'{unknown[0]}' is not an output format; use: {', '.join(FORMATS)}.")
     clips, missing = find_clips(patterns)
     total = len(clips) + len(missing)
+    processes = _process_context() if options.jobs > 1 and len(clips) > 1 else None
     scanner = Scanner(load_model(options.model, device=options.device, backend=options.backend), options.scan)
     for path, failure in missing:
         yield Outcome(path, total, failure=failure)
@@ -99,8 +102,8 @@ def run_batch(
             yield Outcome(path, total, report, folder, skipped=True)
         else:
             waiting.append(path)
-    if options.jobs > 1 and len(waiting) > 1:
-        outcomes = _in_processes(waiting, options, total)
+    if processes and len(waiting) > 1:
+        outcomes = _in_processes(processes, waiting, options, total)
     else:
         outcomes = (_scan_one(scanner, path, options, total, on_progress) for path in waiting)
     yield from outcomes
@@ -159,11 +162,26 @@ def _scan_one(
         return Outcome(path, total, failure=_failure(error))
 
 
-def _in_processes(paths: Sequence[Path], options: BatchOptions, total: int) -> Iterator[Outcome]:
+def _process_context() -> BaseContext:
+    """How worker processes are started: where the system can, from a process that imports what they need while this
+    one checks the model.
+    """
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    from multiprocessing.forkserver import ensure_running
+
+    context = get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    ensure_running()
+    return context
+
+
+def _in_processes(
+    processes: BaseContext, paths: Sequence[Path], options: BatchOptions, total: int
+) -> Iterator[Outcome]:
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    with ProcessPoolExecutor(
-        options.jobs, get_context("spawn"), initializer=start_worker, initargs=(options, threads)
-    ) as pool:
+    others = set(active_children())
+    with ProcessPoolExecutor(options.jobs, processes, initializer=start_worker, initargs=(options, threads)) as pool:
         running = {pool.submit(scan_in_worker, path, total): path for path in paths}
         try:
             for future in as_completed(running):
@@ -174,7 +192,11 @@ def _in_processes(paths: Sequence[Path], options: BatchOptions, total: int) -> I
                     reason = Failure("worker_died", f"The process that scanned this clip ended: {error}.")
                     yield Outcome(running[future], total, failure=reason)
         except BaseException:
+            # A worker would scan its clip to the end, and then one that it has at hand. Reports are written whole or
+            # not at all, so it can be ended anywhere.
             pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(active_children()) - others:
+                worker.terminate()
             raise
 
 
@@ -184,11 +206,25 @@ _worker: tuple[Scanner, BatchOptions] | None = None
 def start_worker(options: BatchOptions, threads: int) -> Scanner:
     """Make this process one that scans for a batch, by `scan_in_worker`; returns what it scans with."""
     global _worker
+    _end_with_parent()
     suit_memory(options)
     model = load_model(options.model, device=options.device, backend=options.backend, threads=threads)
     scanner = Scanner(model, options.scan, threads=threads)
     _worker = scanner, options
     return scanner
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that has begun it is gone; it would wait for clips for ever."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def scan_in_worker(path: Path, total: int) -> Outcome:

@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -304,9 +305,42 @@ def test_an_interrupt_leaves_no_half_written_report(tmp_path):
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
 
-def test_changed_weights_are_refused(ordnance, clip, tmp_path):
-    import shutil
+@pytest.fixture
+def batch_at_work(tmp_path):
+    """`scan --jobs 2` that has done the first of three clips. Its output ends when the last of its processes does."""
+    write_clip(tmp_path / "a.mp4", seconds=1.0)
+    for name in ("b.mp4", "c.mp4"):
+        shutil.copyfile(DEMO, tmp_path / name)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "service", "scan", ".", "--jobs", "2", "--plan", "every-frame", "--out", "out"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    while not (tmp_path / "out" / "a" / "report.json").exists():
+        assert running.poll() is None, running.stderr.read()
+        time.sleep(0.1)
+    yield running
+    running.kill()
 
+
+def test_an_interrupted_batch_ends_without_its_clips_at_hand(batch_at_work, tmp_path):
+    batch_at_work.send_signal(signal.SIGINT)
+    _, stderr = batch_at_work.communicate(timeout=60)
+    assert batch_at_work.returncode == 130, stderr
+    assert TRACEBACK not in stderr
+    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def test_a_killed_batch_leaves_no_process_behind(batch_at_work, tmp_path):
+    batch_at_work.kill()
+    batch_at_work.communicate(timeout=60)
+    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def test_changed_weights_are_refused(ordnance, clip, tmp_path):
     from detector.models import WEIGHTS_FOLDER
 
     for name in ("manifest.json", "ordnance-n.onnx"):
