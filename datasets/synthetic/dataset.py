@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-GENERATOR_VERSION = "4"
+GENERATOR_VERSION = "3"
 WIDTH, HEIGHT = 512, 288
 SAMPLES = 6
 NEGATIVE_SHARE = 0.2

@@ -20,14 +20,12 @@ from datasets.synthetic.props import Painted
 from datasets.synthetic.render import outline
 from datasets.synthetic.scene import NEGATIVE, Camera, Light, Scene, Thing, Weather, aimed, crew, person, random_ground
 from datasets.synthetic.sky import random_sky, unseen_sky
-from datasets.synthetic.weapons import Weapon, reproportioned
+from datasets.synthetic.weapons import Weapon
 
 WEATHERS = {"clear": 0.55, "haze": 0.1, "dust": 0.06, "smoke": 0.1, "night": 0.11, "snow": 0.08}
 SETTINGS = {"open": 0.66, "street": 0.2, "grove": 0.14}
 ASPECT = (64, 36)
 CAMERA_TRIES = 14
-PROPORTIONS = (0.87, 1.15)
-"""Least and greatest factor on each of length, width and height."""
 PAINT_PX = 96
 
 
@@ -44,7 +42,7 @@ def build(rng: np.random.Generator, kind: str, *, held_out: bool = False, open_h
     if setting == "street":
         land.bumps, land.hills, land.berm = 0.02, 0.0, None
     azimuth = float(rng.uniform(0, 2 * np.pi))
-    subject = _cast(rng, earth, held_out, kind)
+    subject = nothing_labelled(rng, earth, held_out) if kind == NEGATIVE else CASTS[kind](rng, earth, held_out)
 
     stage = _Stage(rng, land)
     stage.enter(subject, 0, 0, float(rng.uniform(0, 360)), crowd=1.0)
@@ -63,15 +61,9 @@ def build(rng: np.random.Generator, kind: str, *, held_out: bool = False, open_h
 def _neighbour(rng: np.random.Generator, earth: Colour, held_out: bool, kind: str) -> Weapon:
     names, shares = zip(*NEIGHBOURS, strict=True)
     name = str(rng.choice(names, p=shares))
-    return _cast(rng, earth, held_out, NEGATIVE if kind == NEGATIVE or name == "unlabelled" else name)
-
-
-def _cast(rng: np.random.Generator, earth: Colour, held_out: bool, kind: str) -> Weapon:
-    """One of `kind`. In pictures to learn from it is a little longer, wider or taller than its model, so that the few
-    models there are do not stand for the whole class.
-    """
-    drawn = nothing_labelled(rng, earth, held_out) if kind == NEGATIVE else CASTS[kind](rng, earth, held_out)
-    return drawn if held_out else reproportioned(drawn, *rng.uniform(*PROPORTIONS, 3))
+    if kind == NEGATIVE or name == "unlabelled":
+        return nothing_labelled(rng, earth, held_out)
+    return CASTS[name](rng, earth, held_out)
 
 
 class _Stage:

@@ -11,7 +11,6 @@ from datasets.synthetic import render_set, staging
 from datasets.synthetic.casts import CASTS, HELD_OUT
 from datasets.synthetic.footage import film, recoded
 from datasets.synthetic.render import Renderer, outline, visible
-from datasets.synthetic.weapons import Weapon, reproportioned
 
 pytest.importorskip("mitsuba", reason="mitsuba is not installed: pip install 'ordnance[render]'")
 
@@ -105,7 +104,7 @@ def test_the_box_is_tight_about_the_pixels_that_the_thing_changes(kind: str, num
 
 
 def test_the_outline_of_a_thing_in_full_view_is_its_box() -> None:
-    drawn = staging.build(np.random.default_rng([SEED, 7]), "humvee")
+    drawn = staging.build(np.random.default_rng([SEED, 3]), "humvee")
     subject = next(thing for thing in drawn.things if thing.label == "humvee")
     alone = Renderer(drawn).depth([subject.name], drawn.camera, WIDTH, HEIGHT, 3)
     full = outline(subject, drawn.camera, WIDTH, HEIGHT)
@@ -118,19 +117,6 @@ def test_the_outline_of_a_thing_in_full_view_is_its_box() -> None:
 def test_every_thing_of_a_scene_has_a_name_of_its_own(number: int) -> None:
     names = [thing.name for thing in staging.build(np.random.default_rng([SEED, number]), "tow_launcher").things]
     assert len(set(names)) == len(names)
-
-
-def extents(weapon: Weapon) -> np.ndarray:
-    lows, highs = zip(*(mesh.bounds() for _, _, parts in weapon.groups for mesh, _ in parts), strict=True)
-    return np.max(highs, axis=0) - np.min(lows, axis=0)
-
-
-def test_a_weapon_of_other_proportions_is_the_same_weapon_stretched() -> None:
-    drawn = CASTS["howitzer"](np.random.default_rng(5), (0.5, 0.4, 0.3), False)
-    stretched = reproportioned(drawn, 1.1, 0.9, 1.2)
-    assert extents(stretched) == pytest.approx(extents(drawn) * (1.1, 0.9, 1.2))
-    assert [group[:2] for group in stretched.groups] == [group[:2] for group in drawn.groups]
-    assert stretched.footprint == pytest.approx(1.1 * drawn.footprint)
 
 
 def test_the_manifest_says_that_a_set_is_held_out_and_what_that_means(tmp_path: Path) -> None:
