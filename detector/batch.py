@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import active_children, get_all_start_methods, get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -163,10 +164,10 @@ def _scan_one(
 
 
 def _process_context() -> BaseContext:
-    """How worker processes are started: where the system can, from a process that imports what they need while this
-    one checks the model.
+    """How worker processes are started: on Linux from a process that imports what they need while this one checks the
+    model. Elsewhere libraries do not bear being forked.
     """
-    if "forkserver" not in get_all_start_methods():
+    if sys.platform != "linux":
         return get_context("spawn")
     from multiprocessing.forkserver import ensure_running
 
