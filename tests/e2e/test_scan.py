@@ -286,17 +286,22 @@ def test_clips_of_one_name_do_not_overwrite_each_other(ordnance, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-def test_an_interrupt_leaves_no_half_written_report(tmp_path):
-    write_clip(tmp_path / "long.mp4", seconds=120.0, rate=10, size=(640, 480))
-    running = subprocess.Popen(
-        [sys.executable, "-m", "service", "scan", "long.mp4", "--plan", "every-frame", "--out", "out"],
-        cwd=tmp_path,
+def scanning(folder, *arguments):
+    """`ordnance scan` in `folder`, begun and not waited for."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "service", "scan", *arguments],
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         # Whoever runs the tests in the background may have made their processes deaf to it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def test_an_interrupt_leaves_no_half_written_report(tmp_path):
+    write_clip(tmp_path / "long.mp4", seconds=120.0, rate=10, size=(640, 480))
+    running = scanning(tmp_path, "long.mp4", "--plan", "every-frame", "--out", "out")
     time.sleep(4)
     running.send_signal(signal.SIGINT)
     _, stderr = running.communicate(timeout=60)
@@ -311,14 +316,7 @@ def batch_at_work(tmp_path):
     write_clip(tmp_path / "a.mp4", seconds=1.0)
     for name in ("b.mp4", "c.mp4"):
         shutil.copyfile(DEMO, tmp_path / name)
-    running = subprocess.Popen(
-        [sys.executable, "-m", "service", "scan", ".", "--jobs", "2", "--plan", "every-frame", "--out", "out"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    running = scanning(tmp_path, ".", "--jobs", "2", "--plan", "every-frame", "--out", "out")
     while not (tmp_path / "out" / "a" / "report.json").exists():
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.1)
