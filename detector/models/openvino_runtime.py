@@ -16,8 +16,11 @@ from detector.models.letterbox import trimmed_sides
 from detector.models.manifest import ManifestEntry
 from detector.models.offline import import_openvino
 
-SHAPES_KEPT = 3
+SHAPES_OF_THEIR_OWN = 3
 """A clip has one shape; clips side by side may have several."""
+
+ANY_SHAPE = (-1, -1)
+"""As OpenVINO writes sides that a network is not compiled for."""
 
 
 class OpenVino:
@@ -27,8 +30,8 @@ class OpenVino:
     AMD EPYC with two threads (OpenVINO 2026.4): two streams of one thread each take 41 ms of processor time a square
     picture, one stream of two threads 45 to 46; a process with batches of eight needs 359 MB, so 202 MB.
 
-    The network is compiled for each shape of pictures, SHAPES_KEPT of them at a time: 0.4 s and 50 MB each. Compiled
-    once for all shapes it takes a tenth more time a picture.
+    The network is compiled for the first SHAPES_OF_THEIR_OWN shapes of pictures, 16:9 among them, each by itself (0.4 s
+    and 50 MB each), and once for pictures of any other shape, which take a tenth more time.
     """
 
     name: BackendName
@@ -60,13 +63,15 @@ class OpenVino:
         self.infer(np.zeros((1, trimmed_sides(entry.input_size)[0], entry.input_size, 3), np.uint8))
 
     def _requests(self, height: int, width: int) -> queue.SimpleQueue[Any]:
-        """The idle requests of the network compiled for pictures of this shape."""
+        """The idle requests of the network that is compiled for pictures of this shape."""
         with self._lock:
-            idle = self._compiled.pop((height, width), None) or self._compile(height, width)
-            self._compiled[height, width] = idle
-            if len(self._compiled) > SHAPES_KEPT:
-                del self._compiled[next(iter(self._compiled))]
-        return idle
+            shape = height, width
+            if shape not in self._compiled:
+                is_full = len(self._compiled.keys() - {ANY_SHAPE}) >= SHAPES_OF_THEIR_OWN
+                shape = ANY_SHAPE if is_full or max(shape) < self._entry.input_size else shape
+            if shape not in self._compiled:
+                self._compiled[shape] = self._compile(*shape)
+            return self._compiled[shape]
 
     def _compile(self, height: int, width: int) -> queue.SimpleQueue[Any]:
         try:
