@@ -107,6 +107,10 @@ class Boxes:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def only(self, rows: NDArray[np.bool_]) -> Boxes:
+        """Those of the rows that are true."""
+        return Boxes(self.xyxy[rows], self.scores[rows], self.class_ids[rows])
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:

@@ -111,7 +111,7 @@ def check_wish(settings: Settings, wish: Wish) -> Order:
         "classes": None if classes is None else list(classes),
         "threshold": wish.threshold,
     }
-    judged = entry.model_dump(mode="json", include={"sha256", "thresholds", "calibration"})
+    judged = entry.model_dump(mode="json", include={"sha256", "thresholds", "calibration", "second_view"})
     facts = {**options, "plan_options": dict(made.options), "weights": judged, "tool": __version__}
     return Order(options, fingerprint(facts), wish.webhook, wish.priority)
 

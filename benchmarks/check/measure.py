@@ -51,7 +51,9 @@ def measure(model: str = "default", cache: Path | None = None) -> dict[str, floa
 def _scanner(model: str, plan: str, boxes: int = 0) -> Scanner:
     entry, _ = find_weights(model)
     backend = ScriptedBackend(boxes, len(entry.classes))
-    without_network = Model(entry.model_copy(update={"head": "one-to-one", "calibration": None}), backend)
+    without_network = Model(
+        entry.model_copy(update={"head": "one-to-one", "calibration": None, "second_view": None}), backend
+    )
     return Scanner(without_network, ScanOptions(plan=plan))
 
 

@@ -120,7 +120,7 @@ def _scan(job: Job) -> Cost:
     real.detect([np.zeros((360, 640, 3), np.uint8)] * BATCH)
     entry, _ = find_weights(job.model)
     scripted = ScriptedBackend(job.boxes, len(entry.classes))
-    model = Model(entry.model_copy(update={"head": "one-to-one", "calibration": None}), scripted)
+    model = Model(entry.model_copy(update={"head": "one-to-one", "calibration": None, "second_view": None}), scripted)
     scanner = Scanner(model, ScanOptions(plan=job.plan))
     before, begun, used = peak_memory_mb(), time.monotonic(), _cpu_seconds()
     report = scanner.scan(job.path).report

@@ -13,9 +13,8 @@ import numpy as np
 from benchmarks.reading import Image, letterboxed_by_hand
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took
-from detector.models import load_model
+from detector.models import find_weights, load_model, read_weights
 from detector.models.backend import CPU_ONLY, available_threads
-from detector.models.manifest import find_weights
 from detector.models.offline import import_onnxruntime, import_ultralytics
 
 BATCHES = (1, 4, 8)
@@ -49,7 +48,8 @@ def contenders(model: str, batches: Sequence[int] = BATCHES) -> tuple[Contender,
 
 
 def ordnance(model: str, backend: str, batch: int) -> Runner:
-    loaded = load_model(model, device="cpu", backend=backend)
+    """The network once over every picture, as the peers run it: without the second view of those with finds."""
+    loaded = load_model(model, device="cpu", backend=backend).with_one_view()
 
     def detect(images: Sequence[Image]) -> list[Found]:
         found = []
@@ -90,7 +90,6 @@ def ultralytics_predict(model: str, runtime: str) -> Callable[..., Any]:
     except ImportError as error:
         raise NotMeasured(f"not installed ({error.name}); pip install 'ordnance[bench]'") from error
     from benchmarks.time.peers import torch_yolo
-    from detector.models.manifest import read_weights
 
     entry, path = find_weights(model)
     yolo = (

@@ -62,4 +62,5 @@ class OracleBackend:
 def oracle_model(entry: ManifestEntry, truth: Truth) -> tuple[Model, OracleBackend]:
     """A model like `entry` to everybody who uses it, with an oracle in place of its network."""
     backend = OracleBackend(truth, entry.classes, entry.input_size)
-    return Model(entry.model_copy(update={"head": "one-to-one", "calibration": None}), backend), backend
+    seen_once = entry.model_copy(update={"head": "one-to-one", "calibration": None, "second_view": None})
+    return Model(seen_once, backend), backend

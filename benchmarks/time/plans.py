@@ -17,6 +17,7 @@ from benchmarks.time.truth import read_truth
 from detector.models import Model, load_model
 from detector.models.backend import Backend, available_threads, create_backend
 from detector.models.manifest import ManifestEntry, find_weights, read_weights
+from detector.models.model import LEAST_OF_A_VIEW
 from detector.scan import Scanner, ScanOptions
 
 HIDDEN_FLAG = "suspected_overlay"
@@ -103,7 +104,7 @@ class CountingBackend:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Answer:
-    """What the network said of one picture, less the boxes below the model's score floor, which nobody reads."""
+    """What the network said of one picture, less the boxes that score too little for anybody to read them."""
 
     shape: tuple[int, int]
     columns: NDArray[np.intp]
@@ -113,7 +114,7 @@ class _Answer:
     def of(cls, answer: NDArray[np.float32], entry: ManifestEntry) -> _Answer:
         if entry.head == "one-to-one":
             return cls(answer.shape, np.arange(answer.shape[1]), answer.copy())
-        columns = np.flatnonzero(answer[4:].max(axis=0) >= entry.score_floor)
+        columns = np.flatnonzero(answer[4:].max(axis=0) >= min(entry.score_floor, LEAST_OF_A_VIEW))
         return cls(answer.shape, columns, answer[:, columns])
 
     def whole(self) -> NDArray[np.float32]:

@@ -29,7 +29,8 @@ def models_command(
         note = "  (default)" if entry.name == manifest.default else ""
         if entry.made_from is not None:
             note = f"  ({entry.made_from} in {entry.precision.upper()})"
-        typer.echo(f"{entry.name}{note}  {entry.input_size} px  {entry.bytes / 1e6:.1f} MB  {entry.sha256[:12]}")
+        again = f", again mirrored at {entry.second_view.longer_side}" if entry.second_view else ""
+        typer.echo(f"{entry.name}{note}  {entry.input_size} px{again}  {entry.bytes / 1e6:.1f} MB  {entry.sha256[:12]}")
         measured = entry.metrics.get("ap50")
         for name in entry.classes:
             ap50 = measured.get(name) if isinstance(measured, dict) else None

@@ -44,6 +44,15 @@ class PlattScaling(BaseModel):
     b: float
 
 
+class SecondView(BaseModel):
+    """Pictures on which the first view has a score of `from_score` are seen again, mirrored, `longer_side` px long."""
+
+    model_config = ConfigDict(frozen=True)
+
+    longer_side: Annotated[int, Field(ge=160)]
+    from_score: Share
+
+
 class ManifestEntry(BaseModel):
     """One weights file.
 
@@ -53,6 +62,7 @@ class ManifestEntry(BaseModel):
     network, into which the torch backend puts the ONNX file's weights. `head` is the one that is in the file:
     YOLO26 learns both, `one-to-one` gives each object one box, `one-to-many` several that NMS reduces to one.
     `smallest_side_px` is the side, in input pixels, from which at least half of the boxes are found.
+    With a `second_view` scores are the mean of two (see `detector.models.second_view`), thresholds and calibration too.
     `precision` is that of the weights in the file; an fp16 or int8 file was `made_from` the fp32 model of that name.
     """
 
@@ -73,6 +83,7 @@ class ManifestEntry(BaseModel):
     licence: str
     architecture: Annotated[str, Field(pattern="^[a-z0-9_-]+$")] = "yolo26n"
     head: Head = "one-to-one"
+    second_view: SecondView | None = None
     precision: Precision = "fp32"
     made_from: str | None = None
     smallest_side_px: Annotated[float, Field(gt=0)] = SMALLEST_SIDE_PX
@@ -97,6 +108,8 @@ class ManifestEntry(BaseModel):
             raise ValueError("classes must not repeat")
         if set(self.thresholds) != set(self.classes):
             raise ValueError("thresholds must name exactly the classes")
+        if self.second_view is not None and self.second_view.longer_side > self.input_size:
+            raise ValueError("the second view must not be larger than the first")
         if unknown := set(self.calibration or {}) - set(self.classes):
             raise ValueError(f"calibration names unknown classes: {', '.join(sorted(unknown))}")
         return self

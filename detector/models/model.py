@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
@@ -25,9 +25,13 @@ from detector.models.backend import (
 from detector.models.letterbox import Letterbox, Square, letterboxed, trimmed
 from detector.models.manifest import ManifestEntry, find_weights, read_weights
 from detector.models.nms import non_maximum_suppression
+from detector.models.second_view import mirrored, mirrored_back, seen_once, seen_twice
 from detector.models.selftest import Timing, fastest_backend, tune
 
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
+
+LEAST_OF_A_VIEW = 0.001
+"""Score from which a box of one view counts beside that of the other; a mean of both needs more than what is kept."""
 
 SCORE_MARGIN = 1e-6
 """Scores are kept this far from 0 and 1, where the logit has no value."""
@@ -87,19 +91,34 @@ class Model:
         """What is on each picture (uint8 (height, width, 3) RGB of any size, or letterboxed already), run as one batch.
 
         Boxes are in pixels of their picture, within its edges, with raw scores from `floor` (by default the
-        model's `score_floor`) up, best first. Average precision needs a floor near nought.
+        model's `score_floor`) up, best first. Average precision needs a floor near nought. A model with a
+        `second_view` sees the pictures twice in which the first view shows something.
         """
         if not images:
             return []
         lowest = self.score_floor if floor is None else floor
-        answers: dict[int, Boxes] = {}
-        for part in trimmed(letterboxed(images, self.input_size)):
-            found: Iterable[NDArray[np.float32]] = self._backend.infer(part.pixels)
-            if self._entry.head == "one-to-many":
-                found = (non_maximum_suppression(output, floor=lowest) for output in found)
-            for position, rows, placement in zip(part.positions, found, part.placements, strict=True):
-                answers[position] = self._boxes(rows, placement, lowest)
-        return [answers[position] for position in range(len(images))]
+        squares = letterboxed(images, self.input_size)
+        first = self._seen(squares)
+        view = self._entry.second_view
+        if view is None:
+            return [self._boxes(*each, lowest) for each in first]
+        again = [number for number, (output, _) in enumerate(first) if self._best_score(output) >= view.from_score]
+        mirrors = self._seen([mirrored(squares[number], view.longer_side) for number in again])
+        second = dict(zip(again, mirrors, strict=True))
+        least = min(lowest, LEAST_OF_A_VIEW)
+        found = []
+        for number, seen in enumerate(first):
+            if number in second:
+                mirror = self._boxes(*second[number], least)
+                both = seen_twice(self._boxes(*seen, least), mirrored_back(mirror, seen[1].width))
+                found.append(both.only(both.scores >= lowest))
+            else:
+                found.append(seen_once(self._boxes(*seen, 2 * lowest)))
+        return found
+
+    def with_one_view(self) -> Model:
+        """The same network without the second view; thresholds and calibration are not for its scores."""
+        return Model(self._entry.model_copy(update={"second_view": None}), self._backend)
 
     def calibrate(self, class_name: str, score: float) -> float:
         """The calibrated confidence, 0..1, of a raw score; the score itself where the class has no calibration."""
@@ -113,7 +132,20 @@ class Model:
         inside = min(max(score, SCORE_MARGIN), 1 - SCORE_MARGIN)
         return _sigmoid(scaling.a * math.log(inside / (1 - inside)) + scaling.b)
 
-    def _boxes(self, rows: NDArray[np.float32], placement: Letterbox, floor: float) -> Boxes:
+    def _seen(self, squares: Sequence[Square]) -> list[tuple[NDArray[np.float32], Letterbox]]:
+        """What the network says of each square, and how the picture lies in what it was given."""
+        answers: dict[int, tuple[NDArray[np.float32], Letterbox]] = {}
+        for part in trimmed(squares):
+            outputs = self._backend.infer(part.pixels)
+            answers |= zip(part.positions, zip(outputs, part.placements, strict=True), strict=True)
+        return [answers[position] for position in range(len(squares))]
+
+    def _best_score(self, output: NDArray[np.float32]) -> float:
+        scores = output[4:] if self._entry.head == "one-to-many" else output[:, 4]
+        return float(scores.max(initial=0.0))
+
+    def _boxes(self, output: NDArray[np.float32], placement: Letterbox, floor: float) -> Boxes:
+        rows = non_maximum_suppression(output, floor=floor) if self._entry.head == "one-to-many" else output
         rows = rows[rows[:, 4] >= floor]
         rows = rows[np.argsort(-rows[:, 4], kind="stable")]
         xyxy = placement.to_picture(rows[:, :4])

@@ -68,7 +68,7 @@ class OpenVino:
             shape = height, width
             if shape not in self._compiled:
                 is_full = len(self._compiled.keys() - {ANY_SHAPE}) >= SHAPES_OF_THEIR_OWN
-                shape = ANY_SHAPE if is_full or max(shape) < self._entry.input_size else shape
+                shape = ANY_SHAPE if is_full else shape
             if shape not in self._compiled:
                 self._compiled[shape] = self._compile(*shape)
             return self._compiled[shape]

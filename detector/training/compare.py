@@ -59,7 +59,8 @@ def compare(
     """Run each of `weights` over each of `sets`; returns what they score, by set.
 
     `input_size` is that of all .pt files, by default the one that each was trained at last. Only ranking is compared,
-    no threshold. Raises DataError for weights that know other classes than the first.
+    no threshold, and every picture is seen once, as a .pt file knows of no second view. Raises DataError for weights
+    that know other classes than the first.
     """
     done: dict[str, list[Compared]] = {name: [] for name in sets}
     classes: tuple[str, ...] | None = None
@@ -72,7 +73,7 @@ def compare(
                 raise DataError(f"{path} knows other classes than the weights before it: {', '.join(model.classes)}.")
             sha256 = file_sha256(path) if is_pt else model.sha256
             for name, files in sets.items():
-                matches = match(predict(model, files, name))
+                matches = match(predict(model.with_one_view(), files, name))
                 boxes = {each: matches.boxes(each) for each in classes}
                 ap50 = {each: matches.ap50(each) for each in classes}
                 done[name].append(Compared(label, sha256, model.input_size, boxes, ap50))

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from detector.errors import DataError
+from detector.models.manifest import SecondView
 
 
 class _Strict(BaseModel):
@@ -92,6 +93,9 @@ class TrainingConfig(_Strict):
         description="values of `complete_for` whose pictures hold no weapon of ours and may stand as background",
     )
     input_size: int = Field(ge=64, multiple_of=32, description="side of the square input that ships, pixels")
+    second_view: SecondView | None = Field(
+        default=None, description="what the model that ships looks at twice: `longer_side`, `from_score`"
+    )
     batch: int = Field(default=16, ge=1)
     seed: int = 0
     synthetic: tuple[SyntheticPart, ...] = ()

@@ -64,6 +64,7 @@ def export_model(
         trained_with=f"ultralytics {load_ultralytics(weights.parent / 'settings').__version__}",
         licence=LICENCE,
         head=head,
+        second_view=config.second_view,
     )
     _drop_made_from(entry.name, folder)
     _list(entry, folder, default=entry.name)

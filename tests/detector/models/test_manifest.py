@@ -53,6 +53,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         {"calibration": {"mlrs": {"a": 1, "b": 0}}},
         {"architecture": "../yolo"},
         {"head": "two-to-many"},
+        {"second_view": {"longer_side": 352, "from_score": 0.1}},
+        {"second_view": {"longer_side": 256, "from_score": 1.1}},
     ],
     ids=lambda changes: "-".join(f"{key}" for key in changes),
 )
@@ -69,6 +71,7 @@ def test_a_manifest_of_before_calibration_is_read(tmp_path: Path) -> None:
     entry = read_manifest(tmp_path / "manifest.json").models[0]
     assert (entry.precision, entry.made_from, entry.calibration) == ("fp32", None, None)
     assert entry.smallest_side_px > 0
+    assert entry.second_view is None
 
 
 def test_default_must_be_listed_and_names_unique() -> None:

@@ -233,7 +233,7 @@ def test_weights_to_go_on_from_find_what_the_model_finds(folder: DataFolder, sta
     demo = Path(__file__).parents[3] / "datasets" / "demo" / "demo.mp4"
     with open_video(demo) as clip:
         ((_, frame),) = clip.frames_at([155.0])
-    (one,) = load_model("default").detect([frame.image], floor=0.001)
+    (one,) = load_model("default").with_one_view().detect([frame.image], floor=0.001)
     with open_weights(weights, input_size=entry.input_size) as again:
         (other,) = again.detect([frame.image], floor=0.001)
     assert one.scores[0] > 0.3
