@@ -5,6 +5,8 @@ import { api, state } from "./state.js";
 
 const SLACK_SECONDS = 2e-3;
 const SEEK_TIMEOUT_MS = 8000;
+// How long after a seek its frame may take to be drawn.
+const SETTLE_MS = 1000;
 const UNPLAYABLE_CONTAINERS = ["avi", "mpegts", "mpeg", "flv", "asf", "wmv", "mxf", "image2", "gif", "apng", "h264", "hevc"];
 const UNPLAYABLE_CODECS = [
   "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "mpeg1video", "mpeg2video", "h263", "flv1", "wmv1", "wmv2", "wmv3",
@@ -77,6 +79,7 @@ export function size() {
 }
 
 // Shows the frame of time `pts`, whose successor comes at `next`; resolves to whether the player shows that very frame.
+// The first frame after a seek began can still be one of the playing before it.
 export async function showFrame(pts, next) {
   load();
   loop = null;
@@ -84,10 +87,17 @@ export async function showFrame(pts, next) {
   const middle = next === null ? pts + 1e-3 : (pts + next) / 2;
   return new Promise((resolve) => {
     const timeout = setTimeout(() => resolve(false), SEEK_TIMEOUT_MS);
-    video.requestVideoFrameCallback((_, { mediaTime }) => {
+    const done = (isExact) => {
       clearTimeout(timeout);
-      resolve(Math.abs(mediaTime - pts) < SLACK_SECONDS);
-    });
+      resolve(isExact);
+    };
+    const look = (_, { mediaTime }) => {
+      if (Math.abs(mediaTime - pts) < SLACK_SECONDS) done(true);
+      else if (video.seeking) video.requestVideoFrameCallback(look);
+      else done(false);
+    };
+    video.requestVideoFrameCallback(look);
+    video.addEventListener("seeked", () => setTimeout(() => done(false), SETTLE_MS), { once: true });
     video.currentTime = middle;
   });
 }

@@ -109,6 +109,34 @@ def test_frames_step_by_the_clips_own_times(visit, reviewing, tmp_path):
         assert len(seen) == 2 * len(times) - 1
 
 
+# The next frame that the player tells of is one that it had drawn before it was asked for another.
+LATE_FRAME = """() => {
+  const video = document.querySelector("#video");
+  video.requestVideoFrameCallback = (look) => {
+    delete video.requestVideoFrameCallback;
+    return setTimeout(() => look(0, { mediaTime: video.currentTime + 99 }), 0);
+  };
+}"""
+
+
+def test_a_frame_from_before_the_seek_is_not_taken_for_the_one_sought(visit, reviewing, tmp_path):
+    clip = write_vfr_clip(tmp_path / "vfr3.mp4", [at + 0.005 * number for number, at in enumerate(VFR_SECONDS)])
+    visit.open_scan(scanned(reviewing, clip, plan="every-frame"))
+    visit.press(" ")
+    visit.mode("video")
+    visit.press(" ")
+    visit.page.locator("#strip").click(position={"x": 1, "y": 30})
+    visit.page.wait_for_function("() => document.querySelector('#stage').dataset.pts === '0'")
+    visit.page.evaluate(LATE_FRAME)
+    visit.press("ArrowRight")
+    at = frame_times(clip)[1]
+    visit.page.wait_for_function(
+        "at => Math.abs(Number(document.querySelector('#stage').dataset.pts) - at) < 2e-3", arg=at
+    )
+    visit.page.wait_for_timeout(3000)
+    visit.mode("video")
+
+
 def test_the_picture_under_the_clock_is_the_frame_of_that_time(visit, reviewing, tmp_path):
     clip = write_vfr_clip(tmp_path / "vfr2.mp4", [at + 0.003 * number for number, at in enumerate(VFR_SECONDS)])
     times = frame_times(clip)
