@@ -5,8 +5,6 @@ import { api, state } from "./state.js";
 
 const SLACK_SECONDS = 2e-3;
 const SEEK_TIMEOUT_MS = 8000;
-// How long after a seek its frame may take to be drawn.
-const SETTLE_MS = 1000;
 const UNPLAYABLE_CONTAINERS = ["avi", "mpegts", "mpeg", "flv", "asf", "wmv", "mxf", "image2", "gif", "apng", "h264", "hevc"];
 const UNPLAYABLE_CODECS = [
   "mpeg4", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "mpeg1video", "mpeg2video", "h263", "flv1", "wmv1", "wmv2", "wmv3",
@@ -97,7 +95,6 @@ export async function showFrame(pts, next) {
       else done(false);
     };
     video.requestVideoFrameCallback(look);
-    video.addEventListener("seeked", () => setTimeout(() => done(false), SETTLE_MS), { once: true });
     video.currentTime = middle;
   });
 }
