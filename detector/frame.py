@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -106,6 +107,17 @@ class Boxes:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    @classmethod
+    def together(cls, parts: Sequence[Boxes]) -> Boxes:
+        """Those of all parts, of which there is at least one."""
+        scores = np.concatenate([each.scores for each in parts])
+        order = np.argsort(-scores, kind="stable")
+        return cls(
+            xyxy=np.concatenate([each.xyxy for each in parts])[order],
+            scores=scores[order],
+            class_ids=np.concatenate([each.class_ids for each in parts])[order],
+        )
 
     def only(self, rows: NDArray[np.bool_]) -> Boxes:
         """Those of the rows that are true."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.excerpt import Excerpt, build_excerpt
 from benchmarks.growth.point import ScriptedBackend
 from benchmarks.reading import letterboxed_by_hand, squares
-from detector.models import Model
+from benchmarks.stand_in import stand_in
 from detector.models.manifest import find_weights
 from detector.sampling.names import PLAN_NAMES
 from detector.scan import Scanner, ScanOptions
@@ -51,10 +51,7 @@ def measure(model: str = "default", cache: Path | None = None) -> dict[str, floa
 def _scanner(model: str, plan: str, boxes: int = 0) -> Scanner:
     entry, _ = find_weights(model)
     backend = ScriptedBackend(boxes, len(entry.classes))
-    without_network = Model(
-        entry.model_copy(update={"head": "one-to-one", "calibration": None, "second_view": None}), backend
-    )
-    return Scanner(without_network, ScanOptions(plan=plan))
+    return Scanner(stand_in(entry, backend), ScanOptions(plan=plan))
 
 
 def _least_cpu(*works: Callable[[], object]) -> list[float]:

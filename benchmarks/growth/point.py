@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from benchmarks.machine import peak_memory_mb
 from benchmarks.service.server import BenchmarkFailed
+from benchmarks.stand_in import stand_in
 from detector.batch import BatchOptions, run_batch
 from detector.memory import keep_large_blocks_apart
 from detector.models.backend import BackendName
 from detector.models.manifest import find_weights
-from detector.models.model import Model, load_model
+from detector.models.model import load_model
 from detector.scan import Scanner, ScanOptions
 
 THREADS = 1
@@ -120,8 +121,7 @@ def _scan(job: Job) -> Cost:
     real.detect([np.zeros((360, 640, 3), np.uint8)] * BATCH)
     entry, _ = find_weights(job.model)
     scripted = ScriptedBackend(job.boxes, len(entry.classes))
-    model = Model(entry.model_copy(update={"head": "one-to-one", "calibration": None, "second_view": None}), scripted)
-    scanner = Scanner(model, ScanOptions(plan=job.plan))
+    scanner = Scanner(stand_in(entry, scripted), ScanOptions(plan=job.plan))
     before, begun, used = peak_memory_mb(), time.monotonic(), _cpu_seconds()
     report = scanner.scan(job.path).report
     return Cost(

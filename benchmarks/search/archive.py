@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.stand_in import stand_in
 from benchmarks.time.memory import BlindBackend
 from detector.frame import Appearance, Detection
 from detector.models.manifest import find_weights
-from detector.models.model import Model
 from detector.report import AppearanceInfo, Report
 from detector.scan import Scanner, ScanOptions
 from detector.taxonomy import TAXONOMY
@@ -69,8 +69,7 @@ def entries(first: int, count: int, total: int, seed: int) -> Iterator[Entry]:
 def template(model: str) -> Report:
     """A real report of the demo clip in which nothing was found, to be filled."""
     entry, _ = find_weights(model)
-    blind = Model(entry.model_copy(update={"head": "one-to-one", "calibration": None}), BlindBackend())
-    return Scanner(blind, ScanOptions(plan="keyframes-only")).scan(DEMO).report
+    return Scanner(stand_in(entry, BlindBackend()), ScanOptions(plan="keyframes-only")).scan(DEMO).report
 
 
 def save(database: Database, report: Report, entry: Entry) -> None:

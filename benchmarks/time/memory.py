@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.machine import peak_memory_mb
+from benchmarks.stand_in import stand_in
 from benchmarks.time.contenders import Contender
 from detector.memory import keep_large_blocks_apart
 from detector.models.backend import BackendName
 from detector.models.manifest import ManifestEntry, find_weights
-from detector.models.model import Model
 from detector.scan import Scanner, ScanOptions
 
 SIZE = (160, 90)
@@ -107,7 +107,7 @@ def _peak_of(contender: Contender, clip: Path, entry: ManifestEntry) -> float | 
 def _scan_and_tell(pipe: Connection, contender: Contender, clip: Path, entry: ManifestEntry) -> None:
     # As `ordnance` does.
     keep_large_blocks_apart()
-    model = Model(entry.model_copy(update={"head": "one-to-one", "calibration": None}), BlindBackend())
+    model = stand_in(entry, BlindBackend())
     cadence = {} if contender.cadence_seconds is None else {"cadence_seconds": contender.cadence_seconds}
     Scanner(model, ScanOptions(plan=contender.plan, **cadence)).scan(clip)
     pipe.send(peak_memory_mb())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.stand_in import stand_in
 from benchmarks.time.marks import read_number
 from benchmarks.time.truth import Truth
 from detector.models.backend import BackendName
@@ -62,5 +63,4 @@ class OracleBackend:
 def oracle_model(entry: ManifestEntry, truth: Truth) -> tuple[Model, OracleBackend]:
     """A model like `entry` to everybody who uses it, with an oracle in place of its network."""
     backend = OracleBackend(truth, entry.classes, entry.input_size)
-    seen_once = entry.model_copy(update={"head": "one-to-one", "calibration": None, "second_view": None})
-    return Model(seen_once, backend), backend
+    return stand_in(entry, backend), backend

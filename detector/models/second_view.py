@@ -70,14 +70,7 @@ def seen_twice(first: Boxes, second: Boxes) -> Boxes:
         scores=_half(first.scores[a] + second.scores[b]),
         class_ids=first.class_ids[a],
     )
-    parts = (both, seen_once(first.only(left)), seen_once(second.only(right)))
-    scores = np.concatenate([each.scores for each in parts])
-    order = np.argsort(-scores, kind="stable")
-    return Boxes(
-        xyxy=np.concatenate([each.xyxy for each in parts])[order],
-        scores=scores[order],
-        class_ids=np.concatenate([each.class_ids for each in parts])[order],
-    )
+    return Boxes.together((both, seen_once(first.only(left)), seen_once(second.only(right))))
 
 
 def _between(

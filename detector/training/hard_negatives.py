@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from detector.errors import DataError
 from detector.frame import Boxes
 from detector.models import Model
@@ -74,7 +72,7 @@ def mine(
         found_on = model.detect(images, floor=floor)
         if recompressed_too:
             again = model.detect([recompressed(image) for image in images], floor=floor)
-            found_on = [_both(*each) for each in zip(found_on, again, strict=True)]
+            found_on = [Boxes.together(each) for each in zip(found_on, again, strict=True)]
         for picture, image, boxes in zip(batch, images, found_on, strict=True):
             label = dataset / "train" / "labels" / f"{Path(picture.file).stem}.txt"
             labelled = read_numbered_labels(label, built.classes) if picture.classes else ()
@@ -85,16 +83,6 @@ def mine(
                 firings.append(Firing(picture.file, box.class_name, score, corners, bool(picture.classes)))
     firings.sort(key=lambda each: (-each.score, each.file))
     return Mined(built.sha256, model.sha256, floor, len(looked_at), tuple(firings))
-
-
-def _both(one: Boxes, other: Boxes) -> Boxes:
-    scores = np.concatenate([one.scores, other.scores])
-    order = np.argsort(-scores, kind="stable")
-    return Boxes(
-        np.concatenate([one.xyxy, other.xyxy])[order],
-        scores[order],
-        np.concatenate([one.class_ids, other.class_ids])[order],
-    )
 
 
 def _surest_unlabelled(

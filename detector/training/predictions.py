@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from detector.errors import DataError
 from detector.frame import Boxes
+from detector.models.second_view import mirrored_back
 from detector.training.corrections import with_committed_corrections
 from detector.training.labels import LabelledBox, read_labels
 from detector.training.photographs import complete_rows, read_photograph, rendered_files
@@ -151,8 +152,7 @@ def predict(
         for file, image, boxes in zip(batch, images, model.detect(images, floor=floor), strict=True):
             height, width = image.shape[:2]
             if mirrored:
-                left, top, right, bottom = boxes.xyxy.T
-                boxes = replace(boxes, xyxy=np.stack([width - right, top, width - left, bottom], axis=1))
+                boxes = mirrored_back(boxes, width)
             pictures.append(picture_of(file, model.classes, width, height, model.input_size, boxes))
     return Predictions(name, model.classes, tuple(pictures))
 

@@ -158,7 +158,7 @@ def test_backends_agree_on_pictures_of_many_shapes(make_tiny: Callable[..., Path
     )
     for here, there in zip(one, other, strict=True):
         # What only one of the views has scores the same in this network, so their order is a matter of rounding.
-        rows, others = (_by_place(here), _by_place(there))
+        rows, others = _by_place(here), _by_place(there)
         assert len(rows) > 0 and rows == pytest.approx(others, abs=1e-2)
 
 
