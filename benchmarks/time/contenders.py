@@ -61,7 +61,8 @@ class Outcome:
 
     `promise_seconds` is the cadence that the plan was asked for, `guarantee_seconds` what the report says of itself;
     None for peers. `inferred_frames` are frame numbers, known for the oracle only. `own_times` gives, for
-    a peer and each PTS, the time that it would say: the frame's number over the header's frame rate.
+    a peer and each PTS, the time that it would say: the frame's number over the header's frame rate. `stricter` is what
+    a peer would have found with every threshold so many times as high.
     """
 
     found: tuple[Found, ...]
@@ -74,6 +75,7 @@ class Outcome:
     inferred_frames: tuple[int, ...] = ()
     unreadable: int = 0
     own_times: Mapping[float, float] = field(default_factory=dict)
+    stricter: Mapping[float, tuple[Found, ...]] = field(default_factory=dict)
 
 
 class NotMeasured(Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 DEFAULT_PLAN, KEYFRAMES_ONLY = "adaptive", "keyframes-only"
@@ -18,7 +18,7 @@ def goals(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each goal with what was measured; `reached` is None where it was not."""
     found = [_sampled(result, name) for name in result["sampling"]]
     found += _exactness(result)
-    found.append(_as_many_finds(result))
+    found += _as_many_finds(result)
     for clip, rows in result["speed"].items():
         found.append(_inferences(clip, rows))
         for plan, least in ((DEFAULT_PLAN, FASTER.get((DEFAULT_PLAN, clip))), (KEYFRAMES_ONLY, KEYFRAMES_ONLY_FASTER)):
@@ -56,15 +56,27 @@ def _exactness(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _as_many_finds(result: Mapping[str, Any]) -> dict[str, Any]:
+def _as_many_finds(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Against predict as it comes, and against predict at thresholds at which it makes up no more than we do."""
     aim = f"{DEFAULT_PLAN}: at least as many true appearances found as by every-frame predict"
+    fair_aim = f"{aim} that makes up no more"
     rows = result["accuracy"]
     peers = peers_measured(rows)
     if DEFAULT_PLAN not in rows or not peers:
+        return [_goal(aim, None, None), _goal(fair_aim, None, None)]
+    ours = rows[DEFAULT_PLAN]
+    fair = [each for each in peers if rows[each]["made_up_per_hour"] <= ours["made_up_per_hour"]]
+    return [_at_least_as_many(aim, ours, rows, peers), _at_least_as_many(fair_aim, ours, rows, fair)]
+
+
+def _at_least_as_many(
+    aim: str, ours: Mapping[str, Any], rows: Mapping[str, Any], peers: Sequence[str]
+) -> dict[str, Any]:
+    if not peers:
         return _goal(aim, None, None)
-    ours = rows[DEFAULT_PLAN]["true_appearances_found"]
-    theirs = max(rows[name]["true_appearances_found"] for name in peers)
-    return _goal(aim, f"{ours} against {theirs}", ours >= theirs)
+    count = ours["true_appearances_found"]
+    most = max(rows[name]["true_appearances_found"] for name in peers)
+    return _goal(aim, f"{count} against {most}", count >= most)
 
 
 def _inferences(clip: str, rows: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from detector.models.offline import import_ultralytics
 
 KEPT_SHARE = 0.5
 """Boxes count down to this share of the class's threshold, as those of an appearance do in our reports."""
+STRICTER = tuple(round(1 + step / 20, 2) for step in range(1, 41))
+"""How many times as high thresholds are tried for a peer, so that it can be compared at as few made up appearances."""
 GROUP_GAP_SECONDS = 2.0
 """Peers report boxes, not appearances: those of a class that lie no further apart make one."""
 OPENMODERATE_CATEGORY = "weapons"
@@ -68,12 +70,13 @@ class UltralyticsRunner:
         seconds = time.perf_counter() - started
         truth = read_truth(job.truth)
         return Outcome(
-            found=self._appearances(frames, truth),
+            found=self._appearances(frames, truth, 1.0),
             inferred=len(frames),
             seconds=seconds,
             inference_seconds=inference,
             frames_decoded=len(frames),
             own_times=_times_by_rate(job.clip, truth),
+            stricter={times: self._appearances(frames, truth, times) for times in STRICTER},
         )
 
     def _fastest_threads(self, torch: Any) -> int:
@@ -105,15 +108,19 @@ class UltralyticsRunner:
             save=False,
         )
 
-    def _appearances(self, frames: list[tuple[Any, Any, Any]], truth: Truth) -> tuple[Found, ...]:
-        """Boxes grouped by class; each frame gets the PTS of the frame with its number, which predict does not tell."""
+    def _appearances(self, frames: list[tuple[Any, Any, Any]], truth: Truth, times: float) -> tuple[Found, ...]:
+        """Boxes grouped by class; each frame gets the PTS of the frame with its number, which predict does not tell.
+
+        Thresholds are `times` those of the model.
+        """
+        thresholds = {name: times * threshold for name, threshold in self._entry.thresholds.items()}
         runs: dict[str, deque[tuple[float, Box, float]]] = {}
         for pts, (boxes, scores, classes) in zip(truth.pts_seconds, frames, strict=False):
             for box, score, class_id in zip(boxes, scores, classes, strict=True):
                 name = self._entry.classes[int(class_id)]
-                if score >= KEPT_SHARE * self._entry.thresholds[name]:
+                if score >= KEPT_SHARE * thresholds[name]:
                     runs.setdefault(name, deque()).append((pts, tuple(map(float, box)), float(score)))
-        return grouped(runs, self._entry.thresholds)
+        return grouped(runs, thresholds)
 
 
 def grouped(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,7 +16,7 @@ from benchmarks.contender_process import Failed
 from benchmarks.machine import machine_facts
 from benchmarks.time.clips import BuiltClip, build_clip
 from benchmarks.time.contenders import REFERENCE, TIMED_ONLY, Contender, Job, Outcome, all_contenders
-from benchmarks.time.goals import goals
+from benchmarks.time.goals import DEFAULT_PLAN, goals
 from benchmarks.time.memory import peak_by_length
 from benchmarks.time.pictures import PictureSet
 from benchmarks.time.scoring import (
@@ -237,16 +237,37 @@ def _accuracy(
 ) -> dict[str, Any]:
     """Every contender against what the reference saw, added up over the clips."""
     rows = {}
+    scores: dict[str, list[ClipScore]] = {}
     for name in turns.names():
-        scores = []
         for clip in clips:
             by_name = outcomes[clip.spec.name]
             if name in by_name:
                 expected = sightings(clip.truth, by_name[REFERENCE].found)
-                scores.append(score_clip(clip.truth, by_name[name], expected))
-        if scores:
-            rows[name] = _accuracy_row(scores)
+                scores.setdefault(name, []).append(score_clip(clip.truth, by_name[name], expected))
+        if name in scores:
+            rows[name] = _accuracy_row(scores[name])
+    if DEFAULT_PLAN in rows:
+        for name in [each for each in rows if not turns.is_plan(each)]:
+            rows |= as_few_made_up(name, scores[name], rows[DEFAULT_PLAN]["made_up_per_hour"])
     return rows
+
+
+def as_few_made_up(peer: str, scores: Sequence[ClipScore], made_up_per_hour: float) -> dict[str, dict[str, Any]]:
+    """The row of a peer with the lowest of the tried thresholds at which it makes up no more than this, by its name.
+
+    Nothing where that is so at the thresholds that it has, or where it was not tried with others.
+    """
+    if _accuracy_row(scores)["made_up_per_hour"] <= made_up_per_hour:
+        return {}
+    for times in sorted(scores[0].outcome.stricter):
+        stricter = [
+            score_clip(each.truth, replace(each.outcome, found=each.outcome.stricter[times]), each.expected)
+            for each in scores
+        ]
+        row = _accuracy_row(stricter)
+        if row["made_up_per_hour"] <= made_up_per_hour:
+            return {f"{peer}, thresholds x {times:g}": row | {"thresholds_times": times}}
+    return {}
 
 
 def _accuracy_row(scores: Sequence[ClipScore]) -> dict[str, Any]:

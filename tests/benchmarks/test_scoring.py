@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.time.contenders import ANY_CLASS, Found, Outcome
 from benchmarks.time.peers import grouped
-from benchmarks.time.run import sampled_of
+from benchmarks.time.run import as_few_made_up, sampled_of
 from benchmarks.time.scoring import (
     Errors,
     Sighting,
@@ -155,3 +155,16 @@ def test_a_peers_boxes_become_appearances_at_gaps_of_two_seconds() -> None:
         ("tank", [0.0, 1.0, 3.0]),
         ("humvee", [9.0]),
     ]
+
+
+def test_a_peer_is_compared_at_the_lowest_thresholds_at_which_it_makes_up_no_more() -> None:
+    right, wrong = found("tank", LEFT, 10), found("tank", NOWHERE, 80)
+    heard = outcome(right, wrong, wrong, stricter={1.1: (right, wrong), 1.3: (right,), 1.2: (right,), 1.4: ()})
+    scores = [score_clip(TRUTH, heard, true_sightings(TRUTH))]
+    hour = 3600 / TRUTH.duration_seconds
+
+    (name, row), *others = as_few_made_up("predict", scores, made_up_per_hour=0.5 * hour).items()
+    assert (name, others) == ("predict, thresholds x 1.2", [])
+    assert (row["true_appearances_found"], row["made_up_per_hour"]) == (1, 0)
+    assert as_few_made_up("predict", scores, made_up_per_hour=2 * hour) == {}
+    assert as_few_made_up("predict", [score_clip(TRUTH, outcome(wrong), {})], made_up_per_hour=0.0) == {}
