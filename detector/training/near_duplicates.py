@@ -1,8 +1,8 @@
 """Finds near-copies among pictures: recompressed, cropped a little, mirrored, turned, sheared, speckled.
 
 Two steps. A perceptual hash (ImageHash's DCT hash, Zauner 2010, 16 x 16 = 256 bits) of the disc in the middle of the
-picture proposes pairs; one side of a comparison is hashed mirrored and turned by every angle of TURNS_DEGREES. A
-proposal counts if enough SIFT features (Lowe 2004) of the two agree on one affine map between them.
+picture proposes pairs; one side of a comparison is hashed mirrored and turned by every angle of TURNS_DEGREES, as it
+is and made square before. A proposal counts if enough SIFT features (Lowe 2004) of the two agree on one affine map.
 """
 
 from __future__ import annotations
@@ -63,18 +63,35 @@ def fingerprint(path: Path, *, turned: bool = True) -> Fingerprint:
     import cv2
 
     imagehash, image = _libraries()
-    grey = cv2.resize(read_grey(path), (DISC_PX, DISC_PX), interpolation=cv2.INTER_AREA)
+    whole = read_grey(path)
+    grey = cv2.resize(whole, (DISC_PX, DISC_PX), interpolation=cv2.INTER_AREA)
     if float(grey.std()) < LEAST_CONTRAST:
         return Fingerprint(path, None)
     disc = _disc()
     hashes = []
     for mirrored in (grey, np.ascontiguousarray(grey[:, ::-1])) if turned else (grey,):
-        for angle in TURNS_DEGREES if turned else (0,):
-            middle = ((DISC_PX - 1) / 2, (DISC_PX - 1) / 2)
-            view = cv2.warpAffine(mirrored, cv2.getRotationMatrix2D(middle, angle, 1.0), (DISC_PX, DISC_PX))
+        for turn in _turns(*whole.shape) if turned else (np.eye(2, 3),):
+            view = cv2.warpAffine(mirrored, turn, (DISC_PX, DISC_PX))
             view = np.where(disc, view, view[disc].mean()).astype(np.uint8)
             hashes.append(imagehash.phash(image.fromarray(view), hash_size=HASH_SIDE).hash)
     return Fingerprint(path, np.stack(hashes).reshape(-1, BITS))
+
+
+def _turns(height: int, width: int) -> list[NDArray[np.float64]]:
+    """Affine maps (2, 3) of the square into which a picture of this size was squeezed, first the one that does nothing.
+
+    They turn the square, and the picture, which is a shear in the square wherever the picture is not one; by quarters
+    both come to the same.
+    """
+    import cv2
+
+    middle = (DISC_PX - 1) / 2
+    about = np.array([[1, 0, -middle], [0, 1, -middle], [0, 0, 1]], np.float64)
+    squeeze = np.diag([DISC_PX / width, DISC_PX / height, 1.0])
+    turns = [np.vstack([cv2.getRotationMatrix2D((0, 0), angle, 1.0), [0, 0, 1]]) for angle in TURNS_DEGREES]
+    by_less = [turn for turn, angle in zip(turns, TURNS_DEGREES, strict=True) if angle % 90]
+    maps = [*turns, *(squeeze @ turn @ np.linalg.inv(squeeze) for turn in by_less)]
+    return [(np.linalg.inv(about) @ each @ about)[:2] for each in maps]
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
@@ -104,7 +121,7 @@ def near_copies(turned: Sequence[Fingerprint], upright: Sequence[Fingerprint]) -
             left, right = turned[part[row]], upright[columns[column]]
             if left.path == right.path:
                 continue
-            is_mirrored = bool(way[row, column] >= len(TURNS_DEGREES))
+            is_mirrored = bool(way[row, column] >= all_ways.shape[0] // len(part) // 2)
             agreeing = 0
             if least[row, column] > CERTAIN_BITS:
                 agreeing = _agreeing_features(left.path, right.path, is_mirrored)

@@ -31,6 +31,8 @@ COPIES = {
     "upside down": lambda p: p[::-1, ::-1],
     "quarter turn": lambda p: np.rot90(p),
     "turned 12 degrees": lambda p: turned(p, 12),
+    "turned 28 degrees": lambda p: turned(p, 28),
+    "made square, then turned": lambda p: turned(cv2.resize(p, (480, 480)), -27),
     "turned and mirrored": lambda p: turned(p[:, ::-1].copy(), -8),
     "sheared": sheared,
     "speckled": speckled,
