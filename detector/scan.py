@@ -185,7 +185,7 @@ class Scanner:
                 state,
                 (*self._over_budget(unlooked, samples), *plan.left_out()),
             ),
-            errors=_errors(decoding),
+            errors=_errors(decoding, video.probe),
         )
         return ScanResult(report, crops)
 
@@ -455,8 +455,22 @@ def _unlooked(request: Request, latest: float | None, state: ScanState) -> tuple
     return tuple(time for time in request.times or () if latest is None or time > latest)
 
 
-def _errors(decoding: _Decoding) -> tuple[ErrorInfo, ...]:
+def _errors(decoding: _Decoding, probe: Probe) -> tuple[ErrorInfo, ...]:
     errors = []
+    if unseen := [each.codec or "unknown codec" for each in probe.other_streams if each.kind == "video"]:
+        message = (
+            f"The file has {len(unseen)} more video stream{'s' if len(unseen) > 1 else ''} ({', '.join(unseen)}) at "
+            "which nothing looked; take each out into a file of its own and scan that too."
+        )
+        errors.append(ErrorInfo(code="other_video_streams", message=message))
+    if probe.times == "joined":
+        message = "The file is joined of recordings whose times begin anew; here each follows the one before it."
+        errors.append(ErrorInfo(code="joined_times", message=message))
+    if probe.times == "nominal":
+        message = (
+            "The file gives all its pictures the same time; here they follow one another at its nominal frame rate."
+        )
+        errors.append(ErrorInfo(code="no_times", message=message))
     lost = [problem for problem in decoding.problems if not problem.decoded]
     if decoding.decode_errors or lost:
         message = f"{decoding.decode_errors} damaged packets or pictures were skipped"

@@ -284,6 +284,10 @@ class Adaptive:
         times: set[float] = set()
         for step in steps:
             parts = max(1, ceil((step.right - step.left) * GRID_PER_SECOND - 0.01))
+            first, end = np.searchsorted(pts, [step.left + SAME_PICTURE_SECONDS, step.right + SAME_PICTURE_SECONDS])
+            if end - first <= parts:
+                times.update(pts[first:end].tolist())
+                continue
             is_sampled = step.right in self._samples
             for number in range(1, parts if is_sampled else parts + 1):
                 wanted = step.left + (step.right - step.left) * number / parts

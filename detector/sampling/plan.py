@@ -210,6 +210,9 @@ def checked_cadence(seconds: float) -> float:
 
 def _on_display(pts: NDArray[np.float64], start: float, end: float, cadence: float) -> tuple[float, ...]:
     """PTS of the frames shown at start, start + cadence, … before `end`, each once."""
-    steps = np.arange(max(1, int(np.ceil((end - start) / cadence - 1e-9))))
-    shown = np.searchsorted(pts, start + steps * cadence + 1e-6, side="right") - 1
-    return tuple(float(time) for time in pts[np.unique(shown[shown >= 0])])
+    last_step = max(1, int(np.ceil((end - start) / cadence - 1e-9))) - 1
+    # By frames and not by steps: a time that jumps far ahead may leave room for billions of those.
+    step = np.maximum(0.0, np.ceil((pts - 1e-6 - start) / cadence))
+    step += start + step * cadence + 1e-6 < pts
+    is_shown = (start + step * cadence + 1e-6 < np.append(pts[1:], np.inf)) & (step <= last_step)
+    return tuple(pts[is_shown].tolist())

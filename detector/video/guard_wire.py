@@ -30,7 +30,7 @@ MAX_HEADER_BYTES = 4 * 1024 * 1024
 _LENGTHS = struct.Struct("<IQ")
 _PLAIN = (
     *("bytes", "container", "codec", "stream_index", "timeline_origin_seconds", "width", "height", "coded_width"),
-    *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds"),
+    *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds", "times"),
 )
 _CUTS_PLAIN = ("_shortest", "_seen_seconds", "_begins_after", "_is_sampled")
 _FRACTIONS = ("time_base", "frame_rate_from_header", "pixel_aspect")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -25,13 +26,19 @@ from detector.video.limits import (
 )
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.reasons import libav_reasons, reason_of
-from detector.video.timeline import MICROSECOND, PacketClock, Timeline
+from detector.video.timeline import MICROSECOND, JoinedTimes, PacketClock, Timeline
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
 """Containers that are searched by decoding time; the others keep an index of presentation times."""
 
 _HEADER_DURATION_FORMATS = frozenset(("matroska,webm", "avi", "flv", "asf"))
 """Containers whose header states the duration of the whole file; elsewhere FFmpeg estimates it."""
+
+FEWEST_EQUAL_TIMES = 3
+"""So many pictures that all have one time have none at all."""
+
+_ABSOLUTE_DURATION_FORMATS = frozenset(("matroska,webm", "asf"))
+"""Containers in which FFmpeg's muxers write the time of the end as the duration, however late the first picture is."""
 
 _CUT_OFF_SECONDS = 0.5
 _PACKETS_AT_ONCE = 256
@@ -41,9 +48,15 @@ _SIZE_REFUSED = "Picture size"
 _NOT_MOVING_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 
 
+Times = Literal["stated", "joined", "nominal"]
+
+
 @dataclass(frozen=True, slots=True)
 class OtherStream:
-    """A stream that is not scanned: its kind (audio, video, subtitle, data, attachment) and codec, or ""."""
+    """A stream that is not scanned: its kind (audio, video, picture, subtitle, data, attachment) and codec, or "".
+
+    A `picture` is a cover or a thumbnail, which lies in the file as a video stream.
+    """
 
     kind: str
     codec: str
@@ -61,6 +74,10 @@ class Probe:
     list, elsewhere the time of the last packet plus its length (the median distance of the packets where the
     packet has none). It is 0.0 without packets, as is `first_pts_seconds`. `promised_end_seconds` is the end that the
     header promises, if the file was cut off before it, else None.
+
+    `times` says where they come from: the container as it is (`stated`), moved where its parts' times begin anew
+    (`joined`, see `JoinedTimes`), or the nominal frame rate, as the container gives all pictures the same (`nominal`).
+    Other than stated ones depend on all packets before.
 
     `width` and `height` are what a viewer sees: square pixels, after rotation. `coded_width` and
     `coded_height` are the picture's as it lies in the file. `rotation_degrees` is the clockwise turn (0, 90,
@@ -84,6 +101,7 @@ class Probe:
     first_pts_seconds: float
     duration_seconds: float
     promised_end_seconds: float | None
+    times: Times
     other_streams: tuple[OtherStream, ...]
     pts_seconds: NDArray[np.float64] = field(repr=False)
     is_keyframe: NDArray[np.bool_] = field(repr=False)
@@ -122,6 +140,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
         timeline = Timeline(container, stream)
         scan = _PacketScan(timeline, stream)
         scan.run(container)
+        scan.spread_equal_times()
         coded_width, coded_height = _coded_size(path.name, stream, scan)
         aspect = pixel_aspect(stream.sample_aspect_ratio)
         square = square_width(coded_width, aspect)
@@ -149,8 +168,9 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
             first_pts_seconds=float(pts_seconds[0]) if len(pts_seconds) else 0.0,
             duration_seconds=duration,
             promised_end_seconds=scan.promised_end_seconds(container),
+            times=scan.times,
             other_streams=tuple(
-                OtherStream(other.type, _codec_name(other))
+                OtherStream(_kind(other), _codec_name(other))
                 for other in container.streams
                 if other.index != stream.index
             ),
@@ -195,6 +215,8 @@ class _PacketScan:
         self._timeline = timeline
         self._stream = stream
         self._clock = PacketClock(timeline)
+        self._joined = JoinedTimes(timeline)
+        self.times: Times = "stated"
         self._by_dts = stream.container.format.name in _DTS_SEEK_FORMATS
         self._seconds = array("d")
         self._keyframes = bytearray()
@@ -227,6 +249,7 @@ class _PacketScan:
 
     def _take(self, packet: Packet[Stream]) -> None:
         if packet.stream_index == self._stream.index:
+            self._joined.move(packet)
             self._look_for_picture(packet)
             self._note(packet)
         elif packet.stream.type == "audio" and packet.pts is not None and packet.time_base:
@@ -273,6 +296,20 @@ class _PacketScan:
                 return None
         return next(iter(pictures), None)
 
+    def spread_equal_times(self) -> None:
+        """Give pictures that all have the same time those that they would have at the nominal frame rate."""
+        self.times = "joined" if self._joined.found else "stated"
+        count = len(self._seconds)
+        is_one = count >= FEWEST_EQUAL_TIMES and min(self._seconds) == max(self._seconds)
+        if not is_one or self._timeline.is_listed:
+            return
+        self.times = "nominal"
+        steps = np.full(count, self._timeline.step_seconds)
+        steps[0] = 0.0
+        self._seconds = array("d", np.cumsum(steps).tobytes())
+        self._last = (self._seconds[-1], self._timeline.step_seconds)
+        self._seen_end_seconds = sum(self._last)
+
     def in_presentation_order(
         self,
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64], NDArray[np.uint32]]:
@@ -303,8 +340,11 @@ class _PacketScan:
             return header if self._ends_before(header) else None
         if not container.duration or container.format.name not in _HEADER_DURATION_FORMATS:
             return None
-        start = float((container.start_time or 0) * MICROSECOND - self._timeline.origin)
-        header = start + float(container.duration * MICROSECOND)
+        header = float(container.duration * MICROSECOND)
+        if container.format.name in _ABSOLUTE_DURATION_FORMATS:
+            header -= float(self._timeline.origin)
+        else:
+            header += float((container.start_time or 0) * MICROSECOND - self._timeline.origin)
         seen = max(self._seen_end_seconds, self._other_end_seconds)
         return header if seen < header - _CUT_OFF_SECONDS else None
 
@@ -340,6 +380,11 @@ def _too_large(name: str, size: str) -> TooLarge:
         f"{name}: its pictures ({size}) are above the limit of {MAX_PICTURE_PIXELS / 1e6:.0f} megapixels; "
         "scale the video down first."
     )
+
+
+def _kind(stream: Stream) -> str:
+    is_still = isinstance(stream, VideoStream) and stream.disposition & _NOT_MOVING_PICTURES
+    return "picture" if is_still else stream.type
 
 
 def _codec_name(stream: Stream) -> str:

@@ -21,7 +21,7 @@ from detector.video.opening import open_container
 from detector.video.probing import Probe, prepare_decoder
 from detector.video.problems import DecodeProblem, ProblemLog
 from detector.video.reasons import libav_reasons, reason_of
-from detector.video.timeline import FrameClock, PacketClock, Timeline
+from detector.video.timeline import FrameClock, JoinedTimes, PacketClock, Timeline
 
 SAME_TIME_SECONDS = 1e-6
 _MAX_FLUSH_FAILURES = 32
@@ -93,7 +93,10 @@ class Reader:
 
     @property
     def reorders_times(self) -> bool:
-        """Whether times depend on all packets before (AVI with B-frames), so that seeking would shift them."""
+        """Whether times depend on all packets before (AVI with B-frames, joined recordings, pictures without times), so
+        that seeking would shift them."""
+        if self._probe.times != "stated":
+            return True
         return self._timeline.decode_order and bool(self._codec.has_b_frames)
 
     def read(self) -> Picture | None:
@@ -133,6 +136,7 @@ class Reader:
     def _begin_at(self, packet_number: int, trusted_from_seconds: float) -> None:
         self._packets = self._container.demux(self._stream)
         self._packet_clock = PacketClock(self._timeline)
+        self._joined = JoinedTimes(self._timeline)
         self.last_read = None
         self._frame_clock.reset()
         self._pending: deque[Picture] = deque()
@@ -155,6 +159,10 @@ class Reader:
         if packet.size == 0:
             # An empty packet (a dropped frame in AVI) would tell the decoder that the stream has ended.
             return
+        if self._probe.times == "joined":
+            self._joined.move(packet)
+        elif self._probe.times == "nominal":
+            packet.pts = packet.dts = None
         seconds = self._packet_clock.seconds(packet.pts, packet.dts)
         if self.keyframes_only and not packet.is_keyframe:
             return

@@ -91,7 +91,7 @@ class SideBySide:
 
     def __init__(self, facts: Probe, *, decoders: int) -> None:
         self.probe = facts
-        is_in_order = bool((np.diff(facts.keyframe_seconds) > SAME_TIME_SECONDS).all())
+        is_in_order = facts.times == "stated" and bool((np.diff(facts.keyframe_seconds) > SAME_TIME_SECONDS).all())
         self._most = decoders if is_in_order and facts.promised_end_seconds is None else 1
         self._videos = [Video(facts)]
         self._earlier_frames = 0

@@ -7,6 +7,8 @@ import math
 from fractions import Fraction
 
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 MICROSECOND = Fraction(1, 1_000_000)
@@ -19,6 +21,12 @@ _DECODE_ORDER_FORMATS = frozenset(("avi",))
 
 _MAX_REORDERED_PACKETS = 17
 """A decoder holds back at most 16 pictures (H.264, HEVC); an older time left over belongs to a lost packet."""
+
+_LISTED_TIMES_FORMATS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "avi"))
+"""Containers that have a list of their packets' times, or count packets: in them no time begins anew."""
+
+JUMP_SECONDS = Fraction(1)
+"""So far back and a recording has begun anew, unless pictures are so few that their reordering reaches as far."""
 
 _DEFAULT_RATE = Fraction(25)
 
@@ -37,6 +45,7 @@ class Timeline:
         self.step = 1 / Fraction(rate)
         self.step_seconds = float(self.step)
         self.decode_order = container.format.name in _DECODE_ORDER_FORMATS
+        self.is_listed = container.format.name in _LISTED_TIMES_FORMATS
         # Whole numbers, as every packet is asked for its time: ticks * time_base - origin, divided once.
         self._factor = self.time_base.numerator * self.origin.denominator
         self._less = self.origin.numerator * self.time_base.denominator
@@ -49,6 +58,42 @@ class Timeline:
     def length_seconds(self, ticks: int) -> float:
         """Seconds that so many ticks of the stream's time base last."""
         return ticks * self.time_base.numerator / self.time_base.denominator
+
+
+class JoinedTimes:
+    """Moves packets whose times begin anew behind those before them, as players show recordings that were joined.
+
+    Such a file is two of them end to end (`cat a.ts b.ts`), or a recorder's that started again. `found` says whether
+    there was such a place. A packet whose decoding time lies JUMP_SECONDS or more before the end of the last one begins
+    a part; where the next one goes on as the one before it did, it was a stray, and no part.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self.found = False
+        self._applies = not timeline.is_listed
+        self._step_ticks = max(1, round(timeline.step / timeline.time_base))
+        jump = max(JUMP_SECONDS, _MAX_REORDERED_PACKETS * timeline.step)
+        self._jump_ticks = max(1, round(jump / timeline.time_base))
+        self._moved_by = 0
+        self._end: int | None = None
+        self._before: tuple[int, int] | None = None
+
+    def move(self, packet: Packet[Stream] | Packet[VideoStream]) -> None:
+        """Set the times of the next packet in decoding order."""
+        ticks = packet.pts if packet.dts is None else packet.dts
+        if not self._applies or ticks is None or packet.size == 0:
+            return
+        if self._end is not None and abs(ticks - self._end) >= self._jump_ticks:
+            before, self._before = self._before, (self._end, self._moved_by)
+            if before is not None and abs(ticks - before[0]) < self._jump_ticks:
+                self._moved_by = before[1]
+            elif ticks < self._end:
+                self._moved_by += self._end - ticks
+                self.found = True
+        self._end = ticks + (packet.duration or self._step_ticks)
+        if self._moved_by:
+            packet.pts = None if packet.pts is None else packet.pts + self._moved_by
+            packet.dts = None if packet.dts is None else packet.dts + self._moved_by
 
 
 class PacketClock:

@@ -54,10 +54,10 @@ def grey(number, size):
     return np.repeat(np.broadcast_to(stripes, (height, width))[..., None], 3, axis=2).astype(np.uint8)
 
 
-def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240)):
+def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec="libx264"):
     with av.open(str(path), "w") as container:
         options = {"x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0", "preset": "veryfast", "crf": "12"}
-        stream = container.add_stream("libx264", rate=rate, options=options)
+        stream = container.add_stream(codec, rate=rate, options=options if codec == "libx264" else {"b": "4M"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, rate)
         for number in range(frames):
@@ -257,3 +257,98 @@ def test_a_clip_may_be_named_by_a_string(tmp_path):
     path = tmp_path / "clip.mp4"
     write(path, 30, lambda number: grey(number, (320, 240)))
     assert Scanner(RedModel(), ScanOptions()).scan(str(path)).report.clip.name == "clip.mp4"
+
+
+def retimed(source, target, times, *, container=None):
+    """The packets of `source` in `target`, with `times(number, pts, dts)` in seconds for each."""
+    with av.open(str(source)) as read, av.open(str(target), "w", format=container) as write_to:
+        stream = read.streams.video[0]
+        copied = write_to.add_stream_from_template(stream)
+        for number, packet in enumerate(each for each in read.demux(stream) if each.size):
+            decoded = packet.pts if packet.dts is None else packet.dts
+            seconds = times(number, float(packet.pts * packet.time_base), float(decoded * packet.time_base))
+            packet.pts, packet.dts = (round(each / packet.time_base) for each in seconds)
+            packet.stream = copied
+            write_to.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame", "interval", "keyframes", "keyframes-only"])
+@pytest.mark.parametrize("suffix", ["ts", "vob"])
+def test_recordings_joined_end_to_end_follow_one_another(tmp_path, plan, suffix):
+    kind = {"rate": 25, "gop": 12, "codec": "mpeg2video" if suffix == "vob" else "libx264"}
+    one = write(tmp_path / f"one.{suffix}", 150, with_red(-1, -1), **kind)
+    other = write(tmp_path / f"other.{suffix}", 150, with_red(50, 99), **kind)
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+
+    report, _ = scan(path, plan=plan)
+    (found,) = report.appearances
+    close = 0.1 if plan in ("adaptive", "every-frame") else 1.1
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((8.0, 9.96), abs=close)
+    assert report.clip.duration_s == pytest.approx(12.0, abs=0.1)
+    assert "joined_times" in [each.code for each in report.errors]
+
+
+def test_a_stray_time_is_no_second_recording(tmp_path):
+    clip = write(tmp_path / "clip.ts", 150, with_red(75, 99), rate=25, gop=12)
+    content = bytearray(clip.read_bytes())
+    starts = [
+        at for at in range(0, len(content), 188) if content[at + 1] & 0x40 and b"\0\0\1\xe0" in content[at : at + 188]
+    ]
+    stamp = content.index(b"\0\0\1\xe0", starts[60]) + 9
+    for field in range(stamp, stamp + 5 * (content[stamp - 2] >> 7) + 5 * (content[stamp - 2] >> 6 & 1), 5):
+        # Bits 21 to 15 of a 33-bit time at 90 kHz, and a marker: what is left is less than 0.4 s.
+        content[field + 2] = 1
+    clip.write_bytes(content)
+    report, _ = scan(clip)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((3.0, 3.96), abs=0.1)
+    assert report.clip.duration_s == pytest.approx(6.0, abs=0.1)
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame"])
+def test_pictures_that_all_have_one_time_follow_one_another(tmp_path, plan):
+    clip = write(tmp_path / "clip.mp4", 60, with_red(30, 39), gop=10)
+    path = retimed(clip, tmp_path / "equal.mkv", lambda *_: (0.0, 0.0))
+    report, _ = scan(path, plan=plan)
+    (found,) = report.appearances
+    assert found.last_seen_s - found.first_seen_s == pytest.approx(report.clip.duration_s * 9 / 60, abs=0.02)
+    assert "no_times" in [each.code for each in report.errors]
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "webm", "wmv"])
+def test_a_late_first_picture_is_no_missing_end(tmp_path, suffix):
+    codec = {"webm": "libvpx", "wmv": "wmv2"}.get(suffix, "libx264")
+    clip = write(tmp_path / f"clip.{suffix.replace('mkv', 'mp4')}", 60, with_red(30, 39), codec=codec)
+    path = retimed(clip, tmp_path / f"late.{suffix}", lambda _, pts, dts: (pts + 10, dts + 10))
+    report, _ = scan(path)
+    assert report.coverage.undecoded == ()
+    assert report.coverage.guarantee_s <= 1.0
+    assert len(report.appearances) == 1
+
+
+def test_another_video_stream_is_told_of(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=10) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for stream, picture in zip(streams, (with_red(-1, -1), with_red(0, 19)), strict=True):
+            for number in range(20):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number), format="rgb24")))
+            container.mux(stream.encode(None))
+    report, _ = scan(path)
+    (told,) = [each for each in report.errors if each.code == "other_video_streams"]
+    assert "1 more video stream (h264)" in told.message
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "interval", "keyframes"])
+def test_a_jump_far_ahead_costs_neither_time_nor_memory(tmp_path, plan):
+    clip = write(tmp_path / "clip.mp4", 60, with_red(20, 40), gop=10)
+    epoch = 1_700_000_000.0
+    path = retimed(clip, tmp_path / "jump.mkv", lambda n, pts, dts: (pts + epoch * (n >= 30), dts + epoch * (n >= 30)))
+    report, inferred = scan(path, plan=plan)
+    assert report.clip.duration_s > epoch
+    assert report.appearances[0].first_seen_s == pytest.approx(2.0, abs=1.0)
+    assert inferred <= 70
