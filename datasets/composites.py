@@ -7,7 +7,6 @@ not be passed on.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,11 +19,12 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from datasets.made_folder import begin_folder, finish_folder, write_picture, write_text
 from datasets.synthetic.footage import film
 from detector.errors import DataError
 from detector.training.corrections import with_committed_corrections
 from detector.training.labels import LabelledBox, read_labels
-from detector.training.photographs import complete_rows, read_photograph, rendered_files
+from detector.training.photographs import WEAPONS, complete_rows, read_photograph, rendered_files
 from detector.training.predictions import NEGATIVES_COMPLETE_FOR
 
 LEFT_OUT = Path(__file__).with_name("corrections") / "cut_outs.yaml"
@@ -88,16 +88,19 @@ def build_composites(
     `renders` are folders of `ordnance dataset render` whose objects are pasted too. Every class is drawn equally often.
     Boxes of photographs are the corrected ones, and cut-outs that LEFT_OUT lists are not pasted.
     The same arguments give the same pictures, however many processes (`workers`) share the work. Raises DataError for a
-    class without a usable cut-out, or a split without weapon-free photographs.
+    class without a usable cut-out, a split without weapon-free photographs, a folder that holds other pictures, or more
+    of these than `count`, or cannot be written.
     """
+    made = {"split": split, "seed": seed, "classes": list(classes), "objects_of": [each.name for each in renders]}
+    begin_folder(out, made)
+    if (out / "images" / _file(seed, count)).exists():
+        raise DataError(f"{out} holds more than {count} of these pictures; remove it, or choose another --out.")
     photographs = _photographs(data, split)
     scenes = [each.path for each in photographs if not each.boxes]
     if not scenes:
         raise DataError(f"The split '{split}' of {data} has no weapon-free photograph to paste into.")
     rendered = [each for folder in renders for each in _rendered(folder)]
     stock = {name: _CutOuts(name, [*photographs, *rendered]) for name in classes}
-    for folder in ("images", "labels"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
     write = partial(_write_composites, scenes=scenes, stock=stock, out=out, seed=seed)
     if workers == 1:
         records = write(range(count))
@@ -106,8 +109,7 @@ def build_composites(
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             records = [each for share in pool.map(write, shares) for each in share]
         records.sort(key=lambda each: str(each["file"]))
-    manifest = {"split": split, "seed": seed, "classes": list(classes), "images": records}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    finish_folder(out, made, records)
     labels = [label for record in records for label in record["classes"]]
     return {name: labels.count(name) for name in sorted({*classes, *labels})}
 
@@ -118,7 +120,7 @@ def _write_composites(
     records = []
     for index in indices:
         rng = np.random.default_rng([seed, index])
-        name = f"composite_{seed}_{index:05d}"
+        file = _file(seed, index)
         picture, boxes, sources = _compose(rng, scenes, stock)
         height, width = picture.shape[:2]
         lines = [
@@ -126,10 +128,14 @@ def _write_composites(
             f"{(x2 - x1) / width:.5f} {(y2 - y1) / height:.5f}\n"
             for label, x1, y1, x2, y2 in boxes
         ]
-        (out / "labels" / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
-        cv2.imwrite(str(out / "images" / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-        records.append({"file": f"{name}.jpg", **sources, "classes": [box[0] for box in boxes]})
+        write_text((out / "labels" / file).with_suffix(".txt"), "".join(lines))
+        write_picture(out / "images" / file, picture)
+        records.append({"file": file, **sources, "classes": [box[0] for box in boxes]})
     return records
+
+
+def _file(seed: int, index: int) -> str:
+    return f"composite_{seed}_{index:05d}.jpg"
 
 
 class _CutOuts:
@@ -303,7 +309,7 @@ def _in_the_light_of(
 
 
 def _photographs(data: Path, split: str) -> list[Labelled]:
-    rows = [row for row in complete_rows(NEGATIVES_COMPLETE_FOR, data) if row["split"] == split]
+    rows = complete_rows(data, split, WEAPONS, NEGATIVES_COMPLETE_FOR)
     photographs = [read_photograph(row, data) for row in rows]
     not_pasted: dict[str, set[str]] = {}
     for entry in yaml.safe_load(LEFT_OUT.read_text(encoding="utf-8")):

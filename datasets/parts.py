@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from datasets.composites import build_composites
+from datasets.made_folder import read_made
 from datasets.synthetic import render_set
 from datasets.synthetic.dataset import NEGATIVE_SHARE
 from detector.errors import DataError
@@ -24,7 +24,7 @@ def make_part(part: SyntheticPart, data: Path, out: Path, *, workers: int) -> No
     if is_made(part, out):
         return
     folder = out / part.name
-    earlier = _manifest(part, out)
+    earlier = read_made(folder)
     if earlier is not None and not _is_of(part, earlier):
         raise DataError(f"{folder} holds other pictures than the settings say of '{part.name}'; remove it first.")
     if part.kind == "scenes":
@@ -52,21 +52,14 @@ def make_part(part: SyntheticPart, data: Path, out: Path, *, workers: int) -> No
 
 def is_made(part: SyntheticPart, out: Path) -> bool:
     """Whether `out`/NAME holds all pictures of the part, made as it says."""
-    manifest = _manifest(part, out)
+    manifest = read_made(out / part.name)
     return manifest is not None and _is_of(part, manifest) and len(manifest["images"]) >= part.count
-
-
-def _manifest(part: SyntheticPart, out: Path) -> dict[str, Any] | None:
-    try:
-        manifest: dict[str, Any] = json.loads((out / part.name / "manifest.json").read_text(encoding="utf-8"))
-        return manifest if {"seed", "classes", "images"} <= manifest.keys() else None
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def _is_of(part: SyntheticPart, manifest: dict[str, Any]) -> bool:
     made = manifest["seed"], tuple(manifest["classes"]), manifest.get("negative_share", NEGATIVE_SHARE)
-    return made == (part.seed, part.classes, _negative_share(part)) and not manifest.get("held_out")
+    is_to_measure_on = manifest.get("held_out") or manifest.get("split", "train") != "train"
+    return made == (part.seed, part.classes, _negative_share(part)) and not is_to_measure_on
 
 
 def _negative_share(part: SyntheticPart) -> float:

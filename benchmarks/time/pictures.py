@@ -59,7 +59,7 @@ def held_out_photographs(data: Path, classes: Sequence[str]) -> PictureSet:
 
     Raises DataError where the folder holds no such photographs.
     """
-    rows = [row for row in complete_rows(NEGATIVES_COMPLETE_FOR, data) if row["split"] == SPLIT]
+    rows = complete_rows(data, SPLIT, classes, NEGATIVES_COMPLETE_FOR)
     return _sorted_out([photograph_files(row, data) for row in rows], classes, f"photos/{SPLIT}")
 
 

@@ -13,6 +13,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from datasets.made_folder import begin_folder, finish_folder, not_written, write_picture, write_text
+from detector.errors import DataError
+
 GENERATOR_VERSION = "3"
 WIDTH, HEIGHT = 512, 288
 SAMPLES = 6
@@ -89,7 +92,8 @@ def render_set(
     shares of the pictures, the other classes divide what is left. `held_out` uses the models, paints and skies of
     `casts.HELD_OUT`, which no other picture shows: a set to measure on, never to train on.
 
-    Raises ValueError for a class without models, or for shares that make more than the whole.
+    Raises ValueError for a class without models, or for shares that make more than the whole; DataError where `out`
+    holds other pictures or cannot be written, and where `backgrounds` has no picture.
     """
     from datasets.synthetic.casts import CASTS
 
@@ -98,13 +102,19 @@ def render_set(
         raise ValueError(f"no scenes for {', '.join(unknown)}; known: {', '.join(sorted(CASTS))}")
     if min(tow_share, negative_share) < 0 or tow_share + negative_share > 1:
         raise ValueError(f"shares of {tow_share} TOW launchers and {negative_share} negatives do not fit into one set")
-    for folder in ("images", "labels", "records"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    photos: tuple[Path, ...] = ()
-    if isinstance(backgrounds, Path):
-        photos = tuple(sorted(path for path in backgrounds.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES))
-    elif backgrounds is not None:
-        photos = tuple(backgrounds)
+    photos = _photos_of(backgrounds) if isinstance(backgrounds, Path) else tuple(backgrounds or ())
+    made = {
+        "generator_version": GENERATOR_VERSION,
+        "seed": seed,
+        "classes": list(classes),
+        "negative_share": negative_share,
+        "held_out": held_out,
+    }
+    begin_folder(out, made)
+    try:
+        (out / "records").mkdir(exist_ok=True)
+    except OSError as error:
+        raise not_written(out, error) from error
     jobs = [
         Job(
             out,
@@ -127,7 +137,8 @@ def render_set(
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             for _ in pool.map(render_one, jobs):
                 pass
-    _write_manifest(out, seed, classes, negative_share, held_out)
+    records = [json.loads(path.read_text()) for path in sorted((out / "records").glob("*.json"))]
+    finish_folder(out, made, records)
 
 
 def _image_path(out: Path, seed: int, index: int) -> Path:
@@ -173,13 +184,22 @@ def render_one(job: Job) -> None:
         for seen in frame.seen
         for x1, y1, x2, y2 in [seen.box_px]
     ]
-    (job.out / "labels" / f"{path.stem}.txt").write_text("".join(lines))
+    write_text(job.out / "labels" / f"{path.stem}.txt", "".join(lines))
     record = _record(drawn, path.name, attempt, frame.seen, None if photo is None else photo[0])
-    (job.out / "records" / f"{path.stem}.json").write_text(json.dumps(record))
-    _, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    partial = path.with_suffix(".part")
-    partial.write_bytes(coded.tobytes())
-    partial.rename(path)
+    write_text(job.out / "records" / f"{path.stem}.json", json.dumps(record))
+    write_picture(path, picture)
+
+
+def _photos_of(folder: Path) -> tuple[Path, ...]:
+    try:
+        photos = tuple(sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES))
+    except OSError as error:
+        raise DataError(f"The backgrounds {folder} cannot be read: {error.strerror}.") from error
+    if not photos:
+        raise DataError(
+            f"The folder {folder} holds no photograph to stand behind a scene ({', '.join(PHOTO_SUFFIXES)})."
+        )
+    return photos
 
 
 def _photo(job: Job, rng: np.random.Generator) -> tuple[str, np.ndarray] | None:
@@ -208,18 +228,3 @@ def _record(drawn: Any, name: str, attempt: int, seen: Sequence[Any], photo: str
         "backdrop": photo,
         "seen": [{"class": one.label, "box_px": one.box_px, "visible_share": one.visible_share} for one in seen],
     }
-
-
-def _write_manifest(out: Path, seed: int, classes: Sequence[str], negative_share: float, held_out: bool) -> None:
-    records = [json.loads(path.read_text()) for path in sorted((out / "records").glob("*.json"))]
-    manifest = {
-        "generator_version": GENERATOR_VERSION,
-        "seed": seed,
-        "classes": list(classes),
-        "negative_share": negative_share,
-        "held_out": held_out,
-        "images": records,
-    }
-    partial = out / "manifest.json.part"
-    partial.write_text(json.dumps(manifest, indent=1))
-    partial.rename(out / "manifest.json")

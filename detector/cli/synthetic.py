@@ -71,6 +71,8 @@ def render_command(
     if backgrounds_of is not None:
         behind = weapon_free_pictures(data_folder(data), backgrounds_of.value)
     names = tuple(weapon_class(word).id for word in words(classes))
+    if not names:
+        raise BadOption("No class was given; name at least one, such as tow_launcher.")
     try:
         render_set(
             out,

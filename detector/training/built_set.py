@@ -15,6 +15,10 @@ from detector.training.photographs import SPLITS
 
 INDEX = "dataset.json"
 UNFINISHED = "dataset.json.part"
+RENDERED = "rendered"
+"""Stands in the place of a licence for a scene that shows nobody's photograph, or whose photographs are not known."""
+PASTED = "that of its photographs"
+"""The licence of a composite of photographs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from detector.training.built_set import BuiltSet, LeftOut, Picture
+from detector.training.built_set import PASTED, BuiltSet, LeftOut, Picture
 from detector.training.photographs import SPLITS
 
 Row = TypeVar("Row", Picture, LeftOut)
@@ -21,12 +21,14 @@ FEW_TEST_BOXES = 20
 def data_card(built: BuiltSet) -> str:
     """The sheet as Markdown; equal sets give equal sheets, byte for byte."""
     photographs = [each for each in built.pictures if each.set_name == "photos"]
-    rendered = [each for each in built.pictures if each.set_name != "photos"]
+    made = [each for each in built.pictures if each.set_name != "photos"]
+    pasted = sum(each.licence == PASTED for each in made)
     parts = [
         "# Data sheet",
         "",
         f"Set `{built.sha256[:12]}` (SHA-256 `{built.sha256}` over splits, pictures and labels), "
-        f"{len(built.pictures)} pictures: {len(photographs)} photographs, {len(rendered)} rendered.",
+        f"{len(built.pictures)} pictures: {len(photographs)} photographs, {len(made) - pasted} rendered, "
+        f"{pasted} composites.",
         "",
         "The pictures are other people's: to learn from and to measure on. They are not passed on with Ordnance.",
         "",
@@ -39,23 +41,23 @@ def data_card(built: BuiltSet) -> str:
             ),
         ),
         "",
-        "`photos` are photographs (and a few game pictures, see the sources). Everything else is rendered and stands",
-        "in `train` only: no figure is measured on it here.",
+        "`photos` are photographs (and a few game pictures, see the sources). Everything else is rendered, or pasted",
+        "together from photographs (composites), and stands in `train` only: no figure is measured on it here.",
         "",
         "## Pictures that show a class",
         *_table(
-            ("class", *(f"photos {split}" for split in SPLITS), "rendered train"),
+            ("class", *(f"photos {split}" for split in SPLITS), "rendered, composites train"),
             (
                 (
                     name,
                     *_by_split([each for each in photographs if name in each.classes]),
-                    sum(name in each.classes for each in rendered),
+                    sum(name in each.classes for each in made),
                 )
                 for name in built.classes
             ),
         ),
         "",
-        "## Boxes (photographs and renders together)",
+        "## Boxes (photographs, renders and composites together)",
         *_table(
             ("class", *SPLITS), ((name, *(built.counts[split][name] for split in SPLITS)) for name in built.classes)
         ),
@@ -69,12 +71,12 @@ def data_card(built: BuiltSet) -> str:
             ),
         ),
         "",
-        "## Rendered parts",
+        "## Rendered and composed parts",
         *_table(
-            ("part", "folder", "pictures"),
+            ("part", "folder", "licence", "pictures"),
             (
-                (part, folder, len(group))
-                for (part, folder), group in _groups(rendered, lambda each: (each.set_name, each.source))
+                (part, folder, group[0].licence, len(group))
+                for (part, folder), group in _groups(made, lambda each: (each.set_name, each.source))
             ),
         ),
         "",

@@ -7,11 +7,15 @@ training picture that is a near-copy of one in val or test is left out too. What
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from detector.errors import DataError
 from detector.training.built_set import (
+    PASTED,
+    RENDERED,
     BuiltSet,
     LeftOut,
     count_boxes,
@@ -53,7 +57,7 @@ def build_dataset(
     `out` is replaced.
 
     Raises DataError for a wrong hash, a missing or damaged file, a label that cannot be used, a correction that
-    matches nothing, a split left without a picture, a full disk.
+    matches nothing, renders that are there to measure on, a split left without a picture, a full disk.
     """
     photographs = [each for folder in (data, *extra) for each in _photographs(folder)]
     photographs, applied, left_out, notes = _corrected(photographs, corrections)
@@ -142,8 +146,25 @@ def _new(each: Photograph, file: str) -> NewPicture:
 
 
 def _rendered(folder: Path, set_name: str) -> Iterator[NewPicture]:
+    made = _made(folder)
+    split = made.get("split", "train")
+    if made.get("held_out") or split != "train":
+        which = f"composites of the split '{split}'" if "split" in made else "held-out scenes"
+        raise DataError(f"{folder} holds {which}, which are there to measure on and never to train on; leave it out.")
+    licence = PASTED if "split" in made else RENDERED
     for picture, label in rendered_files(folder):
         read_grey(picture)
         name = f"{set_name}-{folder.name}-{picture.name}"
         boxes = read_labels(label)
-        yield NewPicture(picture, boxes, "train", name, file_sha256(picture), folder.name, "rendered", set_name)
+        yield NewPicture(picture, boxes, "train", name, file_sha256(picture), folder.name, licence, set_name)
+
+
+def _made(folder: Path) -> dict[str, Any]:
+    """What the folder's manifest says of how its pictures were made; scenes of other programs have none."""
+    try:
+        made = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder / 'manifest.json'} is damaged; make the folder again.") from error
+    return made if isinstance(made, dict) else {}

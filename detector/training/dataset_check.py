@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import DataError
-from detector.training.built_set import INDEX, BuiltSet, read_built, read_numbered_labels
+from detector.training.built_set import INDEX, RENDERED, BuiltSet, read_built, read_numbered_labels
+from detector.training.labels import read_labels
 from detector.training.leaks import find_leaks
 from detector.training.near_duplicates import read_grey
 from detector.training.photographs import (
@@ -59,7 +60,15 @@ def _check_data(folder: Path) -> CheckResult:
     names: set[Path] = set()
     for row in listed_rows(folder):
         picture, label = photograph_files(row, folder)
+        is_shared = label in names
         names.update((picture, label))
+        if is_shared:
+            problems.append(
+                Problem(
+                    str(picture), "listing", f"Another row of the split has the label file {label.name}; rename it."
+                )
+            )
+            continue
         try:
             photograph = read_photograph(row, folder)
         except DataError as error:
@@ -76,7 +85,21 @@ def _check_data(folder: Path) -> CheckResult:
                     problems.append(Problem(str(path), "listing", "No row of sources.csv names it."))
     if not photographs:
         problems.append(Problem(str(folder), "split", "No split has a picture."))
-    return _result(folder, photographs, [], problems)
+    return _result(folder, photographs, _check_rendered(folder / "rendered", problems), problems)
+
+
+def _check_rendered(folder: Path, problems: list[Problem]) -> list[Photograph]:
+    renders = []
+    for picture in sorted((folder / "images").glob("*.jpg")):
+        label = folder / "labels" / f"{picture.stem}.txt"
+        try:
+            boxes = read_labels(label)
+            renders.append(
+                Photograph(picture, label, "train", file_sha256(picture), "all", folder.name, RENDERED, "", boxes)
+            )
+        except DataError as error:
+            problems.append(Problem(str(picture), _kind(str(error)), str(error)))
+    return renders
 
 
 def _check_built(folder: Path, built: BuiltSet) -> CheckResult:

@@ -83,7 +83,7 @@ def calibrate_model(
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
-    model, files = _model(entry, folder), photographs(data, "val")
+    model, files = _model(entry, folder), photographs(data, "val", entry.classes)
     matches = match(predict(model, files, "val"))
     copies = [
         predict(model, files, "val, recompressed", damage=recompressed),
@@ -122,7 +122,7 @@ def add_precision(name: str, precision: Precision, data: Path, out: Path | None 
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
-    pictures = [file.picture for file in photographs(data, "train")] if precision == "int8" else []
+    pictures = [file.picture for file in photographs(data, "train", entry.classes)] if precision == "int8" else []
     step = max(1, len(pictures) // CALIBRATION_PICTURES)
     made = optimise(entry, folder, precision, pictures[::step][:CALIBRATION_PICTURES])
     before = _mean_ap50(_val_ap50(_val_matches(entry, data, folder)))
@@ -150,7 +150,7 @@ def _val_matches(entry: ManifestEntry, data: Path, folder: Path, *, backend: Bac
         shutil.copyfile(folder / entry.file, Path(scratch) / entry.file)
         alone = Manifest(default=entry.name, models=(entry.model_copy(update={"made_from": None}),))
         write_manifest(alone, Path(scratch) / MANIFEST_NAME)
-        return match(predict(_model(entry, Path(scratch), backend), photographs(data, "val"), "val"))
+        return match(predict(_model(entry, Path(scratch), backend), photographs(data, "val", entry.classes), "val"))
 
 
 def _val_ap50(matches: Matches) -> dict[str, JsonValue]:

@@ -19,6 +19,7 @@ from detector.training.damage import DAMAGES
 from detector.training.evaluate import SetScore, score
 from detector.training.failures import Failure, contact_sheet, failures
 from detector.training.matching import Matches, match
+from detector.training.photographs import WEAPONS
 from detector.training.predictions import LabelledFile, Picture, Predictions, labelled_folder, photographs, predict
 from detector.training.video_alarms import VideoAlarms, clips_in, count_alarms, make_clip
 
@@ -101,7 +102,7 @@ def measure(
     """
     if unknown := set(damages) - set(DAMAGES):
         raise BadOption(f"'{min(unknown)}' is no damage; use {', '.join(DAMAGES)}, or none.")
-    sets = labelled_sets(data, split, folders)
+    sets = labelled_sets(data, split, folders, model.classes)
     done = Measures(model.name, model.sha256, model.input_size, split)
     video: VideoAlarms | None = None
     for name, files in sets.items():
@@ -117,10 +118,13 @@ def measure(
 
 
 def labelled_sets(
-    data: Path | None, split: str, folders: Mapping[str, Sequence[Path]]
+    data: Path | None, split: str, folders: Mapping[str, Sequence[Path]], classes: Sequence[str] = WEAPONS
 ) -> dict[str, list[LabelledFile]]:
-    """The pictures of each set: photo (of `split`, with `data`), and those of `folders`. Raises DataError for none."""
-    sets: dict[str, list[LabelledFile]] = {"photo": photographs(data, split)} if data else {}
+    """The pictures of each set: photo (of `split`, labelled for `classes`, with `data`), and those of `folders`.
+
+    Raises DataError for none.
+    """
+    sets: dict[str, list[LabelledFile]] = {"photo": photographs(data, split, classes)} if data else {}
     sets |= {name: [file for folder in each for file in labelled_folder(folder)] for name, each in folders.items()}
     if not sets:
         raise DataError("There is nothing to measure on; set ORDNANCE_DATA, or give --composites or --renders.")
@@ -134,7 +138,8 @@ def with_baseline(measures: Measures, weights: Path, data: Path) -> Measures:
     if not weights.is_file():
         raise DataError(f"The weights {weights} do not exist; give the COCO-trained ones, start/yolo26n_coco.pt.")
     with tempfile.TemporaryDirectory() as scratch:
-        found = coco_ap50(weights, photographs(data, measures.split), Path(scratch), input_size=measures.input_size)
+        files = photographs(data, measures.split, tuple(measures.sets["photo"].score.classes))
+        found = coco_ap50(weights, files, Path(scratch), input_size=measures.input_size)
     return dataclasses.replace(measures, baseline=found)
 
 

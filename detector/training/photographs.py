@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import DataError
+from detector.taxonomy import TAXONOMY
 from detector.training.labels import KNOWN_CLASSES, LabelledBox, read_labels
 
 SPLITS = ("train", "val", "test")
 COLUMNS = ("file", "split", "source_repo", "source_path", "commit", "licence", "sha256", "cluster", "complete_for")
 NEEDED_COLUMNS = ("file", "split", "sha256", "complete_for")
-EVERYTHING = ("all", "six weapons, tank, apc_ifv, mlrs, atgm_launcher; not rifle, person, car")
-"""Values of `complete_for` that vouch for every class of the taxonomy; the second is the founding data set's."""
+FOUNDING = "six weapons, tank, apc_ifv, mlrs, atgm_launcher; not rifle, person, car"
+"""What the founding data set says of most of its pictures."""
+EVERYTHING = ("all", FOUNDING)
+"""Values of `complete_for` that vouch for every class of the taxonomy."""
+WEAPONS = tuple(each.id for each in TAXONOMY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +40,19 @@ class Photograph:
 
     def is_complete_for(self, classes: Sequence[str], negatives_complete_for: Sequence[str] = ()) -> bool:
         """Whether every box of `classes` on it is known, so that the rest of it may be taught as background."""
-        if self.complete_for in (*EVERYTHING, *negatives_complete_for) or "all" in self.vouched:
-            return True
-        return set(classes) <= self.vouched | set(re.split(r"[\s,;]+", self.complete_for))
+        return "all" in self.vouched or vouches_for(self.complete_for, classes, negatives_complete_for, self.vouched)
+
+
+def vouches_for(
+    complete_for: str,
+    classes: Sequence[str],
+    negatives_complete_for: Sequence[str] = (),
+    vouched: Collection[str] = (),
+) -> bool:
+    """Whether this value of `complete_for`, or a correction (`vouched`), says that every box of `classes` is known."""
+    if complete_for in (*EVERYTHING, *negatives_complete_for):
+        return True
+    return set(classes) <= {*vouched, *re.split(r"[\s,;]+", complete_for)}
 
 
 def listed_rows(data: Path) -> list[dict[str, str]]:
@@ -71,12 +85,18 @@ def photograph_files(row: dict[str, str], data: Path) -> tuple[Path, Path]:
     return folder / "images" / row["file"], folder / "labels" / f"{Path(row['file']).stem}.txt"
 
 
-def complete_rows(negatives_complete_for: Sequence[str], data: Path) -> list[dict[str, str]]:
-    """The rows of `data`/photos/sources.csv whose pictures vouch for every class we train.
+def complete_rows(
+    data: Path, split: str, classes: Sequence[str], negatives_complete_for: Sequence[str] = ()
+) -> list[dict[str, str]]:
+    """The rows of a split in `data`/photos/sources.csv whose pictures vouch for every one of `classes`.
 
     Raises DataError where there is no such list.
     """
-    return [row for row in listed_rows(data) if row["complete_for"] in (*EVERYTHING, *negatives_complete_for)]
+    return [
+        row
+        for row in listed_rows(data)
+        if row["split"] == split and vouches_for(row["complete_for"], classes, negatives_complete_for)
+    ]
 
 
 def weapon_free_pictures(data: Path, split: str) -> list[Path]:
@@ -84,7 +104,7 @@ def weapon_free_pictures(data: Path, split: str) -> list[Path]:
 
     Raises DataError where there is none.
     """
-    files = [photograph_files(row, data) for row in complete_rows((), data) if row["split"] == split]
+    files = [photograph_files(row, data) for row in complete_rows(data, split, WEAPONS)]
     free = sorted(picture for picture, label in files if not read_labels(label))
     if not free:
         raise DataError(f"The split '{split}' of {data} has no weapon-free photograph.")

@@ -18,7 +18,7 @@ from detector.frame import Boxes
 from detector.models.second_view import mirrored_back
 from detector.training.corrections import with_committed_corrections
 from detector.training.labels import LabelledBox, read_labels
-from detector.training.photographs import complete_rows, read_photograph, rendered_files
+from detector.training.photographs import FOUNDING, complete_rows, read_photograph, rendered_files
 
 if TYPE_CHECKING:
     from detector.models import Model
@@ -31,11 +31,8 @@ curve short."""
 NEGATIVES_COMPLETE_FOR = ("construction_machine",)
 """Pictures boxed for excavators only, which hold no weapon."""
 
-ALL_COMPLETE = ("all", *NEGATIVES_COMPLETE_FOR)
-"""Values of `complete_for` that vouch for every class; every other value that is read leaves UNVOUCHED open."""
-
 UNVOUCHED = ("self_propelled_howitzer",)
-"""Classes of ours that the tank photographs are not boxed for exhaustively (their `complete_for` leaves them out)."""
+"""Classes of ours that the tank photographs, those with FOUNDING, are not boxed for exhaustively."""
 
 WEAPON_FREE_LABELS = frozenset({"soldier", "civilian_vehicle", "construction_machine"})
 """A picture whose labels are all of these, or that has none, shows no weapon."""
@@ -102,21 +99,24 @@ class LabelledFile:
     unboxed_roof_guns: bool = False
 
 
-def photographs(data: Path, split: str) -> list[LabelledFile]:
-    """The photographs of a split that are labelled for our classes, with the committed corrections to their labels.
+def photographs(data: Path, split: str, classes: Sequence[str]) -> list[LabelledFile]:
+    """The photographs of a split that are labelled for `classes`, with the committed corrections to their labels.
 
     Those leave the test split alone. Raises DataError for an empty split, and for a picture that is missing or not the
     listed one.
     """
-    rows = [row for row in complete_rows(NEGATIVES_COMPLETE_FOR, data) if row["split"] == split]
+    rows = complete_rows(data, split, classes, NEGATIVES_COMPLETE_FOR)
     if not rows:
-        raise DataError(f"{data} has no photographs of the split '{split}'; use train, val or test.")
+        raise DataError(
+            f"{data} has no photograph of the split '{split}' on which every weapon that the model knows is boxed; "
+            "use train, val or test, or see `complete_for` in datasets/DATA_LAYOUT.md."
+        )
     return [
         LabelledFile(
             each.picture,
             each.boxes,
             source=each.source,
-            unvouched=() if each.complete_for in ALL_COMPLETE else UNVOUCHED,
+            unvouched=UNVOUCHED if each.complete_for == FOUNDING else (),
             unboxed_roof_guns=True,
         )
         for each in with_committed_corrections([read_photograph(row, data) for row in rows])

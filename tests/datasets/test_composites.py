@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -186,3 +187,32 @@ def test_the_command_says_what_it_made(data: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "2 pictures" in done.output and "tank" in done.output
     assert len(list((tmp_path / "out" / "images").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": 4}, "made with seed 3, not 4"),
+        ({"classes": ("machine_gun",)}, "made with classes tank, not machine_gun"),
+        ({"count": 1}, "more than 1 of these pictures"),
+    ],
+)
+def test_a_folder_of_other_pictures_is_refused_and_left_as_it_is(
+    data: Path, tmp_path: Path, changes: dict, words: str
+) -> None:
+    asked = {"split": "test", "classes": ("tank",), "count": 2, "seed": 3}
+    build_composites(data, tmp_path / "out", **asked)
+    before = contents(tmp_path / "out")
+    with pytest.raises(DataError, match=words):
+        build_composites(data, tmp_path / "out", **(asked | changes))
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_full_disk_is_said_and_no_picture_is_half_one(data: Path, tmp_path: Path) -> None:
+    command = "ulimit -f 4; exec ordnance dataset composites --data $0 --out $1 --classes tank --count 2 --seed 1"
+    done = subprocess.run(
+        ["bash", "-c", command, str(data), str(tmp_path / "out")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
+    assert not list((tmp_path / "out" / "images").glob("*.jpg"))

@@ -11,6 +11,7 @@ from datasets.synthetic import render_set, staging
 from datasets.synthetic.casts import CASTS, HELD_OUT
 from datasets.synthetic.footage import film, recoded
 from datasets.synthetic.render import Renderer, outline, visible
+from detector.errors import DataError
 
 pytest.importorskip("mitsuba", reason="mitsuba is not installed: pip install 'ordnance[render]'")
 
@@ -179,3 +180,20 @@ def test_the_film_look_keeps_the_size_and_is_repeatable() -> None:
     first, second = (film(picture, np.random.default_rng(8)) for _ in range(2))
     assert first.shape == (HEIGHT, WIDTH, 3) and first.dtype == np.uint8
     assert np.array_equal(first, second)
+
+
+def test_scenes_made_otherwise_are_not_mixed_in(rendered: Path) -> None:
+    before = contents(rendered)
+    with pytest.raises(DataError, match="made with classes tank, not humvee"):
+        tiny(rendered, classes=("humvee",))
+    with pytest.raises(DataError, match="made with held_out False, not True"):
+        render_set(rendered, count=1, seed=SEED, classes=("tank",), workers=1, held_out=True)
+    assert contents(rendered) == before
+
+
+def test_backgrounds_that_are_not_there_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"backgrounds .*nowhere cannot be read"):
+        tiny(tmp_path / "out", backgrounds=tmp_path / "nowhere")
+    with pytest.raises(DataError, match="holds no photograph"):
+        tiny(tmp_path / "out", backgrounds=tmp_path)
+    assert not (tmp_path / "out").exists()

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import shutil
 from pathlib import Path
@@ -275,3 +276,24 @@ def test_a_wrong_setting_is_named(tmp_path):
     path.write_text("name: x\nstart: y\nclasses: [tank]\ninput_size: 100\nstages: []\n")
     with pytest.raises(DataError, match="input_size"):
         read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [({"held_out": True}, "holds held-out scenes"), ({"split": "test"}, "composites of the split 'test'")],
+)
+def test_what_is_there_to_measure_on_is_not_learned_from(data, tmp_path, made, words):
+    (data / "rendered" / "manifest.json").write_text(json.dumps(made))
+    with pytest.raises(DataError, match=words):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+def test_the_card_tells_composites_from_renders(data, tmp_path):
+    pasted = tmp_path / "pasted"
+    shutil.copytree(data / "rendered", pasted)
+    cv2.imwrite(str(pasted / "images" / "r.jpg"), drawn(78))
+    (pasted / "manifest.json").write_text(json.dumps({"split": "train", "seed": 1}))
+    card = data_card(build_dataset(CONFIG, data, [pasted], tmp_path / "set"))
+    assert "4 photographs, 1 rendered, 1 composites" in card
+    assert "| synthetic | pasted | that of its photographs | 1 |" in card
+    assert "| rendered | rendered | rendered | 1 |" in card

@@ -103,3 +103,17 @@ def test_build_check_and_card_by_command(data, tmp_path, capsys):
 def test_a_folder_that_is_neither_is_refused(tmp_path, capsys):
     assert run(["dataset", "check", str(tmp_path)]) == 1
     assert "holds no photos/sources.csv" in capsys.readouterr().err
+
+
+def test_two_pictures_may_not_share_a_label_file(data):
+    data.add("train", "a.png", "tank 0.5 0.5 0.2 0.2\n")
+    assert problems(data) == [("listing", "a.png")]
+
+
+def test_rendered_scenes_are_checked_too(data):
+    for part, name, content in (("images", "r.jpg", b"no picture"), ("labels", "r.txt", b"zeppelin 0.5 0.5 2 2\n")):
+        (data.root / "rendered" / part).mkdir(parents=True)
+        (data.root / "rendered" / part / name).write_bytes(content)
+    assert problems(data) == [("class", "r.jpg")]
+    (data.root / "rendered" / "labels" / "r.txt").write_text("tank 0.5 0.5 0.2 0.2\n")
+    assert problems(data) == [("file", "r.jpg")]

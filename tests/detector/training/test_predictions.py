@@ -4,9 +4,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
+from detector.errors import DataError
 from detector.frame import Boxes
-from detector.training.predictions import LabelledFile, predict
+from detector.training.predictions import LabelledFile, photographs, predict
 
 
 class FindsWhatIsWhite:
@@ -30,3 +32,12 @@ def test_boxes_found_on_mirror_images_are_those_of_the_picture(tmp_path: Path) -
     for mirrored in (False, True):
         found = predict(FindsWhatIsWhite(), files, "val", mirrored=mirrored).pictures[0].found
         assert found.tolist() == [[6, 5, 30, 20]]
+
+
+def test_a_picture_complete_for_all_that_a_model_knows_is_measured(folder) -> None:
+    folder.add("val", "a.jpg", "tank 0.5 0.5 0.4 0.4\n", "tank,humvee")
+    folder.add("val", "b.jpg", "tank 0.5 0.5 0.4 0.4\n", "tank")
+    assert [each.picture.name for each in photographs(folder.root, "val", ("tank", "humvee"))] == ["a.jpg"]
+    assert [each.picture.name for each in photographs(folder.root, "val", ("tank",))] == ["a.jpg", "b.jpg"]
+    with pytest.raises(DataError, match="no photograph of the split 'val' on which every weapon"):
+        photographs(folder.root, "val", ("mlrs",))
