@@ -42,7 +42,7 @@ class LookedAt:
 class Linking:
     """Takes a clip's samples one after another and keeps of each what the report tells of it: not what it looks like.
 
-    Times never go back; of samples with the same time the last one counts.
+    Times never go back; of samples with the same time the one counts on which the surest detection is.
     """
 
     def __init__(self, linker: Linker) -> None:
@@ -53,9 +53,12 @@ class Linking:
         self._latest: Sample | None = None
 
     def add(self, sample: Sample) -> None:
-        if self._latest is not None and sample.pts_seconds > self._latest.pts_seconds:
-            self._take(self._latest)
-        self._latest = sample
+        if self._latest is None or sample.pts_seconds > self._latest.pts_seconds:
+            if self._latest is not None:
+                self._take(self._latest)
+            self._latest = sample
+        elif _surest(sample) >= _surest(self._latest):
+            self._latest = sample
 
     def finish(self, static: StaticPicture, *, width: int, height: int) -> list[Appearance]:
         """The appearances, numbered, those that are suspected overlays flagged. Nothing can be added after it.
@@ -82,3 +85,7 @@ class Linking:
         self._appearances.extend(self._chain.add(sample))
         if sample.detections:
             self._seen.append(Seen(sample.pts_seconds, self._chain.shot, sample.detections))
+
+
+def _surest(sample: Sample) -> float:
+    return max((each.score for each in sample.detections), default=0.0)

@@ -23,10 +23,10 @@ def linked(*samples: Sample) -> tuple[Linking, list[Appearance]]:
     return linking, linking.finish(StaticPicture(), width=160, height=90)
 
 
-def test_of_samples_with_the_same_time_the_last_counts() -> None:
-    linking, found = linked(sample(0.0), sample(1.0), sample(1.0, 0.9), sample(2.0, 0.8), sample(2.0, 0.7))
+def test_of_samples_with_the_same_time_the_one_counts_that_shows_most() -> None:
+    linking, found = linked(sample(0.0), sample(1.0), sample(1.0, 0.9), sample(2.0, 0.8), sample(2.0))
     assert list(linking.looked_at.times) == [0.0, 1.0, 2.0]
-    assert [(each.pts_seconds, each.score) for each in found[0].detections] == [(1.0, 0.9), (2.0, 0.7)]
+    assert [(each.pts_seconds, each.score) for each in found[0].detections] == [(1.0, 0.9), (2.0, 0.8)]
 
 
 def test_each_sample_is_counted_once() -> None:

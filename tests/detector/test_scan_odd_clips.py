@@ -352,3 +352,11 @@ def test_a_jump_far_ahead_costs_neither_time_nor_memory(tmp_path, plan):
     assert report.clip.duration_s > epoch
     assert report.appearances[0].first_seen_s == pytest.approx(2.0, abs=1.0)
     assert inferred <= 70
+
+
+def test_a_find_counts_on_either_of_two_pictures_of_one_time(tmp_path):
+    clip = write(tmp_path / "clip.mkv", 60, lambda number: with_red(0, 59 * (number % 2 == 0) - 1)(number), gop=1)
+    path = retimed(clip, tmp_path / "twice.mkv", lambda number, *_: (number // 2 / 10,) * 2)
+    report, _ = scan(path, plan="every-frame")
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((0.0, 2.9))
