@@ -6,12 +6,15 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from pydantic import ValidationError
 
 from detector.errors import BackendUnavailable, DataError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+ENDINGS = tuple(each for suffix in sorted(PICTURE_SUFFIXES) for each in (suffix, suffix.upper()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +44,25 @@ class AnnotatedPicture:
 
 
 def find_picture(name: str, folders: Sequence[Path], where: str) -> Path:
-    """The picture `name` below one of `folders`, by its path or else its last part. Raises DataError that names it."""
-    names = [name, Path(name.replace("\\", "/")).name]
-    for folder in folders:
-        for each in names:
-            path = folder / each
-            if _is_below(path, folder) and path.is_file():
-                return path
+    """The picture `name` below one of `folders`: by its whole path, by less and less of it, by its bare name at last.
+
+    A name without the ending of a picture is also looked for with each. Raises DataError that names it.
+    """
+    endings = ("",) if Path(name).suffix.lower() in PICTURE_SUFFIXES else ("", *ENDINGS)
+    for tail in tails(name):
+        for folder in folders:
+            for ending in endings:
+                path = folder / (tail + ending)
+                if _is_file_below(path, folder):
+                    return path
     looked = ", ".join(str(folder) for folder in folders)
     raise DataError(f"{where} names the picture '{name}', which is not in {looked}; give its folder with --images.")
+
+
+def tails(name: str) -> list[str]:
+    """A path without its root, then without its first folder, and so on to its bare name; `..` is left out."""
+    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part not in ("/", "//", "..")]
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def picture_folders(annotations: Path, images: Path | None) -> list[Path]:
@@ -59,12 +72,21 @@ def picture_folders(annotations: Path, images: Path | None) -> list[Path]:
     return [annotations.parent, annotations.parent / "images"]
 
 
+def finite(text: str | None, what: str) -> float:
+    """The number that `text`, the value of `what`, is. Raises DataError where it is none or not finite."""
+    try:
+        value = float(text or "")
+    except ValueError as error:
+        raise DataError(f"{what}='{text}' is not a number.") from error
+    if not math.isfinite(value):
+        raise DataError(f"{what}='{text}' is not a finite number.")
+    return value
+
+
 def read_text(path: Path) -> str:
     """The text of a file. Raises DataError that names it."""
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise DataError(f"The annotations {path} cannot be read: {error.strerror}.") from error
+        return _read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"The annotations {path} are not text.") from error
 
@@ -86,9 +108,15 @@ def read_xml(path: Path) -> Any:
             "Reading XML annotations needs the extra 'data'; install it with: pip install 'ordnance[data]'."
         ) from error
     try:
-        return ElementTree.fromstring(read_text(path))
-    except (SyntaxError, ValueError) as error:
+        return ElementTree.fromstring(_read_bytes(path))
+    except (SyntaxError, ValueError, LookupError) as error:
         raise DataError(f"The annotations {path} are not plain XML: {error}.") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Where and how a document first breaks its form."""
+    first = error.errors()[0]
+    return f"'{'.'.join(str(part) for part in first['loc'])}': {first['msg']}"
 
 
 def turned_corners(
@@ -102,5 +130,16 @@ def turned_corners(
     return min(xs), min(ys), max(xs), max(ys)
 
 
-def _is_below(path: Path, folder: Path) -> bool:
-    return path.resolve().is_relative_to(folder.resolve())
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"The annotations {path} cannot be read: {error.strerror}.") from error
+
+
+def _is_file_below(path: Path, folder: Path) -> bool:
+    """False also for what can be no path: a name that is too long or holds a NUL."""
+    try:
+        return path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):
+        return False

@@ -1,8 +1,11 @@
-"""COCO detection JSON (cocodataset.org, "Data format"): `bbox` is [x, y, width, height] in pixels."""
+"""COCO detection JSON (cocodataset.org, "Data format"): `bbox` is [x, y, width, height] in pixels.
+
+An annotation that is repeated, under whatever id, counts once.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
@@ -12,6 +15,7 @@ from detector.training.imports.annotations import (
     AnnotatedPicture,
     SourceBox,
     find_picture,
+    first_fault,
     picture_folders,
     read_json,
 )
@@ -48,13 +52,24 @@ def read_coco(source: Path, images: Path | None = None) -> list[AnnotatedPicture
     try:
         content = _Coco.model_validate(read_json(source))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"{source} is not COCO at '{where}': {first['msg']}.") from error
+        raise DataError(f"{source} is not COCO at {first_fault(error)}.") from error
+    if not content.images:
+        raise DataError(f"{source} lists no images.")
+    for what, ids in (
+        ("image", [image.id for image in content.images]),
+        ("category", [category.id for category in content.categories]),
+    ):
+        for number, times in Counter(ids).items():
+            if times > 1:
+                raise DataError(f"{source} lists {times} times the {what} id {number}; give each its own.")
     names = {category.id: category.name for category in content.categories}
     known = {image.id: image for image in content.images}
     boxes: dict[int | str, list[SourceBox]] = defaultdict(list)
+    seen = set()
     for each in content.annotations:
+        if (key := (each.image_id, each.category_id, each.bbox, each.iscrowd)) in seen:
+            continue
+        seen.add(key)
         where = f"{source}, annotation {each.id}"
         if each.image_id not in known:
             raise DataError(f"{where} belongs to image {each.image_id}, which the file does not list.")

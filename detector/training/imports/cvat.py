@@ -1,7 +1,8 @@
 """CVAT for images 1.1 (docs.cvat.ai, "XML annotation format"): one XML file, boxes in pixels of the upright picture.
 
 A turned rectangle (`rotation`, degrees clockwise about its centre) becomes the upright box around it; of a polygon the
-extent is taken. Other shapes are refused where the class map wants their label.
+extent is taken. Other shapes are refused where the class map wants their label. A project is exported with its pictures
+in images/SUBSET/.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from detector.training.imports.annotations import (
     AnnotatedPicture,
     SourceBox,
     find_picture,
+    finite,
     picture_folders,
     read_xml,
     turned_corners,
@@ -49,15 +51,14 @@ def _picture(element: Any, path: Path, folders: list[Path]) -> AnnotatedPicture:
         label = shape.get("label") or ""
         if shape.tag == "box":
             x1, y1, x2, y2 = (_number(shape, key, where) for key in ("xtl", "ytl", "xbr", "ybr"))
-            degrees = float(shape.get("rotation") or 0)
+            degrees = _number(shape, "rotation", where) if shape.get("rotation") else 0.0
             if degrees:
                 about = ((x1 + x2) / 2, (y1 + y2) / 2)
-                x1, y1, x2, y2 = _within(turned_corners(x1, y1, x2 - x1, y2 - y1, degrees, about), width, height)
+                x1, y1, x2, y2 = turned_corners(x1, y1, x2 - x1, y2 - y1, degrees, about)
         elif shape.tag == "polygon":
-            try:
-                numbers = [float(text) for text in re.split("[,;]", shape.get("points") or "")]
-            except ValueError as error:
-                raise DataError(f"{where}: a polygon's points are not numbers.") from error
+            numbers = [finite(text, f"{where}: points") for text in re.split("[,;]", shape.get("points") or "")]
+            if len(numbers) % 2:
+                raise DataError(f"{where}: a polygon's points are not pairs of numbers.")
             x1, x2 = min(numbers[::2]), max(numbers[::2])
             y1, y2 = min(numbers[1::2]), max(numbers[1::2])
         elif shape.tag in OTHER_SHAPES:
@@ -66,18 +67,10 @@ def _picture(element: Any, path: Path, folders: list[Path]) -> AnnotatedPicture:
         else:
             continue
         boxes.append(SourceBox(label, x1 / width, y1 / height, x2 / width, y2 / height, where))
-    return AnnotatedPicture(find_picture(name, folders, str(path)), tuple(boxes), (int(width), int(height)))
-
-
-def _within(
-    corners: tuple[float, float, float, float], width: float, height: float
-) -> tuple[float, float, float, float]:
-    x1, y1, x2, y2 = corners
-    return max(0.0, x1), max(0.0, y1), min(width, x2), min(height, y2)
+    subset = element.get("subset") or ""
+    picture = find_picture(f"{subset}/{name}", folders, str(path))
+    return AnnotatedPicture(picture, tuple(boxes), (int(width), int(height)))
 
 
 def _number(element: Any, name: str, where: str) -> float:
-    try:
-        return float(element.get(name))
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{where}: {name}='{element.get(name)}' is not a number.") from error
+    return finite(element.get(name), f"{where}: {name}")

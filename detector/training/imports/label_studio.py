@@ -1,13 +1,14 @@
 """Label Studio's JSON export (labelstud.io, "Task format"): rectangles in percent of the picture.
 
 A turned rectangle (`rotation`, degrees clockwise about its top left corner) becomes the upright box around it. Tasks
-that nobody annotated are left out. A task with several annotations is refused unless one is the ground truth.
+that nobody annotated, or only a model, are left out. A task with several annotations is refused unless one is the
+ground truth.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -18,21 +19,24 @@ from detector.training.imports.annotations import (
     AnnotatedPicture,
     SourceBox,
     find_picture,
+    first_fault,
     picture_folders,
     read_json,
     turned_corners,
 )
 
+SHAPES = ("rectangle", "polygon", "ellipse", "brush", "keypoint", "vector")
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
 
 
 class _Result(BaseModel):
     model_config = ConfigDict(extra="allow")
+    id: int | str | None = None
     type: str
-    value: dict[str, Any]
+    value: dict[str, Any] = Field(default_factory=dict)
     original_width: int | None = Field(default=None, gt=0)
     original_height: int | None = Field(default=None, gt=0)
-    image_rotation: float = 0
+    image_rotation: float | None = None
 
 
 class _Annotation(BaseModel):
@@ -44,7 +48,7 @@ class _Annotation(BaseModel):
 class _Task(BaseModel):
     id: int | str
     data: dict[str, Any]
-    annotations: list[_Annotation]
+    annotations: list[_Annotation] = Field(default_factory=list)
 
 
 class _Rectangle(BaseModel):
@@ -52,7 +56,7 @@ class _Rectangle(BaseModel):
     y: float
     width: float
     height: float
-    rotation: float = 0
+    rotation: float | None = None
     rectanglelabels: list[str] = Field(min_length=1, max_length=1)
 
 
@@ -67,9 +71,10 @@ def read_label_studio(source: Path, images: Path | None = None) -> list[Annotate
         try:
             task = _Task.model_validate(entry)
         except ValidationError as error:
-            raise DataError(
-                f"{source}, task {number + 1} has no 'id', 'data' and 'annotations'; export as 'JSON', not 'JSON-MIN'."
-            ) from error
+            where = f"{source}, task {number + 1}"
+            if not isinstance(entry, dict) or "data" not in entry:
+                raise DataError(f"{where} has no 'data'; export as 'JSON', not 'JSON-MIN'.") from error
+            raise DataError(f"{where} is wrong at {first_fault(error)}.") from error
         where = f"{source}, task {task.id}"
         annotation = _the_annotation(task, where)
         if annotation is None:
@@ -92,12 +97,15 @@ def _the_annotation(task: _Task, where: str) -> _Annotation | None:
 def _boxes(annotation: _Annotation, where: str) -> tuple[tuple[SourceBox, ...], tuple[int, int] | None]:
     boxes: list[SourceBox] = []
     size = None
+    labelled = {result.id for result in annotation.result if result.id and _labels(result)}
     for result in annotation.result:
-        labels = next((value for key, value in result.value.items() if key.endswith("labels")), None)
-        if not labels or not isinstance(labels, list):
+        labels = _labels(result)
+        if not labels:
+            if result.type.removesuffix("labels") in SHAPES and result.id not in labelled:
+                raise DataError(f"{where}: a {result.type.removesuffix('labels')} has no label; label or delete it.")
             continue
         if result.type != "rectanglelabels":
-            fault = f"is of type {result.type}; draw a rectangle"
+            fault = f"is of type {result.type}; draw a rectangle with RectangleLabels"
             boxes.extend(SourceBox(str(label), 0, 0, 0, 0, where, fault) for label in labels)
             continue
         try:
@@ -116,10 +124,14 @@ def _boxes(annotation: _Annotation, where: str) -> tuple[tuple[SourceBox, ...], 
             turned = turned_corners(
                 x1 * px, y1 * py, value.width * px, value.height * py, value.rotation, (x1 * px, y1 * py)
             )
-            x1, x2 = max(0.0, turned[0] / px), min(100.0, turned[2] / px)
-            y1, y2 = max(0.0, turned[1] / py), min(100.0, turned[3] / py)
+            x1, y1, x2, y2 = turned[0] / px, turned[1] / py, turned[2] / px, turned[3] / py
         boxes.append(SourceBox(value.rectanglelabels[0], x1 / 100, y1 / 100, x2 / 100, y2 / 100, where))
     return tuple(boxes), size
+
+
+def _labels(result: _Result) -> list[Any]:
+    labels = next((value for key, value in result.value.items() if key.endswith("labels")), None)
+    return labels if isinstance(labels, list) else []
 
 
 def _picture(task: _Task, folders: list[Path], where: str) -> Path:
@@ -132,10 +144,10 @@ def _picture(task: _Task, folders: list[Path], where: str) -> Path:
     parts = urlsplit(address)
     local = parse_qs(parts.query).get("d")
     name = local[0] if local else unquote(parts.path)
-    last = Path(name).name
+    path = PurePosixPath(name)
     try:
-        return find_picture(last, folders, where)
+        return find_picture(name, folders, where)
     except DataError:
-        if not UPLOAD_PREFIX.match(last):
+        if not UPLOAD_PREFIX.match(path.name):
             raise
-        return find_picture(UPLOAD_PREFIX.sub("", last), folders, where)
+        return find_picture(str(path.with_name(UPLOAD_PREFIX.sub("", path.name))), folders, where)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import DataError
-from detector.training.imports.annotations import AnnotatedPicture, SourceBox, find_picture, read_xml
+from detector.training.imports.annotations import AnnotatedPicture, SourceBox, find_picture, finite, read_xml
 
 
 def read_voc(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
@@ -45,8 +45,4 @@ def _read(path: Path, folders: list[Path]) -> AnnotatedPicture:
 
 
 def _number(element: Any, name: str, path: Path) -> float:
-    text = element.findtext(name)
-    try:
-        return float(text)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{path}: <{name}> is '{text}', not a number.") from error
+    return finite(element.findtext(name), f"{path}: <{name}>")
