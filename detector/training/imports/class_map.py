@@ -4,7 +4,8 @@
     HMMWV: humvee
     person: drop
 
-`drop` leaves a label's boxes out; the picture keeps its other boxes.
+`drop` leaves a label's boxes out; the picture keeps its other boxes. Labels are read as they are written: 007 and no
+need no quotes.
 """
 
 from __future__ import annotations
@@ -35,17 +36,24 @@ class ClassMap:
 def read_class_map(path: Path) -> ClassMap:
     """Read a class map; raises DataError that names a wrong entry and the classes there are."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.compose(path.read_text(encoding="utf-8"), yaml.BaseLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The class map {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
         raise DataError(f"The class map {path} is not YAML: {error}.") from error
-    if not isinstance(content, dict) or not content:
+    if not isinstance(content, yaml.MappingNode) or not content.value:
         raise DataError(f"The class map {path} must hold lines 'their label: our_class'.")
     classes: dict[str, str | None] = {}
-    for label, name in content.items():
-        if name != DROP and name not in KNOWN_CLASSES:
+    for label, name in content.value:
+        where = f"The class map {path}, line {label.start_mark.line + 1}"
+        if not isinstance(label, yaml.ScalarNode) or not isinstance(name, yaml.ScalarNode):
+            raise DataError(f"{where} is not 'their label: our_class'; a label has one class, or '{DROP}'.")
+        if label.value in classes:
+            raise DataError(f"{where} names the label '{label.value}' again; keep one line of it.")
+        if name.value != DROP and name.value not in KNOWN_CLASSES:
             known = ", ".join(sorted(KNOWN_CLASSES))
-            raise DataError(f"The class map {path} maps '{label}' to '{name}'; use '{DROP}' or one of: {known}.")
-        classes[str(label)] = None if name == DROP else name
+            raise DataError(
+                f"The class map {path} maps '{label.value}' to '{name.value}'; use '{DROP}' or one of: {known}."
+            )
+        classes[label.value] = None if name.value == DROP else name.value
     return ClassMap(path, classes)

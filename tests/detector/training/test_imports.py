@@ -165,11 +165,20 @@ def test_near_copies_get_the_same_split(tmp_path):
         ("Panzer: zeppelin\n", r"map\.yaml maps 'Panzer' to 'zeppelin'"),
         ("- tank\n", "must hold lines"),
         ("a: [\n", "is not YAML"),
+        ("a: tank\nPanzer: [tank]\n", r"map\.yaml, line 2 is not 'their label: our_class'"),
+        ("? [a]\n: tank\n", r"map\.yaml, line 1 is not 'their label: our_class'"),
+        ("Panzer: tank\nPanzer: drop\n", r"map\.yaml, line 2 names the label 'Panzer' again"),
+        ("Panzer:\n", r"maps 'Panzer' to ''"),
     ],
 )
 def test_a_wrong_class_map_is_named(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         class_map(tmp_path, text)
+
+
+def test_labels_of_a_class_map_are_read_as_they_are_written(tmp_path):
+    classes = class_map(tmp_path, "007: tank\n1.50: tank\nYes: tank\n2020-01-01: drop\n~: drop\n").classes
+    assert list(classes) == ["007", "1.50", "Yes", "2020-01-01", "~"]
 
 
 def test_import_by_command(tmp_path, capsys):
