@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from detector.errors import DataError
 from detector.training.imports.annotations import AnnotatedPicture
@@ -56,8 +57,7 @@ def write_layout(
     Raises DataError, before `out` exists, for a label that the class map does not name, a box without area or off the
     frame, a shape that is no box, a picture that is missing, damaged or not of the stated size.
     """
-    if out.exists() and any(out.iterdir()):
-        raise DataError(f"{out} is not empty; choose another --out.")
+    _check_free(out)
     for word in unknown_classes(terms.complete_for):
         raise DataError(f"--complete-for names '{word}', which is no class; use 'all' or class ids.")
     dropped: Counter[str] = Counter()
@@ -67,16 +67,15 @@ def write_layout(
     prints = [fingerprint(each.path) for each in pictures]
     groups = clusters(prints)
     splits = _splits(pictures, groups, split)
-    part = out.with_name(f"{out.name}.part")
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        _write(part, pictures, boxes, splits, groups, terms)
-        if out.exists():
-            out.rmdir()
-        part.rename(out)
+        out.resolve().parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".ordnance-", dir=out.resolve().parent) as folder:
+            _write(Path(folder), pictures, boxes, splits, groups, terms)
+            out.mkdir(exist_ok=True)
+            (Path(folder) / "photos").rename(out / "photos")
     except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise DataError(f"{error.filename or out} cannot be written: {error.strerror}.") from error
+        written = error.filename2 or error.filename or out
+        raise DataError(f"{out} cannot be written: {error.strerror} ({Path(written).name}).") from error
     names = sorted({box.class_name for group in boxes for box in group})
     counted = Counter((box.class_name, where) for group, where in zip(boxes, splits, strict=True) for box in group)
     return ImportedSet(
@@ -85,6 +84,17 @@ def write_layout(
         {name: {where: counted[name, where] for where in SPLITS} for name in names},
         dict(sorted(dropped.items())),
     )
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise DataError(f"{out} is a file; choose another --out.")
+    try:
+        is_free = not out.exists() or not any(out.iterdir())
+    except OSError as error:
+        raise DataError(f"{out} cannot be read: {error.strerror}; choose another --out.") from error
+    if not is_free:
+        raise DataError(f"{out} is not empty; choose another --out.")
 
 
 def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]) -> tuple[LabelledBox, ...]:

@@ -83,7 +83,7 @@ def class_map(tmp_path, text="Panzer: tank\nBaum: drop\n"):
     return read_class_map(path)
 
 
-def imported(tmp_path, name, source, split="train"):
-    out = tmp_path / "out"
+def imported(tmp_path, name, source, split="train", out=None):
+    out = out or tmp_path / "out"
     write_layout(READERS[name](source), class_map(tmp_path), out, Terms("own", "ours", "tank"), split=split)
     return [read_photograph(row, out) for row in listed_rows(out)]

@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import cv2
 import pytest
 from PIL import Image
@@ -179,6 +182,40 @@ def test_a_wrong_class_map_is_named(tmp_path, text, message):
 def test_labels_of_a_class_map_are_read_as_they_are_written(tmp_path):
     classes = class_map(tmp_path, "007: tank\n1.50: tank\nYes: tank\n2020-01-01: drop\n~: drop\n").classes
     assert list(classes) == ["007", "1.50", "Yes", "2020-01-01", "~"]
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("in/instances.json", "is a file; choose another --out"), ("in/instances.json/own", "cannot be written: ")],
+)
+def test_where_nothing_can_be_written_is_named(tmp_path, out, message):
+    with pytest.raises(DataError, match=rf"{out} {message}"):
+        imported(tmp_path, "coco", coco(tmp_path / "in"), out=tmp_path / out)
+
+
+def test_an_import_goes_into_an_empty_working_folder(tmp_path, monkeypatch):
+    (tmp_path / "own").mkdir()
+    monkeypatch.chdir(tmp_path / "own")
+    imported(tmp_path, "coco", coco(tmp_path / "in"), out=Path())
+    assert [path.name for path in (tmp_path / "own").iterdir()] == ["photos"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "map.yaml", "own"]
+
+
+def test_a_folder_beside_the_new_one_is_left_alone(tmp_path):
+    (tmp_path / "out.part").mkdir()
+    (tmp_path / "out.part" / "precious").write_text("")
+    imported(tmp_path, "coco", coco(tmp_path / "in"))
+    assert (tmp_path / "out.part" / "precious").exists()
+
+
+def test_a_full_disk_is_said_of_the_new_folder(tmp_path, monkeypatch):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(DataError, match=r"/out cannot be written: No space left on device \(one__\w+\.jpg\)"):
+        imported(tmp_path, "coco", coco(tmp_path / "in"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "map.yaml"]
 
 
 def test_import_by_command(tmp_path, capsys):
