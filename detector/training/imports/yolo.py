@@ -1,12 +1,15 @@
-"""YOLO text labels as ultralytics reads them: images/ and labels/ side by side, names in data.yaml or classes.txt.
+"""YOLO labels as ultralytics reads them: images/ and labels/ side by side, names in data.yaml or classes.txt.
 
 A line is `class_number cx cy w h`, or `class_number x1 y1 x2 y2 x3 y3 …` for an outline, of which the extent is taken;
-all in 0..1. A picture without a label file has no object. Folders named train, val, valid or test give the split.
+all in 0..1. Where data.yaml has a `kpt_shape`, key points follow the box and are passed over. A picture without a label
+file has no object. Folders named train, val, valid or test give the split.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -19,30 +22,72 @@ SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "
 def read_yolo(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
     """The pictures below the folder `source`, or of the data.yaml that it is. `images` narrows them to a folder.
 
-    Raises DataError that names the file and line of a wrong label.
+    Raises DataError that names the file and line of a wrong label, a label file without a picture or in a wrong place.
     """
-    folder = source.parent if source.is_file() else source
-    names = _names(source if source.is_file() else folder)
-    below = images or folder
-    found = []
-    for path in sorted(below.rglob("*")):
-        parts = path.relative_to(folder).parts if path.is_relative_to(folder) else path.parts
-        if path.suffix.lower() in PICTURE_SUFFIXES and "images" in parts[:-1]:
-            split = next((SPLIT_FOLDERS[part] for part in parts[:-1] if part in SPLIT_FOLDERS), None)
-            found.append(AnnotatedPicture(path, _boxes(_label_file(path), names), None, split))
-    if not found:
+    folder = (source.parent if source.is_file() else source).resolve()
+    below = (images or folder).resolve()
+    root = folder if below.is_relative_to(folder) else below.parent if below.name == "images" else below
+    listing = source.resolve() if source.is_file() else folder / "data.yaml"
+    settings = _settings(listing) if listing.is_file() else {}
+    names = _names(folder, listing, settings, has_listing=source.is_file())
+    points = _point_values(listing, settings)
+    pictures = [path for path in sorted(below.rglob("*")) if _is_picture(path, root)]
+    if not pictures:
         raise DataError(f"{below} holds no pictures in a folder named images/.")
-    return found
+    _check_labels(pictures, root, below)
+    return [
+        AnnotatedPicture(
+            path,
+            _boxes(_label_file(path), names, points),
+            None,
+            next((SPLIT_FOLDERS[part] for part in path.relative_to(root).parts[:-1] if part in SPLIT_FOLDERS), None),
+        )
+        for path in pictures
+    ]
+
+
+def _is_picture(path: Path, root: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES and "images" in path.relative_to(root).parts[:-1]
+
+
+def _swapped(path: Path, was: str, folder: str) -> Path:
+    """`path` with its last folder named `was` named `folder`."""
+    parts = list(path.parts)
+    parts[len(parts) - 2 - parts[-2::-1].index(was)] = folder
+    return Path(*parts)
 
 
 def _label_file(picture: Path) -> Path:
-    parts = list(picture.parts)
-    last = len(parts) - 2 - parts[-2::-1].index("images")
-    parts[last] = "labels"
-    return Path(*parts).with_suffix(".txt")
+    return _swapped(picture, "images", "labels").with_suffix(".txt")
 
 
-def _boxes(path: Path, names: dict[int, str]) -> tuple[SourceBox, ...]:
+def _check_labels(pictures: Sequence[Path], root: Path, below: Path) -> None:
+    labels = {_label_file(picture) for picture in pictures}
+    for picture in pictures:
+        beside = picture.with_suffix(".txt")
+        if beside.is_file() and not _label_file(picture).is_file():
+            raise DataError(f"The label file {beside} lies beside its picture; move it to {_label_file(picture)}.")
+    inside = "images" in below.relative_to(root).parts
+    for label in sorted((_swapped(below / "*", "images", "labels").parent if inside else below).rglob("*.txt")):
+        if "labels" not in label.relative_to(root).parts[:-1] or label in labels or label.name == "classes.txt":
+            continue
+        picture = _swapped(label, "labels", "images").with_suffix("")
+        for other in picture.parent.iterdir() if picture.parent.is_dir() else ():
+            if other.stem == picture.name:
+                raise DataError(
+                    f"The labelled picture {other} is of a type that is not read; make a .jpg or .png of it."
+                )
+        raise DataError(
+            f"The label file {label} has no picture {picture}.jpg; add the picture or remove the label file."
+        )
+    if not any(label.is_file() for label in labels):
+        raise DataError(
+            f"{below} has no label file beside it in a folder named labels/; if nothing is in its pictures, "
+            "add an empty label file for each."
+        )
+
+
+def _boxes(path: Path, names: dict[int, str], points: int) -> tuple[SourceBox, ...]:
     if not path.is_file():
         return ()
     boxes = []
@@ -57,9 +102,13 @@ def _boxes(path: Path, names: dict[int, str]) -> tuple[SourceBox, ...]:
             raise DataError(f"{where}: class {error} has no name in data.yaml or classes.txt.") from error
         except ValueError as error:
             raise DataError(f"{where}: '{line.strip()}' is not 'class_number cx cy w h'.") from error
-        if len(values) == 4:
-            cx, cy, width, height = values
+        if len(values) in (4, 4 + points):
+            cx, cy, width, height = values[:4]
             corners = (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2)
+        elif points:
+            raise DataError(
+                f"{where}: {len(values)} numbers are neither a box nor one with the key points of kpt_shape."
+            )
         elif len(values) >= 6 and len(values) % 2 == 0:
             xs, ys = values[::2], values[1::2]
             corners = (min(xs), min(ys), max(xs), max(ys))
@@ -69,16 +118,39 @@ def _boxes(path: Path, names: dict[int, str]) -> tuple[SourceBox, ...]:
     return tuple(boxes)
 
 
-def _names(place: Path) -> dict[int, str]:
-    listing = place / "classes.txt"
-    if place.is_dir() and listing.is_file():
-        return dict(enumerate(line.strip() for line in read_text(listing).splitlines() if line.strip()))
-    path = place / "data.yaml" if place.is_dir() else place
-    if not path.is_file():
-        raise DataError(f"{place} holds neither data.yaml nor classes.txt to name its classes.")
+def _settings(path: Path) -> dict[str, Any]:
+    """data.yaml with every value as it is written, so that a class may be named 007 or no."""
     try:
-        names = yaml.safe_load(read_text(path))["names"]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise DataError(f"{path} does not list the class names under 'names'.") from error
-    pairs = names.items() if isinstance(names, dict) else enumerate(names)
-    return {int(number): str(name) for number, name in pairs}
+        content = yaml.load(read_text(path), yaml.BaseLoader)
+    except yaml.YAMLError as error:
+        raise DataError(f"{path} is not YAML: {error}.") from error
+    return content if isinstance(content, dict) else {}
+
+
+def _names(folder: Path, path: Path, settings: dict[str, Any], *, has_listing: bool) -> dict[int, str]:
+    classes = folder / "classes.txt"
+    if classes.is_file() and not has_listing:
+        lines = [line.strip() for line in read_text(classes).rstrip().splitlines()]
+        if "" in lines:
+            raise DataError(f"{classes}, line {lines.index('') + 1} is blank and would shift the numbers below it.")
+        return dict(enumerate(lines))
+    if not path.is_file():
+        raise DataError(f"{folder} holds neither data.yaml nor classes.txt to name its classes.")
+    names = settings.get("names")
+    pairs = list(names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else ()))
+    if not pairs:
+        raise DataError(f"{path} does not list the class names under 'names'.")
+    for number, name in pairs:
+        if not str(number).isdecimal() or not isinstance(name, str) or not name:
+            raise DataError(f"{path} names a class '{number}: {name}' under 'names'; write 'number: name'.")
+    return {int(number): name for number, name in pairs}
+
+
+def _point_values(path: Path, settings: dict[str, Any]) -> int:
+    """How many numbers of key points follow a box; 0 where the set has none."""
+    if "kpt_shape" not in settings:
+        return 0
+    shape = settings["kpt_shape"]
+    if not isinstance(shape, list) or len(shape) != 2 or not all(str(value).isdecimal() for value in shape):
+        raise DataError(f"{path}: kpt_shape is not [points, numbers of each].")
+    return int(shape[0]) * int(shape[1])

@@ -21,6 +21,12 @@ def add_picture(folder, name="one.jpg", seed=1):
     return folder / name
 
 
+def add_label(folder, name="one.txt", line="0 0.5 0.5 0.5 0.5"):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(line + "\n")
+    return folder / name
+
+
 def coco(folder, label="Panzer", box=(60, 45, 120, 90), **more):
     add_picture(folder / "images")
     content = {
@@ -35,8 +41,7 @@ def coco(folder, label="Panzer", box=(60, 45, 120, 90), **more):
 
 def yolo(folder, label="Panzer", line="0 0.5 0.5 0.5 0.5"):
     add_picture(folder / "images")
-    (folder / "labels").mkdir()
-    (folder / "labels" / "one.txt").write_text(line + "\n")
+    add_label(folder / "labels", line=line)
     (folder / "data.yaml").write_text(json.dumps({"names": [label]}))
     return folder
 

@@ -9,7 +9,7 @@ from detector.cli.app import run
 from detector.errors import DataError
 from detector.training.imports import READERS
 
-from .annotated import HEIGHT, MAKERS, WIDTH, add_picture, class_map, coco, cvat, imported, labelstudio, yolo
+from .annotated import HEIGHT, MAKERS, WIDTH, add_label, add_picture, class_map, coco, cvat, imported, labelstudio, yolo
 from .conftest import drawn
 
 HALF = (0.25, 0.25, 0.75, 0.75)
@@ -142,6 +142,7 @@ def test_splits_of_the_source_are_kept(tmp_path):
     folder = tmp_path / "in"
     for seed, split in enumerate(("train", "valid", "test")):
         add_picture(folder / split / "images", f"{split}.jpg", seed)
+        add_label(folder / split / "labels", f"{split}.txt")
     (folder / "data.yaml").write_text("names: {0: Panzer}")
     photographs = imported(tmp_path, "yolo", folder, "auto")
     assert {each.picture.name.split("__")[0]: each.split for each in photographs} == {
@@ -156,6 +157,7 @@ def test_near_copies_get_the_same_split(tmp_path):
     for seed in range(8):
         add_picture(folder / "images", f"{seed}.jpg", seed)
         cv2.imwrite(str(folder / "images" / f"{seed}m.jpg"), drawn(seed, WIDTH, HEIGHT)[:, ::-1].copy())
+    add_label(folder / "labels", "0.txt")
     (folder / "data.yaml").write_text("names: [Panzer]")
     by_name = {each.picture.name.split("__")[0]: each.split for each in imported(tmp_path, "yolo", folder, "auto")}
     assert all(by_name[f"{seed}"] == by_name[f"{seed}m"] for seed in range(8))
