@@ -226,6 +226,7 @@ def import_command(
     terms = Terms(source.resolve().name, licence, known)
     imported = write_layout(pictures, class_map, out, terms, split=split.value)
     _print_counts({**imported.counts, "(pictures)": imported.pictures})
+    typer.echo(f"splits: {imported.splits_by}")
     for label, number in imported.dropped.items():
         typer.echo(f"dropped: {number} boxes of '{label}'")
     typer.echo(f"in {out}, complete for {known}; build with --extra {out}")

@@ -35,7 +35,7 @@ class SourceBox:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedPicture:
-    """A picture and its boxes; `size` is (width, height) as annotated, `split` as the source's folders say."""
+    """A picture and its boxes; `size` is (width, height) as annotated, `split` as the source states it."""
 
     path: Path
     boxes: tuple[SourceBox, ...]

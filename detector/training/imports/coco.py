@@ -1,6 +1,6 @@
 """COCO detection JSON (cocodataset.org, "Data format"): `bbox` is [x, y, width, height] in pixels.
 
-An annotation that is repeated, under whatever id, counts once.
+An annotation that is repeated, under whatever id, counts once. The split is what the folders in `file_name` say.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from detector.training.imports.annotations import (
     picture_folders,
     read_json,
 )
+from detector.training.imports.splits import split_of_name
 
 
 class _Image(BaseModel):
@@ -91,7 +92,10 @@ def read_coco(source: Path, images: Path | None = None) -> list[AnnotatedPicture
     folders = picture_folders(source, images)
     return [
         AnnotatedPicture(
-            find_picture(image.file_name, folders, str(source)), tuple(boxes[image.id]), (image.width, image.height)
+            find_picture(image.file_name, folders, str(source)),
+            tuple(boxes[image.id]),
+            (image.width, image.height),
+            split_of_name(image.file_name),
         )
         for image in content.images
     ]

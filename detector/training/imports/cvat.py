@@ -2,7 +2,7 @@
 
 A turned rectangle (`rotation`, degrees clockwise about its centre) becomes the upright box around it; of a polygon the
 extent is taken. Other shapes are refused where the class map wants their label. A project is exported with its pictures
-in images/SUBSET/.
+in images/SUBSET/. The split is the subset, or else what the folders in a picture's name say.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from detector.training.imports.annotations import (
     read_xml,
     turned_corners,
 )
+from detector.training.imports.splits import split_named, split_of_name
 
 OTHER_SHAPES = ("polyline", "points", "cuboid", "ellipse", "mask", "skeleton")
 
@@ -69,7 +70,8 @@ def _picture(element: Any, path: Path, folders: list[Path]) -> AnnotatedPicture:
         boxes.append(SourceBox(label, x1 / width, y1 / height, x2 / width, y2 / height, where))
     subset = element.get("subset") or ""
     picture = find_picture(f"{subset}/{name}", folders, str(path))
-    return AnnotatedPicture(picture, tuple(boxes), (int(width), int(height)))
+    split = split_named(subset) or split_of_name(name)
+    return AnnotatedPicture(picture, tuple(boxes), (int(width), int(height)), split)
 
 
 def _number(element: Any, name: str, where: str) -> float:

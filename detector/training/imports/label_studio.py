@@ -2,7 +2,7 @@
 
 A turned rectangle (`rotation`, degrees clockwise about its top left corner) becomes the upright box around it. Tasks
 that nobody annotated, or only a model, are left out. A task with several annotations is refused unless one is the
-ground truth.
+ground truth. The split is what the folders in the path of a local file say.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from detector.training.imports.annotations import (
     read_json,
     turned_corners,
 )
+from detector.training.imports.splits import split_of_name
 
 SHAPES = ("rectangle", "polygon", "ellipse", "brush", "keypoint", "vector")
 UPLOAD_PREFIX = re.compile(r"^[0-9a-f]{8}-")
@@ -80,7 +81,8 @@ def read_label_studio(source: Path, images: Path | None = None) -> list[Annotate
         if annotation is None:
             continue
         boxes, size = _boxes(annotation, where)
-        found.append(AnnotatedPicture(_picture(task, folders, where), boxes, size))
+        name = _picture_name(task, where)
+        found.append(AnnotatedPicture(_picture(name, folders, where), boxes, size, split_of_name(name)))
     if not found:
         raise DataError(f"{source} holds no annotated task.")
     return found
@@ -134,7 +136,7 @@ def _labels(result: _Result) -> list[Any]:
     return labels if isinstance(labels, list) else []
 
 
-def _picture(task: _Task, folders: list[Path], where: str) -> Path:
+def _picture_name(task: _Task, where: str) -> str:
     address = next((task.data[key] for key in ("image", "img", "image_url") if key in task.data), None)
     if address is None:
         texts = [value for value in task.data.values() if isinstance(value, str)]
@@ -143,7 +145,10 @@ def _picture(task: _Task, folders: list[Path], where: str) -> Path:
         raise DataError(f"{where} does not name its picture in data.image.")
     parts = urlsplit(address)
     local = parse_qs(parts.query).get("d")
-    name = local[0] if local else unquote(parts.path)
+    return local[0] if local else unquote(parts.path)
+
+
+def _picture(name: str, folders: list[Path], where: str) -> Path:
     path = PurePosixPath(name)
     try:
         return find_picture(name, folders, where)

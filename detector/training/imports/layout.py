@@ -28,12 +28,16 @@ TURNED_SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True, slots=True)
 class ImportedSet:
-    """What an import wrote: pictures by split, boxes by class and split, boxes that the class map dropped by label."""
+    """What an import wrote: pictures by split, boxes by class and split, boxes that the class map dropped by label.
+
+    `splits_by` says in words how the splits came about.
+    """
 
     folder: Path
     pictures: dict[str, int]
     counts: dict[str, dict[str, int]]
     dropped: dict[str, int]
+    splits_by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,13 @@ def write_layout(
 ) -> ImportedSet:
     """Write `out`/photos with pictures (copied as they are), labels and sources.csv.
 
-    `split` is train, val, test, or `auto`: the source's own folders where it has them, else a tenth each to val and
-    test by near-copy cluster, the same every time. Boxes are in 0..1 of the picture as it is displayed: an EXIF
+    `split` is train, val, test, or `auto`: the source's own where it states them, else a tenth each to val and test by
+    near-copy cluster, the same every time. Boxes are in 0..1 of the picture as it is displayed: an EXIF
     orientation stays in the file and is applied by whoever reads it.
 
     Raises DataError, before `out` exists, for a label that the class map does not name, a box without area or off the
-    frame, a shape that is no box, a picture that is missing, damaged or not of the stated size.
+    frame, a shape that is no box, a picture that is missing, damaged, not of the stated size, or in no split of a
+    source that has its own.
     """
     _check_free(out)
     for word in unknown_classes(terms.complete_for):
@@ -66,7 +71,7 @@ def write_layout(
         _check_picture(each)
     prints = [fingerprint(each.path) for each in pictures]
     groups = clusters(prints)
-    splits = _splits(pictures, groups, split)
+    splits, splits_by = _splits(pictures, groups, split)
     try:
         out.resolve().parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".ordnance-", dir=out.resolve().parent) as folder:
@@ -83,6 +88,7 @@ def write_layout(
         {name: splits.count(name) for name in SPLITS},
         {name: {where: counted[name, where] for where in SPLITS} for name in names},
         dict(sorted(dropped.items())),
+        splits_by,
     )
 
 
@@ -140,12 +146,22 @@ def _is_sideways(path: Path) -> bool:
         return picture.getexif().get(ORIENTATION_TAG) in TURNED_SIDEWAYS
 
 
-def _splits(pictures: Sequence[AnnotatedPicture], groups: Sequence[int], split: str) -> list[str]:
+def _splits(pictures: Sequence[AnnotatedPicture], groups: Sequence[int], split: str) -> tuple[list[str], str]:
+    """The split of each picture, and in words how it came about."""
     if split != "auto":
-        return [split] * len(pictures)
-    if all(each.split for each in pictures):
-        return [each.split or "train" for each in pictures]
-    least = max(1, round(MEASURED_SHARE * len(pictures))) if len(set(groups)) >= FEWEST_TO_SPLIT else 0
+        return [split] * len(pictures), f"all to {split}, as --split says"
+    stated = [each.split for each in pictures if each.split]
+    if len(stated) == len(pictures):
+        return stated, "the source's own"
+    if stated:
+        strays = [each.path for each in pictures if not each.split]
+        raise DataError(
+            f"The source has splits of its own, but {strays[0]} is in none or in several of them ({len(strays)} of "
+            f"{len(pictures)} pictures are); put each into one, or choose a --split for all."
+        )
+    if len(set(groups)) < FEWEST_TO_SPLIT:
+        return ["train"] * len(pictures), f"all to train, fewer than {FEWEST_TO_SPLIT} scenes"
+    least = max(1, round(MEASURED_SHARE * len(pictures)))
     digests = {group: hashlib.sha256(file_sha256(pictures[group].path).encode()).hexdigest() for group in set(groups)}
     chosen: dict[int, str] = {}
     counted: Counter[str] = Counter()
@@ -153,7 +169,7 @@ def _splits(pictures: Sequence[AnnotatedPicture], groups: Sequence[int], split: 
         name = next((each for each in ("val", "test") if counted[each] < least), "train")
         chosen[group] = name
         counted[name] += list(groups).count(group)
-    return [chosen[group] for group in groups]
+    return [chosen[group] for group in groups], "drawn at random, near-copies together; the source has none of its own"
 
 
 def _write(

@@ -1,12 +1,25 @@
-"""Pascal VOC XML, one file a picture. Corners are taken as LabelImg and CVAT write them: pixels counted from 0."""
+"""Pascal VOC XML, one file a picture. Corners are taken as LabelImg and CVAT write them: pixels counted from 0.
+
+The split is what ImageSets/Main/{train,val,test}.txt list, or else what folders are named.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detector.errors import DataError
-from detector.training.imports.annotations import AnnotatedPicture, SourceBox, find_picture, finite, read_xml
+from detector.training.imports.annotations import (
+    PICTURE_SUFFIXES,
+    AnnotatedPicture,
+    SourceBox,
+    find_picture,
+    finite,
+    read_text,
+    read_xml,
+)
+from detector.training.imports.splits import split_listed, split_of_folders
+from detector.training.photographs import SPLITS
 
 
 def read_voc(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
@@ -15,14 +28,40 @@ def read_voc(source: Path, images: Path | None = None) -> list[AnnotatedPicture]
     files = sorted(folder.rglob("*.xml"))
     if not files:
         raise DataError(f"{folder} holds no .xml files of Pascal VOC annotations.")
-    return [_read(path, _folders(source, path, images)) for path in files]
+    lists = _lists(source)
+    return [
+        AnnotatedPicture(
+            *_read(path, _folders(source, path, images)),
+            split_listed({path.stem, path.relative_to(folder).with_suffix("").as_posix()}, lists)
+            or split_of_folders(path.relative_to(folder).parts[:-1]),
+        )
+        for path in files
+    ]
+
+
+def _lists(source: Path) -> dict[str, set[str]]:
+    """The names that ImageSets/Main lists for each split; trainval.txt is train's where it is not parted further."""
+    folder = (source.parent if source.name == "Annotations" else source) / "ImageSets" / "Main"
+    found = {split: folder / f"{split}.txt" for split in SPLITS}
+    if not (found["train"].is_file() or found["val"].is_file()):
+        found["train"] = folder / "trainval.txt"
+    return {
+        split: {_without_ending(line.strip()) for line in read_text(path).splitlines() if line.strip()}
+        for split, path in found.items()
+        if path.is_file()
+    }
+
+
+def _without_ending(name: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in PICTURE_SUFFIXES else name
 
 
 def _folders(source: Path, path: Path, images: Path | None) -> list[Path]:
     return [images] if images else [source / "JPEGImages", path.parent, source, source / "images"]
 
 
-def _read(path: Path, folders: list[Path]) -> AnnotatedPicture:
+def _read(path: Path, folders: list[Path]) -> tuple[Path, tuple[SourceBox, ...], tuple[int, int]]:
     root = read_xml(path)
     if root.tag != "annotation":
         raise DataError(f"{path} is not Pascal VOC: its root is <{root.tag}>, not <annotation>.")
@@ -41,7 +80,7 @@ def _read(path: Path, folders: list[Path]) -> AnnotatedPicture:
     name = (root.findtext("filename") or "").strip()
     if not name:
         raise DataError(f"{path} does not name its picture in <filename>.")
-    return AnnotatedPicture(find_picture(name, folders, str(path)), tuple(boxes), (int(width), int(height)))
+    return find_picture(name, folders, str(path)), tuple(boxes), (int(width), int(height))
 
 
 def _number(element: Any, name: str, path: Path) -> float:

@@ -2,21 +2,21 @@
 
 A line is `class_number cx cy w h`, or `class_number x1 y1 x2 y2 x3 y3 …` for an outline, of which the extent is taken;
 all in 0..1. Where data.yaml has a `kpt_shape`, key points follow the box and are passed over. A picture without a label
-file has no object. Folders named train, val, valid or test give the split.
+file has no object. The split is what data.yaml lists, folders or files of names, or else what folders are named.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from detector.errors import DataError
-from detector.training.imports.annotations import PICTURE_SUFFIXES, AnnotatedPicture, SourceBox, read_text
-
-SPLIT_FOLDERS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+from detector.training.imports.annotations import PICTURE_SUFFIXES, AnnotatedPicture, SourceBox, read_text, tails
+from detector.training.imports.splits import SPLIT_NAMES, split_listed, split_of_folders
 
 
 def read_yolo(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
@@ -35,12 +35,14 @@ def read_yolo(source: Path, images: Path | None = None) -> list[AnnotatedPicture
     if not pictures:
         raise DataError(f"{below} holds no pictures in a folder named images/.")
     _check_labels(pictures, root, below)
+    stated = _stated(settings, folder, root)
     return [
         AnnotatedPicture(
             path,
             _boxes(_label_file(path), names, points),
             None,
-            next((SPLIT_FOLDERS[part] for part in path.relative_to(root).parts[:-1] if part in SPLIT_FOLDERS), None),
+            split_listed((path.resolve(), *path.resolve().parents), stated)
+            or split_of_folders(path.relative_to(root).parts[:-1]),
         )
         for path in pictures
     ]
@@ -67,24 +69,25 @@ def _check_labels(pictures: Sequence[Path], root: Path, below: Path) -> None:
         beside = picture.with_suffix(".txt")
         if beside.is_file() and not _label_file(picture).is_file():
             raise DataError(f"The label file {beside} lies beside its picture; move it to {_label_file(picture)}.")
-    inside = "images" in below.relative_to(root).parts
-    for label in sorted((_swapped(below / "*", "images", "labels").parent if inside else below).rglob("*.txt")):
-        if "labels" not in label.relative_to(root).parts[:-1] or label in labels or label.name == "classes.txt":
-            continue
-        picture = _swapped(label, "labels", "images").with_suffix("")
-        for other in picture.parent.iterdir() if picture.parent.is_dir() else ():
-            if other.stem == picture.name:
-                raise DataError(
-                    f"The labelled picture {other} is of a type that is not read; make a .jpg or .png of it."
-                )
-        raise DataError(
-            f"The label file {label} has no picture {picture}.jpg; add the picture or remove the label file."
-        )
+    is_inside = "images" in below.relative_to(root).parts
+    folder = _swapped(below / "*", "images", "labels").parent if is_inside else below
+    for label in sorted(folder.rglob("*.txt")):
+        is_label = "labels" in label.relative_to(root).parts[:-1] and label.name != "classes.txt"
+        if is_label and label not in labels:
+            raise DataError(_without_picture(label))
     if not any(label.is_file() for label in labels):
         raise DataError(
             f"{below} has no label file beside it in a folder named labels/; if nothing is in its pictures, "
             "add an empty label file for each."
         )
+
+
+def _without_picture(label: Path) -> str:
+    picture = _swapped(label, "labels", "images").with_suffix("")
+    for other in picture.parent.iterdir() if picture.parent.is_dir() else ():
+        if other.stem == picture.name:
+            return f"The labelled picture {other} is of a type that is not read; make a .jpg or .png of it."
+    return f"The label file {label} has no picture {picture}.jpg; add the picture or remove the label file."
 
 
 def _boxes(path: Path, names: dict[int, str], points: int) -> tuple[SourceBox, ...]:
@@ -154,3 +157,31 @@ def _point_values(path: Path, settings: dict[str, Any]) -> int:
     if not isinstance(shape, list) or len(shape) != 2 or not all(str(value).isdecimal() for value in shape):
         raise DataError(f"{path}: kpt_shape is not [points, numbers of each].")
     return int(shape[0]) * int(shape[1])
+
+
+def _stated(settings: dict[str, Any], folder: Path, root: Path) -> dict[str, set[Path]]:
+    """The folders and pictures that data.yaml lists for each split."""
+    home = settings.get("path")
+    roots = [*([folder / home] if isinstance(home, str) and home else []), folder, root]
+    stated: dict[str, set[Path]] = defaultdict(set)
+    for key, value in settings.items():
+        if key not in SPLIT_NAMES:
+            continue
+        for entry in value if isinstance(value, list) else [value]:
+            for place in _places(str(entry), roots):
+                stated[SPLIT_NAMES[key]].update(_listed(place, roots) if place.is_file() else {place})
+    return stated
+
+
+def _listed(listing: Path, roots: Sequence[Path]) -> Iterator[Path]:
+    for line in read_text(listing).splitlines():
+        yield from _places(line.strip(), [listing.parent, *roots])
+
+
+def _places(entry: str, roots: Sequence[Path]) -> set[Path]:
+    """Where `entry` lies below `roots`, by as much of its path as there is: the path may be that of another machine."""
+    for tail in tails(entry):
+        found = {(root / tail).resolve() for root in roots if (root / tail).exists()}
+        if found:
+            return found
+    return set()

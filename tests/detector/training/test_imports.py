@@ -225,7 +225,9 @@ def test_import_by_command(tmp_path, capsys):
     (tmp_path / "map.yaml").write_text("Panzer: tank\n")
     arguments = ["dataset", "import", str(source), "--format", "coco", "--classes", str(tmp_path / "map.yaml")]
     assert run([*arguments, "--out", str(tmp_path / "own"), "--split", "train"]) == 0
-    assert "complete for tank" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "complete for tank" in printed
+    assert "splits: all to train, as --split says" in printed
     assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
     assert "is not empty; choose another --out" in capsys.readouterr().err
 
