@@ -42,6 +42,7 @@ from detector.report import (
     PlanInfo,
     Report,
     ScanInfo,
+    WeightsInfo,
     crop_name,
     encode_crop,
     encode_thumbnail,
@@ -320,13 +321,18 @@ class Scanner:
     def _linking(self) -> Linking:
         return Linking(self._linker())
 
+    def _model_info(self) -> ModelInfo:
+        second = self.model.second
+        again = None if second is None else WeightsInfo(name=second.name, sha256=second.sha256)
+        return ModelInfo(name=self.model.name, sha256=self.model.sha256, second_view=again)
+
     def _scan_info(self, plan: Plan, started_at: datetime, elapsed_seconds: float) -> ScanInfo:
         options: Mapping[str, float | str] = plan.options
         if self.budget:
             options = {**options, "budget": str(self.budget)}
         return ScanInfo(
             tool_version=__version__,
-            model=ModelInfo(name=self.model.name, sha256=self.model.sha256),
+            model=self._model_info(),
             plan=PlanInfo(name=plan.name, options=dict(options)),
             backend=self.model.backend_name,
             device=self.model.device,

@@ -112,6 +112,9 @@ def check_wish(settings: Settings, wish: Wish) -> Order:
         "threshold": wish.threshold,
     }
     judged = entry.model_dump(mode="json", include={"sha256", "thresholds", "calibration", "second_view"})
+    if entry.second_view is not None and entry.second_view.model is not None:
+        second = manifest.entry(entry.second_view.model)
+        judged["second_sha256"] = None if second is None else second.sha256
     facts = {**options, "plan_options": dict(made.options), "weights": judged, "tool": __version__}
     return Order(options, fingerprint(facts), wish.webhook, wish.priority)
 

@@ -16,8 +16,9 @@ from benchmarks.time.oracle import oracle_model
 from benchmarks.time.truth import read_truth
 from detector.models import Model, load_model
 from detector.models.backend import Backend, available_threads, create_backend
-from detector.models.manifest import ManifestEntry, find_weights, read_weights
+from detector.models.manifest import ManifestEntry, find_second_view, find_weights, read_weights
 from detector.models.model import LEAST_OF_A_VIEW
+from detector.models.network import Network
 from detector.scan import Scanner, ScanOptions
 
 HIDDEN_FLAG = "suspected_overlay"
@@ -32,15 +33,11 @@ class PlanRunner:
         self._options = ScanOptions(plan=contender.plan, **cadence)
         chosen = load_model(model, device=device)
         self._entry, path = find_weights(model)
-        backend = create_backend(
-            chosen.backend_name,
-            read_weights(self._entry, path),
-            self._entry,
-            device=chosen.device,
-            threads=available_threads(),
-        )
-        self._counted = CountingBackend(backend, self._entry)
-        self._model = Model(self._entry, self._counted)
+        other = find_second_view(self._entry, path)
+        files = [(self._entry, path)] if other is None else [(self._entry, path), other]
+        self._counted = [CountingBackend(_backend_like(chosen, *file), file[0]) for file in files]
+        second = None if other is None else Network(other[0], self._counted[1])
+        self._model = Model(self._entry, self._counted[0], second)
         self._scanner = Scanner(self._model, self._options)
         blank = np.zeros((360, 640, 3), np.uint8)
         self._model.detect([blank] * 8)
@@ -52,10 +49,14 @@ class PlanRunner:
     def run(self, job: Job) -> Outcome:
         if job.mode == "oracle":
             return self._run_oracle(job)
-        self._counted.begin(replay=job.mode == "replay", keep=job.keep_answers)
+        for each in self._counted:
+            each.begin(replay=job.mode == "replay", keep=job.keep_answers)
         outcome = _scan(self._scanner, job.clip)
         return Outcome(
-            **outcome, inferred=self._counted.pictures, inference_seconds=self._counted.seconds, unreadable=0
+            **outcome,
+            inferred=sum(each.pictures for each in self._counted),
+            inference_seconds=sum(each.seconds for each in self._counted),
+            unreadable=0,
         )
 
     def _run_oracle(self, job: Job) -> Outcome:
@@ -126,6 +127,12 @@ class _Answer:
 def _key(square: NDArray[np.uint8]) -> bytes:
     """Tells pictures apart by every eighth pixel: cheap enough to be taken while the clock runs."""
     return hashlib.blake2b(square[::8, ::8].tobytes(), digest_size=16).digest()
+
+
+def _backend_like(model: Model, entry: ManifestEntry, path: Path) -> Backend:
+    """The weights of `path` on the backend and device that `model` has."""
+    content = read_weights(entry, path)
+    return create_backend(model.backend_name, content, entry, device=model.device, threads=available_threads())
 
 
 def _scan(scanner: Scanner, clip: Path) -> dict[str, Any]:

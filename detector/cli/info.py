@@ -29,7 +29,9 @@ def models_command(
         note = "  (default)" if entry.name == manifest.default else ""
         if entry.made_from is not None:
             note = f"  ({entry.made_from} in {entry.precision.upper()})"
-        again = f", again mirrored at {entry.second_view.longer_side}" if entry.second_view else ""
+        again = ""
+        if view := entry.second_view:
+            again = f", again mirrored at {view.longer_side}" + (f" by {view.model}" if view.model else "")
         typer.echo(f"{entry.name}{note}  {entry.input_size} px{again}  {entry.bytes / 1e6:.1f} MB  {entry.sha256[:12]}")
         measured = entry.metrics.get("ap50")
         for name in entry.classes:

@@ -120,13 +120,18 @@ def export_command(
     precision: Annotated[
         list[SmallPrecision] | None, typer.Option(help="Make this smaller file too; may be given again.")
     ] = None,
+    keep_default: Annotated[
+        bool, typer.Option("--keep-default", help="List it without making it the manifest's default model.")
+    ] = False,
     data: Data = None,
 ) -> None:
     """Export weights to ONNX, choose thresholds and fit calibration on the val split, list them in the manifest."""
     from detector.training.config import read_config
     from detector.training.export import export_model
 
-    entry = export_model(weights, read_config(config), dataset, data_folder(data), out, head=head)
+    entry = export_model(
+        weights, read_config(config), dataset, data_folder(data), out, head=head, as_default=not keep_default
+    )
     typer.echo(f"{entry.name}: {entry.file}, {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256}")
     for each in dict.fromkeys(precision or ()):
         optimise_command(each, entry.name, out, data)

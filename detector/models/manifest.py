@@ -45,12 +45,16 @@ class PlattScaling(BaseModel):
 
 
 class SecondView(BaseModel):
-    """Pictures on which the first view has a score of `from_score` are seen again, mirrored, `longer_side` px long."""
+    """Pictures on which the first view has a score of `from_score` are seen again, mirrored, `longer_side` px long.
+
+    They are seen by the same network, or by that of the other model in the manifest that `model` names.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     longer_side: Annotated[int, Field(ge=160)]
     from_score: Share
+    model: str | None = None
 
 
 class ManifestEntry(BaseModel):
@@ -108,7 +112,8 @@ class ManifestEntry(BaseModel):
             raise ValueError("classes must not repeat")
         if set(self.thresholds) != set(self.classes):
             raise ValueError("thresholds must name exactly the classes")
-        if self.second_view is not None and self.second_view.longer_side > self.input_size:
+        view = self.second_view
+        if view is not None and view.model is None and view.longer_side > self.input_size:
             raise ValueError("the second view must not be larger than the first")
         if unknown := set(self.calibration or {}) - set(self.classes):
             raise ValueError(f"calibration names unknown classes: {', '.join(sorted(unknown))}")
@@ -135,7 +140,21 @@ class Manifest(BaseModel):
             raise ValueError(f"'{strays[0]}' is made from a model that is not listed")
         if self.default not in names:
             raise ValueError(f"the default model '{self.default}' is not listed")
+        for entry in self.models:
+            self._check_second_view(entry)
         return self
+
+    def _check_second_view(self, entry: ManifestEntry) -> None:
+        view = entry.second_view
+        if view is None or view.model is None:
+            return
+        second = next((each for each in self.models if each.name == view.model), None)
+        if second is None or second is entry:
+            raise ValueError(f"'{view.model}', the second view of '{entry.name}', is not another model that is listed")
+        if second.classes != entry.classes:
+            raise ValueError(f"'{second.name}', the second view of '{entry.name}', does not know the same classes")
+        if view.longer_side > second.input_size:
+            raise ValueError(f"the second view of '{entry.name}' is larger than the input of '{second.name}'")
 
     def entry(self, name: str) -> ManifestEntry | None:
         """The model called `name`, where "default" is the default one; None if there is no such model."""
@@ -202,6 +221,17 @@ def find_weights(name_or_path: str | Path, weights_dir: Path | None = None) -> t
             f"install the weights again, or use another model ({_names(manifest)})."
         )
     return entry, path
+
+
+def find_second_view(entry: ManifestEntry, path: Path) -> tuple[ManifestEntry, Path] | None:
+    """The other model that gives the second view of the one whose file is `path`; None where no other is named.
+
+    Raises WeightsNotFound where its file is missing.
+    """
+    view = entry.second_view
+    if view is None or view.model is None:
+        return None
+    return find_weights(view.model, path.parent)
 
 
 def read_weights(entry: ManifestEntry, path: Path) -> bytes:

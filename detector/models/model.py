@@ -22,9 +22,9 @@ from detector.models.backend import (
     create_cuda_backend,
     resolve_device,
 )
-from detector.models.letterbox import Letterbox, Square, letterboxed, trimmed
-from detector.models.manifest import ManifestEntry, find_weights, read_weights
-from detector.models.nms import non_maximum_suppression
+from detector.models.letterbox import Square, letterboxed
+from detector.models.manifest import ManifestEntry, find_second_view, find_weights, read_weights
+from detector.models.network import Network
 from detector.models.second_view import mirrored, mirrored_back, seen_once, seen_twice
 from detector.models.selftest import Timing, fastest_backend, tune
 
@@ -38,11 +38,15 @@ SCORE_MARGIN = 1e-6
 
 
 class Model:
-    """Weights on a backend. May be used from several threads; not across a fork."""
+    """Weights on a backend. May be used from several threads; not across a fork.
 
-    def __init__(self, entry: ManifestEntry, backend: Backend) -> None:
+    `second` is the network that gives the second view where the entry names another model for it.
+    """
+
+    def __init__(self, entry: ManifestEntry, backend: Backend, second: Network | None = None) -> None:
         self._entry = entry
-        self._backend = backend
+        self._first = Network(entry, backend)
+        self._second = second or self._first
         self.thresholds: Mapping[str, float] = MappingProxyType(entry.thresholds)
         """For every class, the score from which a box is reported."""
 
@@ -57,6 +61,11 @@ class Model:
     def sha256(self) -> str:
         """Of the weights file, in hex."""
         return self._entry.sha256
+
+    @property
+    def second(self) -> ManifestEntry | None:
+        """The other model that gives the second view; None where it sees once, or twice itself."""
+        return None if self._second is self._first else self._second.entry
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -80,12 +89,12 @@ class Model:
 
     @property
     def backend_name(self) -> str:
-        return self._backend.name
+        return self._first.backend.name
 
     @property
     def device(self) -> str:
         """`cpu` or `cuda:N`."""
-        return self._backend.device
+        return self._first.backend.device
 
     def detect(self, images: Sequence[NDArray[np.uint8] | Square], *, floor: float | None = None) -> list[Boxes]:
         """What is on each picture (uint8 (height, width, 3) RGB of any size, or letterboxed already), run as one batch.
@@ -98,27 +107,28 @@ class Model:
             return []
         lowest = self.score_floor if floor is None else floor
         squares = letterboxed(images, self.input_size)
-        first = self._seen(squares)
+        first = self._first.outputs(squares)
         view = self._entry.second_view
         if view is None:
-            return [self._boxes(*each, lowest) for each in first]
-        again = [number for number, (output, _) in enumerate(first) if self._best_score(output) >= view.from_score]
-        mirrors = self._seen([mirrored(squares[number], view.longer_side) for number in again])
+            return [self._first.boxes(each, lowest) for each in first]
+        again = [number for number, each in enumerate(first) if self._first.best_score(each) >= view.from_score]
+        size = self._second.entry.input_size
+        mirrors = self._second.outputs([mirrored(squares[number], view.longer_side, size) for number in again])
         second = dict(zip(again, mirrors, strict=True))
         least = min(lowest, LEAST_OF_A_VIEW)
         found = []
         for number, seen in enumerate(first):
             if number in second:
-                mirror = self._boxes(*second[number], least)
-                both = seen_twice(self._boxes(*seen, least), mirrored_back(mirror, seen[1].width))
+                mirror = self._second.boxes(second[number], least)
+                both = seen_twice(self._first.boxes(seen, least), mirrored_back(mirror, seen.placement.width))
                 found.append(both.only(both.scores >= lowest))
             else:
-                found.append(seen_once(self._boxes(*seen, 2 * lowest)))
+                found.append(seen_once(self._first.boxes(seen, 2 * lowest)))
         return found
 
     def with_one_view(self) -> Model:
         """The same network without the second view; thresholds and calibration are not for its scores."""
-        return Model(self._entry.model_copy(update={"second_view": None}), self._backend)
+        return Model(self._entry.model_copy(update={"second_view": None}), self._first.backend)
 
     def calibrate(self, class_name: str, score: float) -> float:
         """The calibrated confidence, 0..1, of a raw score; the score itself where the class has no calibration."""
@@ -131,30 +141,6 @@ class Model:
             return score
         inside = min(max(score, SCORE_MARGIN), 1 - SCORE_MARGIN)
         return _sigmoid(scaling.a * math.log(inside / (1 - inside)) + scaling.b)
-
-    def _seen(self, squares: Sequence[Square]) -> list[tuple[NDArray[np.float32], Letterbox]]:
-        """What the network says of each square, and how the picture lies in what it was given."""
-        answers: dict[int, tuple[NDArray[np.float32], Letterbox]] = {}
-        for part in trimmed(squares):
-            outputs = self._backend.infer(part.pixels)
-            answers |= zip(part.positions, zip(outputs, part.placements, strict=True), strict=True)
-        return [answers[position] for position in range(len(squares))]
-
-    def _best_score(self, output: NDArray[np.float32]) -> float:
-        scores = output[4:] if self._entry.head == "one-to-many" else output[:, 4]
-        return float(scores.max(initial=0.0))
-
-    def _boxes(self, output: NDArray[np.float32], placement: Letterbox, floor: float) -> Boxes:
-        rows = non_maximum_suppression(output, floor=floor) if self._entry.head == "one-to-many" else output
-        rows = rows[rows[:, 4] >= floor]
-        rows = rows[np.argsort(-rows[:, 4], kind="stable")]
-        xyxy = placement.to_picture(rows[:, :4])
-        visible = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
-        return Boxes(
-            xyxy=np.ascontiguousarray(xyxy[visible]),
-            scores=np.ascontiguousarray(rows[visible, 4]),
-            class_ids=rows[visible, 5].astype(np.int64),
-        )
 
 
 def load_model(
@@ -179,6 +165,8 @@ def load_model(
         raise BadOption(f"threads must be at least 1, not {threads}.")
     entry, path = find_weights(name_or_path)
     content = read_weights(entry, path)
+    second = find_second_view(entry, path)
+    second_content = None if second is None else read_weights(*second)
     wants_cpu = backend in CPU_ONLY and device == "auto"
     place = "cpu" if wants_cpu else resolve_device(device)
     count = threads or available_threads()
@@ -186,13 +174,19 @@ def load_model(
     def create(name: BackendName) -> Backend:
         return create_backend(name, content, entry, device=place, threads=count)
 
+    def whole(first: Backend) -> Model:
+        if second is None or second_content is None:
+            return Model(entry, first)
+        again = create_backend(first.name, second_content, second[0], device=place, threads=count)
+        return Model(entry, first, Network(second[0], again))
+
     for name in BACKENDS:
         if name == backend:
-            return Model(entry, create(name))
+            return whole(create(name))
     if place != "cpu":
-        return Model(entry, create_cuda_backend(create))
+        return whole(create_cuda_backend(create))
     chosen, created = fastest_backend(entry, count, create)
-    return Model(entry, created or create(chosen))
+    return whole(created or create(chosen))
 
 
 def tune_model(name_or_path: str | Path = "default") -> list[Timing]:

@@ -1,8 +1,10 @@
-"""A second view of the pictures in which something was found: mirrored and smaller, in the same network.
+"""A second view of the pictures in which something was found: mirrored and smaller, in the same network or another.
 
 Test-time augmentation (Krizhevsky et al., "ImageNet classification with deep convolutional neural networks", NIPS 2012,
 section 4.1, for mirrored pictures) where it decides something. What the network takes for a weapon by chance in one
 view it seldom takes for one in the other, so a box scores the mean of both views, nought where one does not have it.
+Networks that were trained apart err apart more often still (Lakshminarayanan, Pritzel and Blundell, "Simple and
+scalable predictive uncertainty estimation using deep ensembles", NIPS 2017).
 """
 
 from __future__ import annotations
@@ -20,17 +22,14 @@ SAME_OBJECT_IOU = 0.5
 """Overlap from which boxes of one class in both views are one object; 0.4 and 0.6 did no better on the val split."""
 
 
-def mirrored(square: Square, side: int) -> Square:
-    """The picture of `square` with left and right swapped and its longer side `side` px, in a square of the same size.
-
-    So it is of the shapes that a backend is prepared for.
-    """
+def mirrored(square: Square, side: int, size: int) -> Square:
+    """The picture of `square` with left and right swapped and its longer side `side` px, in a square of `size` px."""
     import cv2
 
     fitted = Letterbox.fit(square.placement.width, square.placement.height, side)
-    margin = (len(square.pixels) - side) // 2
+    margin = (size - side) // 2
     placement = replace(fitted, left=fitted.left + margin, top=fitted.top + margin)
-    seen = Square(np.full_like(square.pixels, PADDING_GREY), placement)
+    seen = Square(np.full((size, size, 3), PADDING_GREY, np.uint8), placement)
     smaller = cv2.resize(square.picture, placement.scaled_size, interpolation=cv2.INTER_AREA)
     seen.picture[:] = smaller[:, ::-1]
     return seen

@@ -57,11 +57,20 @@ class ClipInfo(Entry):
     first_pts: Timecode = text_of("first_pts_s")
 
 
-class ModelInfo(Entry):
-    """The weights that looked at the samples."""
+class WeightsInfo(Entry):
+    """A weights file."""
 
     name: Text = Field(description="The model's name in the weights manifest, or its file's name.")
     sha256: Sha256 = Field(description="SHA-256 of the weights file, lower-case hexadecimal.")
+
+
+class ModelInfo(WeightsInfo):
+    """The weights that looked at the samples."""
+
+    second_view: WeightsInfo | None = Field(
+        default=None,
+        description="Other weights that also looked at the samples on which the model's own showed something, if any.",
+    )
 
 
 class PlanInfo(Entry):

@@ -21,7 +21,7 @@ from detector.models import (
     write_manifest,
 )
 from detector.models.backend import CPU_BACKENDS, BackendName
-from detector.models.manifest import MANIFEST_NAME
+from detector.models.manifest import MANIFEST_NAME, find_second_view
 from detector.training.allowed_alarms import FALSE_ALARMS_PER_100
 from detector.training.built_set import read_dataset
 from detector.training.calibrate import calibrate, reliability
@@ -39,14 +39,24 @@ SCORE_FLOOR = 0.05
 
 
 def export_model(
-    weights: Path, config: TrainingConfig, dataset: Path, data: Path, out: Path | None = None, *, head: Head
+    weights: Path,
+    config: TrainingConfig,
+    dataset: Path,
+    data: Path,
+    out: Path | None = None,
+    *,
+    head: Head,
+    as_default: bool = True,
 ) -> ManifestEntry:
-    """Export `weights` with `head` as the default model of the manifest in `out`, calibrated on the val split.
+    """Export `weights` with `head` as a model of the manifest in `out`, the default one, calibrated on the val split.
 
     The metrics of an earlier entry of that name are dropped, and so are the FP16 and INT8 files made from it: they are
-    those of other weights.
+    those of other weights. Without `as_default` the manifest keeps the default that it has, if it has one. Raises
+    DataError where the settings name another model for the second view that the manifest does not list.
     """
     folder = out or WEIGHTS_FOLDER
+    if config.second_view is not None and config.second_view.model is not None:
+        _entry(config.second_view.model, folder)
     target = folder / f"{config.name}.onnx"
     digest = export_onnx(weights, target, input_size=config.input_size, head=head)
     entry = ManifestEntry(
@@ -67,7 +77,7 @@ def export_model(
         second_view=config.second_view,
     )
     _drop_made_from(entry.name, folder)
-    _list(entry, folder, default=entry.name)
+    _list(entry, folder, default=entry.name if as_default else None)
     return calibrate_model(entry.name, data, folder)
 
 
@@ -147,9 +157,13 @@ def _model(entry: ManifestEntry, folder: Path, backend: BackendName = "onnxrunti
 def _val_matches(entry: ManifestEntry, data: Path, folder: Path, *, backend: BackendName = "onnxruntime") -> Matches:
     """Of a file of `folder`, whether its manifest lists it yet or not."""
     with tempfile.TemporaryDirectory() as scratch:
-        shutil.copyfile(folder / entry.file, Path(scratch) / entry.file)
-        alone = Manifest(default=entry.name, models=(entry.model_copy(update={"made_from": None}),))
-        write_manifest(alone, Path(scratch) / MANIFEST_NAME)
+        needed = [entry.model_copy(update={"made_from": None})]
+        second = find_second_view(entry, folder / entry.file)
+        if second is not None:
+            needed.append(second[0])
+        for each in needed:
+            shutil.copyfile(folder / each.file, Path(scratch) / each.file)
+        write_manifest(Manifest(default=entry.name, models=tuple(needed)), Path(scratch) / MANIFEST_NAME)
         return match(predict(_model(entry, Path(scratch), backend), photographs(data, "val", entry.classes), "val"))
 
 

@@ -24,6 +24,7 @@ def models(_: Reader) -> list[ModelOut]:
             input_size=entry.input_size,
             precision=entry.precision,
             made_from=entry.made_from,
+            second_view=entry.second_view.model if entry.second_view else None,
             classes=list(entry.classes),
             thresholds=dict(entry.thresholds),
         )

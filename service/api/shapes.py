@@ -205,7 +205,10 @@ class RescanIn(_Shape):
 
 
 class ModelOut(_Shape):
-    """A model. One of less `precision` than fp32 was made from the model `made_from`; it runs on the CPU only."""
+    """A model. One of less `precision` than fp32 was made from the model `made_from`; it runs on the CPU only.
+
+    `second_view` names the other model that sees the pictures again on which this one shows something.
+    """
 
     name: str
     is_default: bool
@@ -213,6 +216,7 @@ class ModelOut(_Shape):
     input_size: int
     precision: Precision
     made_from: str | None
+    second_view: str | None
     classes: list[str]
     thresholds: dict[str, float]
 

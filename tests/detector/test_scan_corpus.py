@@ -25,6 +25,7 @@ pytestmark = [
 
 class BlindModel:
     name, sha256, backend_name, device = "blind", "0" * 64, "none", "cpu"
+    second = None
     classes, thresholds, score_floor = ("tank",), {"tank": 0.5}, 0.05
     input_size, smallest_side_px = 416, 12.0
 

@@ -21,6 +21,7 @@ class RedModel:
     """Sees red pixels as a tank: surely if they are 40 px wide in its input, else weakly."""
 
     name, sha256, backend_name, device = "red", "0" * 64, "none", "cpu"
+    second = None
     classes, thresholds, score_floor = ("tank",), {"tank": 0.5}, 0.05
     input_size, smallest_side_px = INPUT_PX, 12.0
 

@@ -28,6 +28,7 @@ class ColourModel:
     """Finds upright rectangles of the colours of COLOURS."""
 
     name, sha256, backend_name, device = "colours", "0" * 64, "test", "cpu"
+    second = None
     classes = tuple(COLOURS)
     thresholds = MappingProxyType({"tank": 0.4, "mlrs": 0.4})
     score_floor, input_size, smallest_side_px = 0.05, 416, 10.0

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from detector.errors import ModelError, WeightsMismatch, WeightsNotFound
 from detector.frame import Boxes, Frame
-from detector.models import Model, SecondView, load_model
+from detector.models import Manifest, Model, SecondView, load_model, write_manifest
 from detector.models.backend import BackendName
 from detector.models.letterbox import PADDING_GREY, Square
+from detector.models.network import Network
 from detector.models.second_view import seen_twice
 
 from .conftest import describe
@@ -125,6 +127,78 @@ def test_a_lower_floor_changes_no_score(make: Make) -> None:
         (usual,), (all_of_them,) = model.detect([image]), model.detect([image], floor=0.001)
         assert usual.scores.tolist() == [score for score in all_of_them.scores.tolist() if score >= model.score_floor]
     assert all_of_them.scores.tolist() == pytest.approx([0.03])
+
+
+def test_another_network_may_give_the_second_view(tmp_path: Path) -> None:
+    view = SecondView(longer_side=SMALLER, from_score=0.1, model="other")
+    entry = describe(tmp_path, b"no network", input_size=SIZE)
+    first, second = RedSpot(0.9, 0.0), RedSpot(0.0, 0.5)
+    other = Network(entry.model_copy(update={"name": "other", "input_size": SMALLER}), second)
+    model = Model(entry.model_copy(update={"second_view": view}), first, other)
+
+    (found,) = model.detect([picture(640, 360, (40, 200, 200, 300))])
+    assert found.scores.tolist() == pytest.approx([0.7])
+    assert found.xyxy[0] == pytest.approx((40, 200, 200, 300), abs=2 * 640 / SMALLER)
+    assert (first.shown, second.shown) == ([SIZE], [SMALLER])
+    assert model.second is other.entry
+    assert model.with_one_view().second is None
+
+
+@pytest.fixture
+def two(tmp_path: Path, make_tiny: Callable[..., Path]) -> Path:
+    """Two tiny models in one folder; tiny.onnx is seen a second time by other.onnx."""
+    make_tiny()
+    content = (tmp_path / "tiny.onnx").read_bytes()
+    (tmp_path / "other.onnx").write_bytes(content)
+    view = SecondView(longer_side=256, from_score=0.1, model="other")
+    entry = describe(tmp_path, content)
+    other = entry.model_copy(update={"name": "other", "file": "other.onnx"})
+    entry = entry.model_copy(update={"second_view": view})
+    write_manifest(Manifest(default="tiny", models=(entry, other)), tmp_path / "manifest.json")
+    return tmp_path / "tiny.onnx"
+
+
+def test_the_other_network_is_loaded_with_the_first(two: Path) -> None:
+    model = load_model(two, device="cpu")
+    assert model.second is not None and model.second.name == "other"
+    white = np.full((360, 640, 3), 255, np.uint8)
+    alone = load_model(two.parent / "other.onnx", device="cpu")
+    (found,), (once,) = model.detect([white]), alone.detect([white])
+    assert alone.second is None
+    assert 0 < found.scores[0] < once.scores[0]
+
+
+@pytest.mark.parametrize(
+    ("damage", "error"),
+    [
+        (lambda path: path.unlink(), WeightsNotFound),
+        (lambda path: path.write_bytes(b"something else"), WeightsMismatch),
+    ],
+)
+def test_without_the_other_file_the_model_does_not_load(
+    two: Path, damage: Callable[[Path], object], error: type[ModelError]
+) -> None:
+    damage(two.parent / "other.onnx")
+    with pytest.raises(error, match=r"other\.onnx"):
+        load_model(two, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "third"}, "is not another model"),
+        ({"classes": ("humvee", "tank")}, "does not know the same classes"),
+        ({"input_size": 160}, "is larger than the input"),
+    ],
+)
+def test_a_manifest_whose_second_view_cannot_be_is_refused(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    entry = describe(tmp_path, b"no network")
+    view = SecondView(longer_side=256, from_score=0.1, model="other")
+    other = entry.model_copy(update={"name": "other", "file": "other.onnx", **changes})
+    with pytest.raises(ValueError, match=words):
+        Manifest(default="tiny", models=(entry.model_copy(update={"second_view": view}), other))
 
 
 def boxes(*rows: tuple[float, float, float, float, float, int]) -> Boxes:
