@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from detector.errors import DataError
 from detector.models.manifest import SecondView
+from detector.taxonomy import TAXONOMY
 
 
 class _Strict(BaseModel):
@@ -87,12 +88,12 @@ class TrainingConfig(_Strict):
 
     name: str
     start: str = Field(description="starting weights, a path below the data folder")
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = Field(min_length=1)
     negatives_complete_for: tuple[str, ...] = Field(
         default=(),
         description="values of `complete_for` whose pictures hold no weapon of ours and may stand as background",
     )
-    input_size: int = Field(ge=64, multiple_of=32, description="side of the square input that ships, pixels")
+    input_size: int = Field(ge=160, le=2048, multiple_of=32, description="side of the square input that ships, pixels")
     second_view: SecondView | None = Field(
         default=None, description="what the model that ships looks at twice: `longer_side`, `from_score`"
     )
@@ -100,6 +101,16 @@ class TrainingConfig(_Strict):
     seed: int = 0
     synthetic: tuple[SyntheticPart, ...] = ()
     stages: tuple[Stage, ...] = Field(min_length=1)
+
+    @field_validator("classes")
+    @classmethod
+    def _weapon_classes(cls, classes: tuple[str, ...]) -> tuple[str, ...]:
+        known = [each.id for each in TAXONOMY]
+        if unknown := [name for name in classes if name not in known]:
+            raise ValueError(f"'{unknown[0]}' is no weapon class; use some of {', '.join(known)}")
+        if len(set(classes)) < len(classes):
+            raise ValueError("a class is named twice")
+        return classes
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
@@ -118,7 +129,12 @@ class TrainingConfig(_Strict):
                 raise ValueError(f"'{stage.name}' is averaged with '{stage.averaged_with}', which is no earlier stage")
             if stage.averaged_with is not None and stage.learned_share == 1:
                 raise ValueError(f"'{stage.name}' is averaged with '{stage.averaged_with}' but keeps all it learned")
+            if unknown := set(stage.common) - set(self.classes):
+                raise ValueError(f"'{stage.name}' has had enough of '{min(unknown)}', which is none of the classes")
             names.append(stage.name)
+        view = self.second_view
+        if view is not None and view.model is None and view.longer_side > self.input_size:
+            raise ValueError("the second view is larger than the input")
         return self
 
 
@@ -128,6 +144,8 @@ def read_config(path: Path) -> TrainingConfig:
         return TrainingConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise DataError(f"The training settings {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"The training settings {path} are not text in UTF-8; save them as such.") from error
     except yaml.YAMLError as error:
         raise DataError(f"The training settings {path} are not YAML: {error}.") from error
     except ValidationError as error:

@@ -19,7 +19,7 @@ SETTINGS = """
 name: tiny
 start: start/none.pt
 classes: [tank, humvee]
-input_size: 64
+input_size: 160
 synthetic:
   - {name: scenes-4, kind: scenes, count: 1, seed: 4, classes: [humvee]}
   - {name: composites-5, kind: composites, count: 2, seed: 5, classes: [tank], objects_of: [scenes-4]}

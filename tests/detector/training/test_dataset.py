@@ -25,7 +25,7 @@ CONFIG = TrainingConfig.model_validate(
         "start": "start/none.pt",
         "classes": ["tow_launcher", "tank"],
         "negatives_complete_for": ["construction_machine"],
-        "input_size": 64,
+        "input_size": 160,
         "stages": [{"name": "only", "sets": ["photos"], "epochs": 1, "input_size": 64}],
     }
 )
@@ -297,3 +297,10 @@ def test_the_card_tells_composites_from_renders(data, tmp_path):
     assert "4 photographs, 1 rendered, 1 composites" in card
     assert "| synthetic | pasted | that of its photographs | 1 |" in card
     assert "| rendered | rendered | rendered | 1 |" in card
+
+
+def test_settings_that_are_not_text_are_said(tmp_path):
+    path = tmp_path / "bytes.yaml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match=r"bytes\.yaml are not text in UTF-8"):
+        read_config(path)

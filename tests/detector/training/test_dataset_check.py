@@ -15,7 +15,7 @@ CONFIG = """
 name: tiny
 start: start/none.pt
 classes: [tank]
-input_size: 64
+input_size: 160
 stages: [{name: only, sets: [photos], epochs: 1, input_size: 64}]
 """
 

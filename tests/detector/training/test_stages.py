@@ -13,7 +13,7 @@ CONFIG = TrainingConfig.model_validate(
         "name": "tiny",
         "start": "start/none.pt",
         "classes": ["tank"],
-        "input_size": 64,
+        "input_size": 160,
         "stages": [
             {"name": "first", "sets": ["photos"], "epochs": 3, "input_size": 64},
             {"name": "second", "sets": ["photos", "synthetic"], "epochs": 8, "input_size": 64},
@@ -80,3 +80,26 @@ def test_an_average_that_would_have_no_effect_is_refused() -> None:
     settings = CONFIG.model_dump(exclude_defaults=True)
     with pytest.raises(ValueError, match="'second' is averaged with 'first' but keeps all it learned"):
         TrainingConfig.model_validate({**settings, "stages": [first, {**second, "averaged_with": "first"}]})
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"classes": ["tank", "humvees"]}, "'humvees' is no weapon class; use some of tow_launcher, tank"),
+        ({"classes": ["tank", "soldier"]}, "'soldier' is no weapon class"),
+        ({"classes": ["tank", "tank"]}, "a class is named twice"),
+        ({"classes": []}, "at least 1 item"),
+        ({"input_size": 128}, "greater than or equal to 160"),
+        ({"second_view": {"longer_side": 192, "from_score": 0.2}}, "the second view is larger than the input"),
+    ],
+)
+def test_settings_that_no_model_can_have_are_refused(changed: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        TrainingConfig.model_validate({**CONFIG.model_dump(exclude_defaults=True), **changed})
+
+
+def test_a_stage_that_has_had_enough_of_a_class_that_is_not_learned_is_refused() -> None:
+    settings = CONFIG.model_dump(exclude_defaults=True)
+    settings["stages"][0]["common"] = ["tanks"]
+    with pytest.raises(ValueError, match="'first' has had enough of 'tanks', which is none of the classes"):
+        TrainingConfig.model_validate(settings)
