@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import JsonValue, ValidationError
 
 from detector.errors import DataError
 from detector.models import (
@@ -21,7 +22,7 @@ from detector.models import (
     write_manifest,
 )
 from detector.models.backend import CPU_BACKENDS, BackendName
-from detector.models.manifest import MANIFEST_NAME, find_second_view
+from detector.models.manifest import MANIFEST_NAME, find_second_view, read_weights
 from detector.training.allowed_alarms import FALSE_ALARMS_PER_100
 from detector.training.built_set import read_dataset
 from detector.training.calibrate import calibrate, reliability
@@ -29,7 +30,7 @@ from detector.training.config import TrainingConfig
 from detector.training.damage import recompressed
 from detector.training.load_ultralytics import load_ultralytics
 from detector.training.matching import Matches, match
-from detector.training.onnx_file import LICENCE, UNCHOSEN_THRESHOLD, export_onnx
+from detector.training.onnx_file import LICENCE, UNCHOSEN_THRESHOLD, check_is_there, described, export_onnx
 from detector.training.optimise import CALIBRATION_PICTURES, MOST_AP50_LOST, Precision, optimise
 from detector.training.predictions import photographs, predict
 from detector.training.smallest_side import smallest_side
@@ -51,34 +52,47 @@ def export_model(
     """Export `weights` with `head` as a model of the manifest in `out`, the default one, calibrated on the val split.
 
     The metrics of an earlier entry of that name are dropped, and so are the FP16 and INT8 files made from it: they are
-    those of other weights. Without `as_default` the manifest keeps the default that it has, if it has one. Raises
-    DataError where the settings name another model for the second view that the manifest does not list.
+    those of other weights. Without `as_default` the manifest keeps the default that it has, if it has one. What fails
+    leaves `out` as it was. Raises DataError where the settings name other classes than the weights know, or another
+    model for the second view that the manifest does not list, and without a built set or val photographs.
     """
     folder = out or WEIGHTS_FOLDER
-    if config.second_view is not None and config.second_view.model is not None:
-        _entry(config.second_view.model, folder)
-    target = folder / f"{config.name}.onnx"
-    digest = export_onnx(weights, target, input_size=config.input_size, head=head)
-    entry = ManifestEntry(
-        name=config.name,
-        file=target.name,
-        sha256=digest,
-        bytes=target.stat().st_size,
-        input_size=config.input_size,
-        classes=config.classes,
-        thresholds=dict.fromkeys(config.classes, UNCHOSEN_THRESHOLD),
-        score_floor=SCORE_FLOOR,
-        calibration=None,
-        dataset_sha256=read_dataset(dataset)[1],
-        metrics={},
-        trained_with=f"ultralytics {load_ultralytics(weights.parent / 'settings').__version__}",
-        licence=LICENCE,
-        head=head,
-        second_view=config.second_view,
-    )
-    _drop_made_from(entry.name, folder)
-    _list(entry, folder, default=entry.name if as_default else None)
-    return calibrate_model(entry.name, data, folder)
+    view = config.second_view
+    second = () if view is None or view.model is None else (_entry(view.model, folder),)
+    dataset_sha256 = read_dataset(dataset)[1]
+    photographs(data, "val", config.classes)
+    check_is_there(weights)
+    with _copies(folder, second) as scratch:
+        _check_classes(weights, config, scratch)
+        target = scratch / f"{config.name}.onnx"
+        digest = export_onnx(weights, target, input_size=config.input_size, head=head)
+        entry = ManifestEntry(
+            name=config.name,
+            file=target.name,
+            sha256=digest,
+            bytes=target.stat().st_size,
+            input_size=config.input_size,
+            classes=config.classes,
+            thresholds=dict.fromkeys(config.classes, UNCHOSEN_THRESHOLD),
+            score_floor=SCORE_FLOOR,
+            calibration=None,
+            dataset_sha256=dataset_sha256,
+            metrics={},
+            trained_with=f"ultralytics {load_ultralytics(scratch / 'settings').__version__}",
+            licence=LICENCE,
+            head=head,
+            second_view=view,
+        )
+        write_manifest(_listing(entry, scratch), scratch / MANIFEST_NAME)
+        done = calibrate_model(entry.name, data, scratch)
+        listing = _listing(done, folder, default=done.name if as_default else None)
+        stale = [each for each in listing.models if each.made_from == done.name]
+        kept = tuple(each for each in listing.models if each not in stale)
+        default = done.name if listing.default in [each.name for each in stale] else listing.default
+        _install(target, listing.model_copy(update={"default": default, "models": kept}), folder)
+    for each in stale:
+        (folder / each.file).unlink(missing_ok=True)
+    return done
 
 
 def calibrate_model(
@@ -117,54 +131,66 @@ def calibrate_model(
     if side is not None:
         update["smallest_side_px"] = side
     done = entry.model_copy(update={**update, "metrics": {"val": val}})
-    _list(done, folder)
-    for made in read_manifest(folder / MANIFEST_NAME).models:
-        if made.made_from == entry.name:
-            _list(made.model_copy(update=update), folder)
+    listing = _listing(done, folder)
+    models = tuple(each.model_copy(update=update) if each.made_from == entry.name else each for each in listing.models)
+    write_manifest(listing.model_copy(update={"models": models}), folder / MANIFEST_NAME)
     return done
 
 
 def add_precision(name: str, precision: Precision, data: Path, out: Path | None = None) -> tuple[ManifestEntry, bool]:
     """Make the FP16 or INT8 form of a listed model, measure it on the val split and list it.
 
-    Returns its entry and whether it was kept: an INT8 file that loses MOST_AP50_LOST or more of mean AP50 is deleted.
-    CPU backends do 8-bit arithmetic each in a way of its own; the one that loses most counts.
+    Returns its entry and whether it was kept: an INT8 file that loses MOST_AP50_LOST or more of mean AP50 is not, and
+    what `out` holds stays as it is. CPU backends do 8-bit arithmetic each in a way of its own; the one that loses most
+    counts.
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
+    files = photographs(data, "val", entry.classes)
     pictures = [file.picture for file in photographs(data, "train", entry.classes)] if precision == "int8" else []
     step = max(1, len(pictures) // CALIBRATION_PICTURES)
-    made = optimise(entry, folder, precision, pictures[::step][:CALIBRATION_PICTURES])
-    before = _mean_ap50(_val_ap50(_val_matches(entry, data, folder)))
-    backends = CPU_BACKENDS if precision == "int8" else CPU_BACKENDS[:1]
-    measured = {name: _val_ap50(_val_matches(made, data, folder, backend=name)) for name in backends}
-    worst = min(measured, key=lambda name: _mean_ap50(measured[name]))
-    lost = before - _mean_ap50(measured[worst])
-    val: dict[str, JsonValue] = {**measured[worst], "mean_ap50_lost": round(lost, 4), "backend": worst}
-    made = made.model_copy(update={"metrics": {"val": val}})
-    if precision == "int8" and lost >= MOST_AP50_LOST:
-        (folder / made.file).unlink()
-        _unlist(made.name, folder)
-        return made, False
-    _list(made, folder)
+    second = find_second_view(entry, folder / entry.file)
+    with _copies(folder, (entry,) if second is None else (entry, second[0])) as scratch:
+        made = optimise(entry, scratch, precision, pictures[::step][:CALIBRATION_PICTURES])
+        write_manifest(_listing(made, scratch), scratch / MANIFEST_NAME)
+        before = _mean_ap50(_val_ap50(match(predict(_model(entry, scratch), files, "val"))))
+        backends = CPU_BACKENDS if precision == "int8" else CPU_BACKENDS[:1]
+        measured = {name: _val_ap50(match(predict(_model(made, scratch, name), files, "val"))) for name in backends}
+        worst = min(measured, key=lambda name: _mean_ap50(measured[name]))
+        lost = before - _mean_ap50(measured[worst])
+        val: dict[str, JsonValue] = {**measured[worst], "mean_ap50_lost": round(lost, 4), "backend": worst}
+        made = made.model_copy(update={"metrics": {"val": val}})
+        if precision == "int8" and lost >= MOST_AP50_LOST:
+            return made, False
+        _install(scratch / made.file, _listing(made, folder), folder)
     return made, True
+
+
+@contextmanager
+def _copies(folder: Path, entries: Sequence[ManifestEntry]) -> Iterator[Path]:
+    """A scratch folder with the files of `entries` of `folder` and a manifest of them, the first being the default."""
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        for each in entries:
+            (scratch / each.file).write_bytes(read_weights(each, folder / each.file))
+        if entries:
+            # A model that gives the second view is used for one view of its own.
+            alone = (entries[0], *(each.model_copy(update={"second_view": None}) for each in entries[1:]))
+            write_manifest(Manifest(default=entries[0].name, models=alone), scratch / MANIFEST_NAME)
+        yield scratch
+
+
+def _check_classes(weights: Path, config: TrainingConfig, scratch: Path) -> None:
+    known = described(weights, scratch)[0]
+    if known != config.classes:
+        raise DataError(
+            f"{weights} knows the classes {', '.join(known)}, but the settings name {', '.join(config.classes)}; "
+            "export it with the settings that it was trained with."
+        )
 
 
 def _model(entry: ManifestEntry, folder: Path, backend: BackendName = "onnxruntime") -> Model:
     return load_model(str(folder / entry.file), backend=backend)
-
-
-def _val_matches(entry: ManifestEntry, data: Path, folder: Path, *, backend: BackendName = "onnxruntime") -> Matches:
-    """Of a file of `folder`, whether its manifest lists it yet or not."""
-    with tempfile.TemporaryDirectory() as scratch:
-        needed = [entry.model_copy(update={"made_from": None})]
-        second = find_second_view(entry, folder / entry.file)
-        if second is not None:
-            needed.append(second[0])
-        for each in needed:
-            shutil.copyfile(folder / each.file, Path(scratch) / each.file)
-        write_manifest(Manifest(default=entry.name, models=tuple(needed)), Path(scratch) / MANIFEST_NAME)
-        return match(predict(_model(entry, Path(scratch), backend), photographs(data, "val", entry.classes), "val"))
 
 
 def _val_ap50(matches: Matches) -> dict[str, JsonValue]:
@@ -191,15 +217,11 @@ def _entry(name: str, folder: Path) -> ManifestEntry:
     return entry
 
 
-def _drop_made_from(name: str, folder: Path) -> None:
-    path = folder / MANIFEST_NAME
-    for made in read_manifest(path).models if path.exists() else ():
-        if made.made_from == name:
-            (folder / made.file).unlink(missing_ok=True)
-            _unlist(made.name, folder)
+def _listing(entry: ManifestEntry, folder: Path, *, default: str | None = None) -> Manifest:
+    """The manifest of `folder`, or a new one, with `entry` in it in place of an earlier one of that name.
 
-
-def _list(entry: ManifestEntry, folder: Path, *, default: str | None = None) -> None:
+    Raises DataError where the two do not go together.
+    """
     path = folder / MANIFEST_NAME
     known: Sequence[ManifestEntry] = ()
     if path.exists():
@@ -207,12 +229,27 @@ def _list(entry: ManifestEntry, folder: Path, *, default: str | None = None) -> 
         known, default = manifest.models, default or manifest.default
     kept = tuple(entry if each.name == entry.name else each for each in known)
     models = kept if any(each.name == entry.name for each in known) else (*kept, entry)
-    write_manifest(Manifest(schema_version="1.0", default=default or entry.name, models=models), path)
+    try:
+        return Manifest(schema_version="1.0", default=default or entry.name, models=models)
+    except ValidationError as error:
+        raise DataError(f"{path} cannot list '{entry.name}': {error.errors()[0]['msg']}.") from error
 
 
-def _unlist(name: str, folder: Path) -> None:
-    path = folder / MANIFEST_NAME
-    manifest = read_manifest(path)
-    write_manifest(
-        manifest.model_copy(update={"models": tuple(each for each in manifest.models if each.name != name)}), path
-    )
+def _install(made: Path, manifest: Manifest, folder: Path) -> None:
+    """Put the file `made` and `manifest` into `folder`; both lie there whole before either takes its place.
+
+    Raises DataError where they cannot be written.
+    """
+    places = (folder / made.name, folder / MANIFEST_NAME)
+    partial = [place.with_name(f"{place.name}.part") for place in places]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(made, partial[0])
+        write_manifest(manifest, partial[1])
+        for part, place in zip(partial, places, strict=True):
+            part.replace(place)
+    except OSError as error:
+        raise DataError(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
+    finally:
+        for part in partial:
+            part.unlink(missing_ok=True)

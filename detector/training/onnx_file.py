@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 from detector.errors import DataError
 from detector.models import Head, Manifest, ManifestEntry, Model, load_model, write_manifest
@@ -83,7 +85,7 @@ def open_weights(name_or_path: str | Path, *, input_size: int | None = None, dev
     check_is_there(weights)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        classes, trained_at = _described(weights, folder)
+        classes, trained_at = described(weights, folder)
         size = input_size or trained_at
         target = folder / "weights.onnx"
         digest = export_onnx(weights, target, input_size=size, head="one-to-many")
@@ -102,17 +104,33 @@ def open_weights(name_or_path: str | Path, *, input_size: int | None = None, dev
         yield load_model(target, device=device)
 
 
-def _described(weights: Path, scratch: Path) -> tuple[tuple[str, ...], int]:
-    """The classes of ultralytics weights, and the input size they were trained at last."""
-    try:
-        network = load_ultralytics(scratch / "settings").YOLO(weights)
-        names = network.names
-        size = int((network.ckpt or {}).get("train_args", {}).get("imgsz", UNTRAINED_SIZE))
-    except (RuntimeError, KeyError, TypeError, EOFError, AttributeError) as error:
-        raise DataError(f"{weights} is damaged or holds no weights of ultralytics: {error}.") from error
+def described(weights: Path, scratch: Path) -> tuple[tuple[str, ...], int]:
+    """The classes of ultralytics weights, and the input size they were trained at last.
+
+    `scratch` holds ultralytics' settings. Raises DataError for a file that is damaged or knows classes that the
+    taxonomy lacks.
+    """
+    network = open_network(weights, scratch)
+    names = network.names
+    size = int((network.ckpt or {}).get("train_args", {}).get("imgsz", UNTRAINED_SIZE))
     classes = tuple(names[number] for number in sorted(names))
     if unknown := sorted(set(classes) - {each.id for each in TAXONOMY}):
         raise DataError(
             f"{weights} knows the class '{unknown[0]}', which is none of ours; give weights of `ordnance train`."
         )
     return classes, size
+
+
+def open_network(weights: Path, scratch: Path) -> Any:
+    """The network of ultralytics in the file `weights`, with its `names`. Raises DataError for a file that is damaged.
+
+    `scratch` holds ultralytics' settings.
+    """
+    ultralytics = load_ultralytics(scratch / "settings")
+    try:
+        network = ultralytics.YOLO(weights)
+        if not network.names:
+            raise ValueError("it names no classes")
+        return network
+    except (RuntimeError, LookupError, TypeError, ValueError, EOFError, AttributeError, UnpicklingError) as error:
+        raise DataError(f"{weights} is damaged or holds no weights of ultralytics: {error}.") from error

@@ -1,16 +1,34 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 
-from detector.models import Head, ManifestEntry
+from detector.cli.app import run
+from detector.errors import DataError
+from detector.models import (
+    WEIGHTS_FOLDER,
+    Head,
+    Manifest,
+    ManifestEntry,
+    load_model,
+    read_manifest,
+    write_manifest,
+)
 from detector.models.backend import create_backend, missing_torch_packages
+from detector.training import export as exporting
+from detector.training.onnx_file import described
+
+from .conftest import DataFolder
 
 SIZE = 160
 CLASSES = ("tank", "humvee", "mlrs")
+SHIPPED = read_manifest(WEIGHTS_FOLDER / "manifest.json").models[0]
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +100,134 @@ def test_equal_weights_give_equal_bytes(weights: Path, tmp_path: Path, monkeypat
     }
     assert len(digests) == 1
     assert str(tmp_path).encode() not in (tmp_path / "first" / "untrained.onnx").read_bytes()
+
+
+@pytest.fixture
+def ready(folder: DataFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with settings, a built set and tiny.pt, which exports to the network that ships."""
+    for split in ("train", "val", "test"):
+        folder.add(split, f"{split}.jpg", "tank 0.5 0.5 0.4 0.4\n")
+    folder.add("val", "free.jpg")
+    monkeypatch.setenv("ORDNANCE_DATA", str(folder.root))
+    monkeypatch.chdir(tmp_path)
+    write_settings(SHIPPED.classes)
+    assert run(["dataset", "build", "--config", "tiny.yaml"]) == 0
+    Path("tiny.pt").touch()
+
+    def copied(weights: Path, out: Path, *, input_size: int, head: Head) -> str:
+        shutil.copyfile(WEIGHTS_FOLDER / SHIPPED.file, out)
+        return SHIPPED.sha256
+
+    monkeypatch.setattr(exporting, "export_onnx", copied)
+    monkeypatch.setattr(exporting, "described", lambda *_: (SHIPPED.classes, SHIPPED.input_size))
+    monkeypatch.setattr(exporting, "load_ultralytics", lambda *_: SimpleNamespace(__version__="8"))
+    return tmp_path
+
+
+def write_settings(classes: tuple[str, ...], **further: object) -> None:
+    stage = {"name": "only", "sets": ["photos"], "epochs": 1, "input_size": 64}
+    settings = {"name": "tiny", "start": "none.pt", "classes": list(classes), "input_size": SHIPPED.input_size}
+    Path("tiny.yaml").write_text(yaml.safe_dump({**settings, "stages": [stage], **further}))
+
+
+def export(*options: str) -> int:
+    return run(["export", "tiny.pt", "--config", "tiny.yaml", "--out", "made", *options])
+
+
+def contents() -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path("made").iterdir()} if Path("made").exists() else {}
+
+
+def no_room(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+@pytest.mark.parametrize("failing", ["the set", "the classes", "the second view", "the disk", "the calibration", "val"])
+def test_an_export_that_fails_leaves_what_is_there(
+    failing: str,
+    ready: Path,
+    folder: DataFolder,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("made").mkdir()
+    shutil.copyfile(WEIGHTS_FOLDER / SHIPPED.file, "made/tiny.onnx")
+    entry = SHIPPED.model_copy(update={"name": "tiny", "file": "tiny.onnx"})
+    write_manifest(Manifest(default="tiny", models=(entry,)), Path("made/manifest.json"))
+    Path("made/tiny.onnx").write_bytes(b"of an earlier training")
+    before, options, said = contents(), (), ""
+    if failing == "the set":
+        options, said = ("--dataset", "nowhere"), "nowhere holds no data set"
+    elif failing == "the classes":
+        write_settings(SHIPPED.classes[1:])
+        said = f"knows the classes tow_launcher, tank, {', '.join(SHIPPED.classes[2:])}, but the settings name tank,"
+    elif failing == "the second view":
+        write_settings(SHIPPED.classes, second_view={"longer_side": 416, "from_score": 0.2, "model": "other"})
+        said = "lists no model 'other'"
+    elif failing == "the disk":
+        monkeypatch.setattr(exporting, "calibrate_model", lambda *_: entry)
+        monkeypatch.setattr(exporting.shutil, "copyfile", no_room)
+        monkeypatch.setattr(exporting, "export_onnx", lambda _, out, **__: out.write_bytes(b"x") and SHIPPED.sha256)
+        said = "made cannot be written: No space left on device"
+    elif failing == "the calibration":
+        folder.rows = [row for row in folder.rows if row["file"] != "free.jpg"]
+        folder.write()
+        said = "no weapon-free picture to choose thresholds by"
+    else:
+        folder.rows = [row for row in folder.rows if row["split"] != "val"]
+        folder.write()
+        said = "has no photographs of the split 'val'"
+    assert export(*options) == 1
+    assert said in capsys.readouterr().err
+    assert contents() == before
+
+
+def test_an_export_is_listed_and_calibrated_and_drops_what_was_made_of_the_earlier_weights(ready: Path) -> None:
+    Path("made").mkdir()
+    for name in ("tiny.onnx", "tiny-int8.onnx"):
+        Path("made", name).write_bytes(b"of an earlier training")
+    earlier = SHIPPED.model_copy(update={"name": "tiny", "file": "tiny.onnx"})
+    small = earlier.model_copy(update={"name": "tiny-int8", "file": "tiny-int8.onnx", "made_from": "tiny"})
+    write_manifest(Manifest(default="tiny-int8", models=(earlier, small)), Path("made/manifest.json"))
+    assert export("--keep-default") == 0
+    manifest = read_manifest(Path("made/manifest.json"))
+    (entry,) = manifest.models
+    assert (manifest.default, entry.name, set(entry.calibration or {})) == ("tiny", "tiny", set(SHIPPED.classes))
+    assert sorted(contents()) == ["manifest.json", "tiny.onnx"]
+    assert load_model("made/tiny.onnx").classes == SHIPPED.classes
+
+
+@pytest.mark.parametrize("failing", ["measuring", "too much lost"])
+def test_a_smaller_file_that_is_not_kept_leaves_the_earlier_one(
+    failing: str, ready: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("made").mkdir()
+    shutil.copyfile(WEIGHTS_FOLDER / SHIPPED.file, "made/tiny.onnx")
+    Path("made/tiny-int8.onnx").write_bytes(b"an earlier one")
+    entry = SHIPPED.model_copy(update={"name": "tiny", "file": "tiny.onnx", "second_view": None})
+    small = entry.model_copy(update={"name": "tiny-int8", "file": "tiny-int8.onnx", "made_from": "tiny"})
+    write_manifest(Manifest(default="tiny", models=(entry, small)), Path("made/manifest.json"))
+    before = contents()
+
+    def made(_: ManifestEntry, folder: Path, *__: object) -> ManifestEntry:
+        content = b"no network" if failing == "measuring" else (WEIGHTS_FOLDER / SHIPPED.file).read_bytes()
+        (folder / small.file).write_bytes(content)
+        return small.model_copy(update={"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)})
+
+    monkeypatch.setattr(exporting, "optimise", made)
+    monkeypatch.setattr(exporting, "CPU_BACKENDS", ("onnxruntime",))
+    monkeypatch.setattr(exporting, "MOST_AP50_LOST", 0.0)
+    assert run(["optimise", "int8", "--model", "tiny", "--out", "made"]) == (1 if failing == "measuring" else 0)
+    assert contents() == before
+    if failing != "measuring":
+        monkeypatch.setattr(exporting, "MOST_AP50_LOST", 0.01)
+        assert run(["optimise", "int8", "--model", "tiny", "--out", "made"]) == 0
+        assert load_model("made/tiny-int8.onnx").name == "tiny-int8"
+        assert sorted(contents()) == sorted(before)
+
+
+@pytest.mark.needs_torch
+def test_a_file_that_holds_no_weights_is_said(tmp_path: Path) -> None:
+    (tmp_path / "bad.pt").write_bytes(b"no weights")
+    with pytest.raises(DataError, match=r"bad\.pt is damaged or holds no weights of ultralytics"):
+        described(tmp_path / "bad.pt", tmp_path)
