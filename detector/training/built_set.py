@@ -11,7 +11,7 @@ from pathlib import Path
 
 from detector.errors import DataError
 from detector.training.labels import LabelledBox, checked_box
-from detector.training.photographs import SPLITS
+from detector.training.photographs import SPLITS, file_sha256
 
 INDEX = "dataset.json"
 UNFINISHED = "dataset.json.part"
@@ -81,6 +81,20 @@ def read_dataset(out: Path) -> tuple[list[Picture], str]:
     """The pictures of a set built before, and its hash. Raises DataError where there is none."""
     built = read_built(out)
     return list(built.pictures), built.sha256
+
+
+def check_files(out: Path, picture: Picture) -> None:
+    """Raises DataError where the picture or its label file in the set is missing or not the one that was built."""
+    file, label = out / picture.split / "images" / picture.file, label_of(out, picture)
+    if file_sha256(file) != picture.sha256:
+        raise DataError(f"{file} is not the picture that {INDEX} lists; build the set again.")
+    if picture.label_sha256 and file_sha256(label) != picture.label_sha256:
+        raise DataError(f"The label file {label} was changed since the build; build the set again.")
+
+
+def label_of(out: Path, picture: Picture) -> Path:
+    """The label file of a picture of the set in `out`."""
+    return out / picture.split / "labels" / Path(picture.file).with_suffix(".txt").name
 
 
 def read_numbered_labels(path: Path, classes: Sequence[str]) -> tuple[LabelledBox, ...]:

@@ -12,6 +12,30 @@ from detector.errors import DataError
 from detector.models.manifest import SecondView
 from detector.taxonomy import TAXONOMY
 
+SET_BY_THE_STAGE = frozenset(
+    {
+        "amp",
+        "batch",
+        "data",
+        "device",
+        "epochs",
+        "exist_ok",
+        "imgsz",
+        "mode",
+        "model",
+        "name",
+        "plots",
+        "project",
+        "resume",
+        "save",
+        "save_dir",
+        "seed",
+        "task",
+        "trainer",
+    }
+)
+"""Arguments of the ultralytics trainer that `train` gives itself, or that would have it do something else."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +86,13 @@ class Stage(_Strict):
         description="with learned_share: the earlier stage whose weights are the rest, instead of those it began with",
     )
     settings: dict[str, Any] = Field(default_factory=dict, description="further arguments of the ultralytics trainer")
+
+    @field_validator("settings")
+    @classmethod
+    def _leaves_the_rest_alone(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(SET_BY_THE_STAGE & set(settings)):
+            raise ValueError(f"'{taken[0]}' is not to be given here: the stage, the settings or the command set it")
+        return settings
 
 
 class SyntheticPart(_Strict):

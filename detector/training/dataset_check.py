@@ -8,14 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import DataError
-from detector.training.built_set import INDEX, RENDERED, BuiltSet, read_built, read_numbered_labels
+from detector.training.built_set import (
+    INDEX,
+    RENDERED,
+    BuiltSet,
+    check_files,
+    label_of,
+    read_built,
+    read_numbered_labels,
+)
 from detector.training.labels import read_labels
 from detector.training.leaks import find_leaks
 from detector.training.near_duplicates import read_grey
 from detector.training.photographs import (
     SPLITS,
     Photograph,
-    file_sha256,
     listed_rows,
     photograph_files,
     read_photograph,
@@ -108,12 +115,9 @@ def _check_built(folder: Path, built: BuiltSet) -> CheckResult:
     renders: list[Photograph] = []
     for each in built.pictures:
         picture = folder / each.split / "images" / each.file
-        label = folder / each.split / "labels" / Path(each.file).with_suffix(".txt").name
+        label = label_of(folder, each)
         try:
-            if file_sha256(picture) != each.sha256:
-                raise DataError(f"{picture} is not the picture that {INDEX} lists; build the set again.")
-            if each.label_sha256 and file_sha256(label) != each.label_sha256:
-                raise DataError(f"The label file {label} was changed since the build; build the set again.")
+            check_files(folder, each)
             boxes = read_numbered_labels(label, built.classes)
         except DataError as error:
             problems.append(Problem(str(picture), _kind(str(error)), str(error)))

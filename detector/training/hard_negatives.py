@@ -20,6 +20,7 @@ from detector.training.damage import recompressed
 from detector.training.labels import LabelledBox
 from detector.training.onnx_file import open_weights
 from detector.training.predictions import BATCH, read_rgb
+from detector.training.whole_file import write_whole
 
 APART_IOU = 0.3
 """A finding that overlaps every labelled box less than this lies where no label is."""
@@ -102,7 +103,7 @@ def write_mined(mined: Mined, path: Path) -> None:
     """Write the listing as JSON. Raises DataError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(mined), indent=1) + "\n", encoding="utf-8")
+        write_whole(path, json.dumps(asdict(mined), indent=1) + "\n")
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}.") from error
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detector.errors import DataError
+from detector.errors import BadOption, DataError
+from detector.models.backend import resolve_device
 from detector.training.average import average_weights
 from detector.training.bfloat16 import compute_in_bfloat16
-from detector.training.built_set import BuiltSet, read_built
+from detector.training.built_set import BuiltSet, check_files, read_built
 from detector.training.checkpoints import drop_checkpoints, keep_checkpoint, newest_checkpoint
 from detector.training.config import Stage, TrainingConfig
 from detector.training.damaged_reading import damaging_trainer
 from detector.training.hard_negatives import hard_negatives
 from detector.training.listing import epoch_of, write_listing
 from detector.training.load_ultralytics import load_ultralytics
+from detector.training.photographs import file_sha256
 from detector.training.stages import StagePlan, plan_stages
-from detector.training.training_record import DONE, begin_stage, check_begun, finish_stage, write_record
+from detector.training.training_record import (
+    DONE,
+    begin_stage,
+    check_begun,
+    check_training,
+    finish_stage,
+    start_of,
+    write_record,
+)
 from detector.training.warm_start import weights_to_train
 
 
@@ -44,25 +54,35 @@ def train(
     and a file `done` when it is complete; `out`/training.json says what was done. `threads` is how many processors
     torch may use, all of them unless given; ultralytics would leave one idle.
 
-    Raises DataError for missing weights or parts of the set, for a stage whose predecessor is not trained, for a stage
-    that was begun with other settings, and when the disk is full.
+    Raises DataError for settings of other classes than the set's, weights, pictures or parts of the set that are
+    missing, a stage whose predecessor is not trained or that was begun otherwise, arguments that the trainer does not
+    take, and when the disk is full; BadOption or BackendUnavailable for a device that is not there.
     """
     out = out.resolve()
+    _check_device(device)
     built = read_built(dataset)
+    _check_classes(config, built, dataset)
     plan = plan or plan_stages(config, built.pictures)
+    names = _up_to_last(config, plan) if go_on_from is None else [each.name for each in plan.run]
+    begun_from = str(go_on_from or config.start)
+    starts = _starts(names, plan, out, begun_from)
     for stage in plan.run:
-        check_begun(out / stage.name, stage, built.sha256)
+        check_begun(out / stage.name, stage, config, starts[stage.name], built.sha256)
+    for name in names:
+        check_training(out / name, config)
     _check_averages(plan, out)
     try:
-        training = _Training(config, dataset, built, out, device, threads, load_ultralytics(out / "settings"))
+        ultralytics = load_ultralytics(out / "settings")
+        _check_settings(plan)
         if go_on_from is None:
-            start, names = data / config.start, _up_to_last(config, plan)
+            start = data / config.start
             if not start.is_file():
                 raise DataError(f"The starting weights {start} do not exist; set ORDNANCE_DATA or --data.")
             _check_order(config, plan, out)
         else:
-            start, names = weights_to_train(go_on_from, dataset, built, out), [each.name for each in plan.run]
-        return _train(training, plan, start, names, begun_from=str(go_on_from or config.start))
+            start = weights_to_train(go_on_from, dataset, built, out)
+        training = _Training(config, dataset, built, out, device, threads, ultralytics, starts)
+        return _train(training, plan, start, names, begun_from=begun_from)
     except OSError as error:
         raise DataError(
             f"The training in {out} stopped: {error}; mend that (room on the disk, leave to write), then the same "
@@ -79,6 +99,50 @@ class _Training:
     device: str
     threads: int | None
     ultralytics: Any
+    starts: Mapping[str, str]
+
+
+def _check_device(device: str) -> None:
+    if device == "cpu":
+        return
+    if not device.isdecimal():
+        raise BadOption(f"'{device}' is no device to train on; use cpu, or the number of a CUDA device.")
+    resolve_device(f"cuda:{device}")
+
+
+def _check_classes(config: TrainingConfig, built: BuiltSet, dataset: Path) -> None:
+    if config.classes != built.classes:
+        raise DataError(
+            f"{dataset} was built for the classes {', '.join(built.classes)}, but the settings name "
+            f"{', '.join(config.classes)}; build it again with these settings."
+        )
+
+
+def _check_settings(plan: StagePlan) -> None:
+    from ultralytics.cfg import get_cfg
+    from ultralytics.utils import DEFAULT_CFG_DICT, remove_colorstr
+
+    for stage in plan.run:
+        where = f"The stage '{stage.name}' gives the trainer"
+        if unknown := sorted(set(stage.settings) - {"augmentations", *DEFAULT_CFG_DICT}):
+            raise DataError(f"{where} '{unknown[0]}', which it does not know; correct it in the stage's settings.")
+        try:
+            get_cfg(overrides=dict(stage.settings))
+        except (TypeError, ValueError) as error:
+            said = remove_colorstr(str(error)).split(". ")[0].rstrip(".")
+            raise DataError(f"{where} a value that it cannot use: {said}.") from error
+
+
+def _starts(names: Sequence[str], plan: StagePlan, out: Path, begun_from: str) -> dict[str, str]:
+    """What each stage of the plan begins with: `begun_from`, or the stage before it that is trained or will be."""
+    asked = {stage.name for stage in plan.run}
+    starts, latest = {}, begun_from
+    for name in names:
+        if name in asked:
+            starts[name] = latest
+        if name in asked or (out / name / DONE).exists():
+            latest = name
+    return starts
 
 
 def _up_to_last(config: TrainingConfig, plan: StagePlan) -> list[str]:
@@ -110,10 +174,11 @@ def _check_averages(plan: StagePlan, out: Path) -> None:
 
 def _train(training: _Training, plan: StagePlan, start: Path, names: Sequence[str], *, begun_from: str) -> Path:
     config, out, sha256 = training.config, training.out, training.built.sha256
+    begun = start_of(out / names[0]) or {"file": begun_from, "sha256": file_sha256(start)}
 
     def record() -> None:
         version = {"ultralytics": str(training.ultralytics.__version__)}
-        write_record(out, config, plan, start=(begun_from, start), dataset_sha256=sha256, versions=version)
+        write_record(out, config, plan, start=begun, dataset_sha256=sha256, versions=version)
 
     record()
     weights = start
@@ -135,6 +200,9 @@ def _train(training: _Training, plan: StagePlan, start: Path, names: Sequence[st
 
 def _train_stage(training: _Training, stage: Stage, weights: Path) -> None:
     folder = training.out / stage.name
+    for picture in training.built.pictures:
+        if picture.split == "train" and picture.set_name in stage.sets:
+            check_files(training.dataset, picture)
     checkpoint = newest_checkpoint(folder)
     if checkpoint is None:
         _begin(training, stage, weights)
@@ -162,7 +230,7 @@ def _begin(training: _Training, stage: Stage, weights: Path) -> None:
     )
     epoch = epoch_of(stage, built.pictures, hard)
     description = write_listing(stage, epoch, training.dataset, out, config.classes)
-    begin_stage(out / stage.name, stage, built.sha256)
+    begin_stage(out / stage.name, stage, config, (training.starts[stage.name], weights), built.sha256)
     _network(training, weights).train(
         data=str(description),
         epochs=stage.epochs,

@@ -9,40 +9,94 @@ from typing import Any
 
 from detector._version import __version__
 from detector.errors import DataError
+from detector.training.checkpoints import newest_checkpoint
 from detector.training.config import Stage, TrainingConfig
 from detector.training.photographs import file_sha256
 from detector.training.stages import StagePlan
+from detector.training.whole_file import write_whole
 
 RECORD = "training.json"
 BEGUN, DONE = "begun.json", "done"
 
 
-def begin_stage(folder: Path, stage: Stage, dataset_sha256: str) -> None:
-    """Write down with what settings and data the stage in `folder` begins."""
+def begin_stage(
+    folder: Path, stage: Stage, config: TrainingConfig, start: tuple[str, Path], dataset_sha256: str
+) -> None:
+    """Write down with what settings, weights and data the stage in `folder` begins.
+
+    `start` are those weights: the name of the stage that left them, or what the training began with, and the file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    begun = {"settings": stage.model_dump(mode="json"), "dataset_sha256": dataset_sha256}
-    (folder / BEGUN).write_text(json.dumps(begun, indent=1) + "\n", encoding="utf-8")
+    begun = {
+        "settings": stage.model_dump(mode="json"),
+        "training": _of_training(config),
+        "start": {"file": start[0], "sha256": file_sha256(start[1])},
+        "dataset_sha256": dataset_sha256,
+    }
+    write_whole(folder / BEGUN, json.dumps(begun, indent=1) + "\n")
 
 
-def check_begun(folder: Path, stage: Stage, dataset_sha256: str) -> None:
-    """Raises DataError where the stage in `folder` was begun with other settings, or (unless done) with other data."""
-    path = folder / BEGUN
-    if not path.is_file():
+def check_begun(folder: Path, stage: Stage, config: TrainingConfig, start: str, dataset_sha256: str) -> None:
+    """Raises DataError where the stage in `folder` was begun otherwise, or (unless it is done) with other data.
+
+    `start` is the name of what it is to begin with. A stage of which no epoch was finished may begin again.
+    """
+    check_training(folder, config)
+    begun = _read_begun(folder)
+    if begun is None:
         return
-    begun = json.loads(path.read_text(encoding="utf-8"))
-    before, now = begun["settings"], stage.model_dump(mode="json")
-    changed = [name for name in now if before.get(name) != now[name]]
-    if changed:
-        name = changed[0]
-        raise DataError(
-            f"{folder} was trained with {name}: {before.get(name)}, and now {name}: {now[name]} is asked for; "
-            f"give another --out, or delete {folder} and the stages after it."
-        )
+    _check_same(folder, begun["settings"], stage.model_dump(mode="json"))
+    if "start" in begun:
+        _check_same(folder, {"start": begun["start"]["file"]}, {"start": start})
     if begun["dataset_sha256"] != dataset_sha256 and not (folder / DONE).exists():
         raise DataError(
             f"{folder} was begun with another data set ({begun['dataset_sha256'][:12]}, now {dataset_sha256[:12]}); "
             f"build that one again, give another --out, or delete {folder}."
         )
+
+
+def check_training(folder: Path, config: TrainingConfig) -> None:
+    """Raises DataError where the stage in `folder` was begun with another seed, batch or other classes.
+
+    Stages that an earlier version began do not say with which.
+    """
+    begun = _read_begun(folder)
+    if begun is not None and "training" in begun:
+        _check_same(folder, begun["training"], _of_training(config))
+
+
+def start_of(folder: Path) -> dict[str, str] | None:
+    """Name and SHA-256 of the weights that the stage in `folder` began with; None where that is not known."""
+    begun = _read_begun(folder)
+    return None if begun is None else begun.get("start")
+
+
+def _of_training(config: TrainingConfig) -> dict[str, Any]:
+    return {"classes": list(config.classes), "batch": config.batch, "seed": config.seed}
+
+
+def _read_begun(folder: Path) -> dict[str, Any] | None:
+    path = folder / BEGUN
+    is_trained = (folder / DONE).exists() or newest_checkpoint(folder) is not None
+    if not path.is_file() or not is_trained:
+        return None
+    try:
+        begun: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(
+            f"{path} is damaged, so that nobody knows what {folder} was trained with; delete {folder} and the stages "
+            "after it."
+        ) from error
+    return begun
+
+
+def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    for name, value in now.items():
+        if before.get(name) != value:
+            raise DataError(
+                f"{folder} was trained with {name}: {before.get(name)}, and now {name}: {value} is asked for; "
+                f"give another --out, or delete {folder} and the stages after it."
+            )
 
 
 def finish_stage(folder: Path, dataset_sha256: str) -> None:
@@ -55,13 +109,13 @@ def write_record(
     config: TrainingConfig,
     plan: StagePlan,
     *,
-    start: tuple[str, Path],
+    start: dict[str, str],
     dataset_sha256: str,
     versions: dict[str, str],
 ) -> Path:
     """Write `out`/training.json: data, seed, versions, and of each stage what was done, left out (why), or is to do.
 
-    `start` is what the training began with: its name and the file.
+    `start` is what the training began with: its name and SHA-256.
     """
     stages = []
     asked = {stage.name: stage for stage in plan.run}
@@ -80,14 +134,14 @@ def write_record(
     document = {
         "model": config.name,
         "weights_sha256": file_sha256(weights) if weights.is_file() else None,
-        "start": {"file": start[0], "sha256": file_sha256(start[1])},
+        "start": start,
         "dataset_sha256": dataset_sha256,
         "seed": config.seed,
         "stages": stages,
         "versions": {"ordnance": __version__, **versions},
     }
     path = out / RECORD
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(document, indent=1) + "\n")
     return path
 
 

@@ -13,7 +13,7 @@ from detector.models.letterbox import letterbox
 from detector.models.manifest import Head, ManifestEntry, find_weights, read_weights
 from detector.models.ultralytics_torch import SCORES, empty_network, folded_network
 from detector.training.built_set import BuiltSet
-from detector.training.onnx_file import check_is_there
+from detector.training.onnx_file import check_is_there, described
 from detector.training.predictions import BATCH, read_rgb
 
 SEEN_PICTURES = 256
@@ -23,12 +23,13 @@ SEEN_PICTURES = 256
 def weights_to_train(name_or_path: str | Path, dataset: Path, built: BuiltSet, out: Path) -> Path:
     """A checkpoint that trains: the .pt file given, or `out`/go-on-from.pt made of a model that is named or in a file.
 
-    `built` is the set in `dataset`. Raises DataError for a .pt that does not exist, a model that is not in FP32 or a
-    set without training pictures, and what `find_weights` raises.
+    `built` is the set in `dataset`. Raises DataError for a .pt that does not exist or knows classes that are none
+    of ours, a model that is not in FP32 or a set without training pictures, and what `find_weights` raises.
     """
     weights = Path(name_or_path)
     if weights.suffix == ".pt":
         check_is_there(weights)
+        described(weights, out)
         return weights
     entry, path = find_weights(name_or_path)
     if entry.precision != "fp32":
