@@ -20,6 +20,9 @@ RENDERED = "rendered"
 PASTED = "that of its photographs"
 """The licence of a composite of photographs."""
 
+NEEDED_SPLITS = ("train", "val")
+"""A set may lack the test split: nothing is learned from it, and figures are measured on data folders."""
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:

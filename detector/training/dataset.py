@@ -14,6 +14,7 @@ from typing import Any
 
 from detector.errors import DataError
 from detector.training.built_set import (
+    NEEDED_SPLITS,
     PASTED,
     RENDERED,
     BuiltSet,
@@ -33,7 +34,7 @@ from detector.training.photographs import (
     read_photograph,
     rendered_files,
 )
-from detector.training.write_set import NewPicture, add_picture, begin_set, finish_set
+from detector.training.write_set import NewPicture, add_picture, begin_set, check_names, finish_set
 
 AMBIGUOUS_CLASSES = ("manpads", "sam_launcher")
 """Look like rocket_launcher and mlrs, in too few pictures to be classes: training goes without such pictures."""
@@ -54,10 +55,11 @@ def build_dataset(
     render`. `corrections` are files to apply; None means the committed one, if `data` holds any of its pictures.
     Pictures are hard-linked where the file system allows, else copied: ultralytics looks for labels beside the
     *resolved* picture, so a symbolic link would pair it with the wrong ones. A set that an earlier build left in
-    `out` is replaced.
+    `out` is replaced once everything that goes into the new one has been read.
 
-    Raises DataError for a wrong hash, a missing or damaged file, a label that cannot be used, a correction that
-    matches nothing, renders that are there to measure on, a split left without a picture, a full disk.
+    Raises DataError for a wrong hash, a missing or damaged file, a label that cannot be used, two pictures of one
+    name, a correction that matches nothing, renders that are there to measure on, a train or val split left without
+    a picture, a full disk.
     """
     photographs = [each for folder in (data, *extra) for each in _photographs(folder)]
     photographs, applied, left_out, notes = _corrected(photographs, corrections)
@@ -75,14 +77,17 @@ def build_dataset(
         for leak in leaks
     ]
     kept = [each for each in photographs if each.picture not in leaking]
-    for split in ("train", "val"):
+    for split in NEEDED_SPLITS:
         if not any(each.split == split for each in kept):
             raise DataError(f"The split '{split}' of {data} is left without a picture; see datasets/DATA_LAYOUT.md.")
-    begin_set(out)
+    if not any(each.split == "test" for each in kept):
+        notes.append("the test split has no picture; a training goes without it, but measures nothing on it")
     new = [_new(each, _set_file(each, data)) for each in kept]
     folders = [(data / "rendered", "rendered")] if (data / "rendered").is_dir() else []
     for folder, set_name in (*folders, *((folder, "synthetic") for folder in renders)):
         new.extend(_rendered(folder, set_name))
+    check_names(new)
+    begin_set(out)
     pictures = [add_picture(out, config.classes, each) for each in new]
     built = BuiltSet(
         config.classes,

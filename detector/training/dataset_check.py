@@ -10,6 +10,7 @@ from pathlib import Path
 from detector.errors import DataError
 from detector.training.built_set import (
     INDEX,
+    NEEDED_SPLITS,
     RENDERED,
     BuiltSet,
     check_files,
@@ -54,7 +55,7 @@ def check_folder(folder: Path) -> CheckResult:
     """Check a folder with photos/sources.csv, or one that `ordnance dataset build` wrote.
 
     Goes on after a problem and returns them all. A data folder may lack a split, since further ones can join it; a
-    built set may not. Raises DataError only where the folder is neither of the two.
+    built set needs train and val, as a build does. Raises DataError only where the folder is neither of the two.
     """
     if (folder / INDEX).is_file():
         return _check_built(folder, read_built(folder))
@@ -124,7 +125,7 @@ def _check_built(folder: Path, built: BuiltSet) -> CheckResult:
             continue
         group = photographs if each.set_name == "photos" else renders
         group.append(Photograph(picture, label, each.split, each.sha256, "all", each.source, each.licence, "", boxes))
-    for split in SPLITS:
+    for split in NEEDED_SPLITS:
         if not any(each.split == split for each in photographs):
             problems.append(Problem(str(folder), "split", f"The split '{split}' has no photograph."))
     return _result(folder, photographs, renders, problems)

@@ -15,10 +15,12 @@ from detector.training.built_set import INDEX, UNFINISHED, BuiltSet, Picture
 from detector.training.labels import LabelledBox
 from detector.training.photographs import SPLITS
 
+JPEG_BEGINS, JPEG_ENDS = b"\xff\xd8", b"\xff\xd9"
+
 
 @dataclass(frozen=True, slots=True)
 class NewPicture:
-    """A picture on its way into a set, under the name `file`; `sha256` is that of the picture."""
+    """A picture on its way into a set, under the name `file`; `sha256` is that of the file `picture`."""
 
     picture: Path
     boxes: Sequence[LabelledBox]
@@ -28,6 +30,15 @@ class NewPicture:
     source: str
     licence: str
     set_name: str
+
+
+def check_names(pictures: Sequence[NewPicture]) -> None:
+    """Raises DataError where two pictures have one name in a split."""
+    seen = set()
+    for each in pictures:
+        if (each.split, each.file) in seen:
+            raise DataError(f"{each.picture} has the name of another picture of the {each.split} split; rename it.")
+        seen.add((each.split, each.file))
 
 
 def begin_set(out: Path) -> None:
@@ -50,18 +61,16 @@ def begin_set(out: Path) -> None:
 def add_picture(out: Path, classes: Sequence[str], new: NewPicture) -> Picture:
     """Link or copy the picture into its split and write the boxes of `classes` beside it.
 
-    Raises DataError for a second picture of that name, or a full disk.
+    Raises DataError for a full disk.
     """
     known = [box for box in new.boxes if box.class_name in classes]
     images, labels = out / new.split / "images", out / new.split / "labels"
     target = images / new.file
-    if target.exists():
-        raise DataError(f"{new.picture} has the name of another picture of the {new.split} split; rename it.")
     text = "".join(f"{classes.index(box.class_name)} {box.line().split(' ', 1)[1]}\n" for box in known)
     try:
         images.mkdir(parents=True, exist_ok=True)
         labels.mkdir(parents=True, exist_ok=True)
-        _link(new.picture, target)
+        digest = _put(new, target)
     except OSError as error:
         raise DataError(f"{target} cannot be written: {error.strerror}.") from error
     _write((labels / new.file).with_suffix(".txt"), text)
@@ -69,7 +78,7 @@ def add_picture(out: Path, classes: Sequence[str], new: NewPicture) -> Picture:
         new.file,
         new.set_name,
         new.split,
-        new.sha256,
+        digest,
         tuple(sorted({box.class_name for box in known})),
         new.source,
         new.licence,
@@ -88,6 +97,24 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _put(new: NewPicture, target: Path) -> str:
+    """Link or copy the picture to `target`; returns the SHA-256 of what lies there.
+
+    A JPEG with further bytes after its end marker, as phones write them, is copied and the marker put after those,
+    too: the trainer looks for it at the end of the file, and would compress anew a picture of the set that lacks it.
+    """
+    with new.picture.open("rb") as stream:
+        begins = stream.read(len(JPEG_BEGINS))
+        stream.seek(-len(JPEG_ENDS), os.SEEK_END)
+        ends = stream.read()
+    if begins == JPEG_BEGINS and ends != JPEG_ENDS:
+        content = new.picture.read_bytes() + JPEG_ENDS
+        target.write_bytes(content)
+        return hashlib.sha256(content).hexdigest()
+    _link(new.picture, target)
+    return new.sha256
 
 
 def _link(source: Path, target: Path) -> None:

@@ -13,6 +13,7 @@ from detector.training.built_set import read_built, read_dataset
 from detector.training.config import TrainingConfig, read_config
 from detector.training.data_card import data_card
 from detector.training.dataset import build_dataset
+from detector.training.dataset_check import check_folder
 from detector.training.listing import repeat_factors
 from detector.training.photographs import file_sha256
 
@@ -128,6 +129,58 @@ def test_a_second_build_leaves_nothing_of_the_first(data, tmp_path):
     built = build_dataset(CONFIG, data, [], out)
     assert built.counts["train"]["tow_launcher"] == 0
     assert sorted(path.name for path in (out / "train" / "images").iterdir()) == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("fault", ["a damaged render", "renders without a picture", "two pictures of one name"])
+def test_a_build_that_fails_leaves_the_earlier_set(folder, data, tmp_path, fault):
+    out, renders, extra = tmp_path / "set", tmp_path / "renders", []
+    built = build_dataset(CONFIG, data, [], out)
+    (renders / "images").mkdir(parents=True)
+    (renders / "labels").mkdir()
+    if fault == "a damaged render":
+        (renders / "images" / "x.jpg").write_bytes(b"broken")
+        (renders / "labels" / "x.txt").touch()
+        said = r"x\.jpg is missing or damaged"
+    elif fault == "renders without a picture":
+        said = r"renders holds no images/\*\.jpg"
+    else:
+        extra = [tmp_path / where / "own" for where in "ab"]
+        for number, root in enumerate(extra):
+            DataFolder(root).add("train", "same.jpg", picture=drawn(600 + number))
+        said = r"same\.jpg has the name of another picture of the train split"
+    with pytest.raises(DataError, match=said):
+        build_dataset(CONFIG, data, [] if extra else [renders], out, extra=extra)
+    assert read_built(out) == built
+    assert check_folder(out).problems == ()
+
+
+def phone_picture(folder, name):
+    """A photograph of the data folder to which a phone has appended data of its own."""
+    folder.add("train", name, "tank 0.5 0.5 0.4 0.4\n")
+    path = folder.root / "photos" / "train" / "images" / name
+    path.write_bytes(path.read_bytes() + b"\0\0SEFT")
+    folder.rows[-1]["sha256"] = file_sha256(path)
+    folder.write()
+    return path
+
+
+@pytest.mark.needs_torch
+@pytest.mark.filterwarnings("ignore")
+def test_the_trainer_leaves_a_jpeg_with_bytes_after_its_end_alone(folder, data, tmp_path):
+    from detector.training.load_ultralytics import load_ultralytics
+
+    load_ultralytics(tmp_path / "settings")
+    from ultralytics.data.utils import verify_image
+
+    source = phone_picture(folder, "phone.jpg")
+    before = source.read_bytes()
+    build_dataset(CONFIG, data, [], tmp_path / "set")
+    file = tmp_path / "set" / "train" / "images" / "phone.jpg"
+    _, found, _, said = verify_image(((str(file), 0), ""))
+    assert (found, said) == (1, "")
+    assert source.read_bytes() == before
+    assert (cv2.imread(str(file)) == cv2.imread(str(source))).all()
+    assert check_folder(tmp_path / "set").problems == ()
 
 
 def test_pictures_of_somebody_else_are_not_cleared(data, tmp_path):

@@ -71,15 +71,20 @@ def test_every_problem_is_listed_with_its_file(data):
     ]
 
 
-def test_a_data_folder_may_lack_a_split_but_a_built_set_may_not(data, tmp_path):
+def test_a_data_folder_may_lack_a_split_but_a_built_set_needs_train_and_val(data, tmp_path):
     data.rows = [row for row in data.rows if row["split"] != "test"]
     (data.root / "photos/test/images/c.jpg").unlink()
     (data.root / "photos/test/labels/c.txt").unlink()
     data.write()
     assert problems(data) == []
     (tmp_path / "tiny.yaml").write_text(CONFIG)
-    build_dataset(read_config(tmp_path / "tiny.yaml"), data.root, [], tmp_path / "set")
-    assert [each.message for each in check_folder(tmp_path / "set").problems] == ["The split 'test' has no photograph."]
+    built = build_dataset(read_config(tmp_path / "tiny.yaml"), data.root, [], tmp_path / "set")
+    assert "the test split has no picture" in " ".join(built.notes)
+    assert check_folder(tmp_path / "set").problems == ()
+    index = json.loads((tmp_path / "set" / "dataset.json").read_text())
+    index["pictures"] = [each for each in index["pictures"] if each["split"] != "val"]
+    (tmp_path / "set" / "dataset.json").write_text(json.dumps(index))
+    assert [each.message for each in check_folder(tmp_path / "set").problems] == ["The split 'val' has no photograph."]
 
 
 def test_build_check_and_card_by_command(data, tmp_path, capsys):
