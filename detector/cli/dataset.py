@@ -186,7 +186,10 @@ def mine_command(
     from detector.training.built_set import read_built
     from detector.training.hard_negatives import mine, write_mined
     from detector.training.onnx_file import open_weights
+    from detector.training.whole_file import check_writable
 
+    if out is not None:
+        check_writable(out)
     built = read_built(dataset)
     with open_weights(model, device=device) as opened:
         mined = mine(opened, dataset, built, floor=floor, with_weapons=with_weapons)

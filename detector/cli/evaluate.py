@@ -61,12 +61,17 @@ def evaluate_command(
     """
     from detector.models import load_model
     from detector.models.manifest import find_weights
-    from detector.training.measure import measure, with_baseline, write_measures
+    from detector.training.measure import check_baseline, measure, with_baseline, write_measures
     from detector.training.measures_markdown import measures_markdown
     from detector.training.model_card import record_measures
+    from detector.training.whole_file import check_writable
 
     if record and quick:
         raise BadOption("Quick figures are not recorded; leave --record or --quick out.")
+    if out is not None:
+        check_writable(out)
+    if baseline is not None:
+        check_baseline(baseline)
     entry, path = find_weights(model)
     done = measure(
         load_model(model, device=device, backend=backend),
@@ -111,7 +116,10 @@ def compare_command(
     from detector.training.measure import labelled_sets
     from detector.training.measures_markdown import comparison_markdown
     from detector.training.model_card import record_comparison
+    from detector.training.whole_file import check_writable
 
+    if out is not None:
+        check_writable(out)
     sets = labelled_sets(data, split, _folders(composites, renders))
     compared = compare(weights_by_label(weights), sets, input_size=input_size, device=device)
     typer.echo(comparison_markdown(compared))

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from detector.errors import DataError
 from detector.frame import Boxes
-from detector.training.load_ultralytics import load_ultralytics
 from detector.training.matching import match
+from detector.training.onnx_file import open_network
 from detector.training.predictions import FLOOR, LabelledFile, Predictions, picture_of, read_rgb
 
 NEAREST: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -30,17 +31,28 @@ NEAREST: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Vehicles only: nothing in COCO is near to a launcher, a gun on a carriage or a machine gun."""
 
 
+def open_coco(weights: Path, scratch: Path) -> Any:
+    """The network in the ultralytics weights `weights`; `scratch` holds ultralytics' settings.
+
+    Raises DataError where there is no such file or it holds no weights that know the COCO classes.
+    """
+    if not weights.is_file():
+        raise DataError(f"The weights {weights} do not exist; give the COCO-trained ones, start/yolo26n_coco.pt.")
+    network = open_network(weights, scratch)
+    if missing := {name for names in NEAREST.values() for name in names} - set(network.names.values()):
+        raise DataError(f"{weights} does not know the COCO class '{min(missing)}'; give COCO-trained weights.")
+    return network
+
+
 def coco_ap50(
     weights: Path, files: Sequence[LabelledFile], scratch: Path, *, input_size: int
 ) -> dict[str, tuple[int, float | None]]:
     """Boxes and AP50 of each class of NEAREST for the ultralytics weights `weights` (80 COCO classes).
 
-    `scratch` holds ultralytics' settings. Raises DataError for weights that do not know the COCO classes.
+    Raises what `open_coco` raises.
     """
-    network = load_ultralytics(scratch).YOLO(weights)
+    network = open_coco(weights, scratch)
     numbers = {name: number for number, name in network.names.items()}
-    if missing := {name for names in NEAREST.values() for name in names} - numbers.keys():
-        raise DataError(f"{weights} does not know the COCO class '{min(missing)}'; give COCO-trained weights.")
     classes = tuple(NEAREST)
     pictures = []
     for file in files:

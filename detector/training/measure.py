@@ -131,12 +131,18 @@ def labelled_sets(
     return sets
 
 
+def check_baseline(weights: Path) -> None:
+    """Raises DataError unless `weights` are COCO-trained ones, which `with_baseline` takes."""
+    from detector.training.coco_baseline import open_coco
+
+    with tempfile.TemporaryDirectory() as scratch:
+        open_coco(weights, Path(scratch))
+
+
 def with_baseline(measures: Measures, weights: Path, data: Path) -> Measures:
     """The same with the figures of the COCO-trained ultralytics weights `weights` on the same photographs."""
     from detector.training.coco_baseline import coco_ap50
 
-    if not weights.is_file():
-        raise DataError(f"The weights {weights} do not exist; give the COCO-trained ones, start/yolo26n_coco.pt.")
     with tempfile.TemporaryDirectory() as scratch:
         files = photographs(data, measures.split, tuple(measures.sets["photo"].score.classes))
         found = coco_ap50(weights, files, Path(scratch), input_size=measures.input_size)
@@ -144,10 +150,16 @@ def with_baseline(measures: Measures, weights: Path, data: Path) -> Measures:
 
 
 def write_measures(measures: Measures, out: Path) -> list[Path]:
-    """Write the JSON document `out` and beside it a confusion matrix and a reliability diagram of each set (SVG)."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(measures.as_json(), indent=1) + "\n", encoding="utf-8")
-    return [out, *write_pictures(measures, out.parent, out.stem)]
+    """Write the JSON document `out` and beside it a confusion matrix and a reliability diagram of each set (SVG).
+
+    Raises DataError where they cannot be written.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(measures.as_json(), indent=1) + "\n", encoding="utf-8")
+        return [out, *write_pictures(measures, out.parent, out.stem)]
+    except OSError as error:
+        raise DataError(f"{error.filename or out} cannot be written: {error.strerror}.") from error
 
 
 def write_pictures(measures: Measures, folder: Path, stem: str) -> list[Path]:

@@ -1,8 +1,10 @@
-"""Small files that are there whole or not at all."""
+"""Files that are there whole or not at all, and whether one can be written."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+from detector.errors import DataError
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -10,3 +12,16 @@ def write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f"{path.name}.part")
     partial.write_text(text, encoding="utf-8")
     partial.replace(path)
+
+
+def check_writable(path: Path) -> None:
+    """Raises DataError where no file `path` can be written; one that is there stays as it is."""
+    was_there = path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            pass
+        if not was_there:
+            path.unlink()
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}.") from error

@@ -98,3 +98,24 @@ def test_a_broken_label_is_named(weights: Path, renders: Path, capsys: pytest.Ca
     (renders / "labels" / "1.txt").write_text("tank 0.5 0.5\n")
     assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--quick"]) == 1
     assert "1.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["compare", "default"]])
+def test_a_file_that_cannot_be_written_is_said_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert run([*command, "--data", str(tmp_path / "no-data"), "--out", str(tmp_path / "file" / "out.json")]) == 1
+    assert "out.json cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.needs_torch
+def test_a_baseline_that_holds_no_weights_is_said_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.pt").write_bytes(b"no weights")
+    (tmp_path / "out.json").write_text("earlier figures")
+    options = ["--baseline", str(tmp_path / "bad.pt"), "--out", str(tmp_path / "out.json")]
+    assert run(["evaluate", "--data", str(tmp_path / "no-data"), *options]) == 1
+    assert "bad.pt is damaged or holds no weights of ultralytics" in capsys.readouterr().err
+    assert (tmp_path / "out.json").read_text() == "earlier figures"
