@@ -166,6 +166,8 @@ class TrainingConfig(_Strict):
         view = self.second_view
         if view is not None and view.model is None and view.longer_side > self.input_size:
             raise ValueError("the second view is larger than the input")
+        if view is not None and view.model == self.name:
+            raise ValueError("the second view names the model itself; leave its `model` out")
         return self
 
 
@@ -181,5 +183,6 @@ def read_config(path: Path) -> TrainingConfig:
         raise DataError(f"The training settings {path} are not YAML: {error}.") from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise DataError(f"The training settings {path} are wrong at '{where}': {first['msg']}.") from error
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        said = first["msg"].removeprefix("Value error, ")
+        raise DataError(f"The training settings {path} are wrong at '{where}': {said}.") from error

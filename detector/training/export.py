@@ -232,7 +232,8 @@ def _listing(entry: ManifestEntry, folder: Path, *, default: str | None = None) 
     try:
         return Manifest(schema_version="1.0", default=default or entry.name, models=models)
     except ValidationError as error:
-        raise DataError(f"{path} cannot list '{entry.name}': {error.errors()[0]['msg']}.") from error
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise DataError(f"The manifest cannot list '{entry.name}': {said}.") from error
 
 
 def _install(made: Path, manifest: Manifest, folder: Path) -> None:

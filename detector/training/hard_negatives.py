@@ -117,7 +117,7 @@ def read_mined(path: Path) -> Mined:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path} is no listing of `ordnance dataset mine`; make it again.") from error
+        raise DataError(f"{path} is no listing of `ordnance dataset mine`; delete it, or make it again.") from error
 
 
 def listing_of(stage: Stage, out: Path) -> Path:

@@ -91,6 +91,7 @@ def test_an_average_that_would_have_no_effect_is_refused() -> None:
         ({"classes": []}, "at least 1 item"),
         ({"input_size": 128}, "greater than or equal to 160"),
         ({"second_view": {"longer_side": 192, "from_score": 0.2}}, "the second view is larger than the input"),
+        ({"second_view": {"longer_side": 160, "from_score": 0.2, "model": "tiny"}}, "names the model itself"),
     ],
 )
 def test_settings_that_no_model_can_have_are_refused(changed: dict[str, object], said: str) -> None:
