@@ -33,12 +33,13 @@ class NewPicture:
 
 
 def check_names(pictures: Sequence[NewPicture]) -> None:
-    """Raises DataError where two pictures have one name in a split."""
+    """Raises DataError where two pictures of a split have one name but for its ending, and so one label file."""
     seen = set()
     for each in pictures:
-        if (each.split, each.file) in seen:
+        name = (each.split, Path(each.file).stem)
+        if name in seen:
             raise DataError(f"{each.picture} has the name of another picture of the {each.split} split; rename it.")
-        seen.add((each.split, each.file))
+        seen.add(name)
 
 
 def begin_set(out: Path) -> None:

@@ -154,6 +154,12 @@ def test_a_build_that_fails_leaves_the_earlier_set(folder, data, tmp_path, fault
     assert check_folder(out).problems == ()
 
 
+def test_two_pictures_that_would_share_a_label_file_are_refused(folder, data, tmp_path):
+    folder.add("train", "a.png", "tank 0.5 0.5 0.4 0.4\n")
+    with pytest.raises(DataError, match=r"a\.png has the name of another picture of the train split"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
 def phone_picture(folder, name):
     """A photograph of the data folder to which a phone has appended data of its own."""
     folder.add("train", name, "tank 0.5 0.5 0.4 0.4\n")
