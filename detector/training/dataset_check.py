@@ -24,6 +24,7 @@ from detector.training.near_duplicates import read_grey
 from detector.training.photographs import (
     SPLITS,
     Photograph,
+    file_sha256,
     listed_rows,
     photograph_files,
     read_photograph,

@@ -102,6 +102,9 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
             return np.asarray(picture.convert("L"), dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
         raise DataError(f"The picture {path} is missing or damaged: {error}.") from error
+    except ModuleNotFoundError as error:
+        # ultralytics puts an Image.open of its own in place of Pillow's, which tries pi_heif where nothing else fits.
+        raise DataError(f"The picture {path} is missing or damaged: it is in no format that is read here.") from error
 
 
 def near_copies(turned: Sequence[Fingerprint], upright: Sequence[Fingerprint]) -> list[NearCopy]:

@@ -176,7 +176,7 @@ def test_an_export_that_fails_leaves_what_is_there(
     else:
         folder.rows = [row for row in folder.rows if row["split"] != "val"]
         folder.write()
-        said = "has no photographs of the split 'val'"
+        said = "has no photograph of the split 'val'"
     assert export(*options) == 1
     assert said in capsys.readouterr().err
     assert contents() == before
