@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.context import BaseContext
@@ -151,15 +152,20 @@ def _scan_one(
     path: Path,
     options: BatchOptions,
     total: int,
-    on_progress: OnProgress | None,
+    on_progress: OnProgress | None = None,
+    *,
+    writing: AbstractContextManager[object] | None = None,
 ) -> Outcome:
     try:
         result = scanner.scan(path, (lambda progress: on_progress(path, progress)) if on_progress else None)
-        folder = _folder_of(result.report, options.out) if options.out else None
-        if folder:
-            write_report(result.report, result.pictures, folder, ("json", *options.formats))
+        folder = None
+        if options.out:
+            with writing or nullcontext():
+                folder = _folder_of(result.report, options.out)
+                write_report(result.report, result.pictures, folder, ("json", *options.formats))
         return Outcome(path, total, result.report, folder)
     except (OrdnanceError, OSError, MemoryError) as error:
+    """Scan a clip and write its report; `writing` is held meanwhile, where others write below the same folder."""
         return Outcome(path, total, failure=_failure(error))
 
 
@@ -182,7 +188,8 @@ def _in_processes(
 ) -> Iterator[Outcome]:
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     others = set(active_children())
-    with ProcessPoolExecutor(options.jobs, processes, initializer=start_worker, initargs=(options, threads)) as pool:
+    arguments = options, threads, processes.Lock()
+    with ProcessPoolExecutor(options.jobs, processes, initializer=start_worker, initargs=arguments) as pool:
         running = {pool.submit(scan_in_worker, path, total): path for path in paths}
         try:
             for future in as_completed(running):
@@ -201,17 +208,20 @@ def _in_processes(
             raise
 
 
-_worker: tuple[Scanner, BatchOptions] | None = None
+_worker: tuple[Scanner, BatchOptions, AbstractContextManager[object] | None] | None = None
 
 
-def start_worker(options: BatchOptions, threads: int) -> Scanner:
-    """Make this process one that scans for a batch, by `scan_in_worker`; returns what it scans with."""
+def start_worker(options: BatchOptions, threads: int, writing: AbstractContextManager[object] | None = None) -> Scanner:
+    """Make this process one that scans for a batch, by `scan_in_worker`; returns what it scans with.
+
+    `writing` is a lock that all workers of the batch share: a report's folder is chosen and filled under it.
+    """
     global _worker
     _end_with_parent()
     suit_memory(options)
     model = load_model(options.model, device=options.device, backend=options.backend, threads=threads)
     scanner = Scanner(model, options.scan, threads=threads)
-    _worker = scanner, options
+    _worker = scanner, options, writing
     return scanner
 
 
@@ -232,8 +242,8 @@ def scan_in_worker(path: Path, total: int) -> Outcome:
     """Scan one of `total` clips in a process that `start_worker` has made ready, and write its report."""
     if _worker is None:
         raise RuntimeError("the worker has no model")
-    scanner, options = _worker
-    return _scan_one(scanner, path, options, total, None)
+    scanner, options, writing = _worker
+    return _scan_one(scanner, path, options, total, writing=writing)
 
 
 def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, tuple[Report, Path]]:

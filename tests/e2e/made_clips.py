@@ -12,7 +12,8 @@ DEMO = Path(__file__).parents[2] / "datasets" / "demo" / "demo.mp4"
 def write_clip(path, seconds=2.0, rate=10, size=(320, 240), faststart=True, keyframe_every=None):
     """A clip of moving noise-free bands, H.264 with B-frames and a keyframe a second, or every so many frames."""
     width, height = size
-    options = {"movflags": "faststart"} if faststart else {}
+    path.parent.mkdir(exist_ok=True)
+    options = {"movflags": "faststart"} if faststart and path.suffix == ".mp4" else {}
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(
             "libx264", rate=rate, options={"g": str(keyframe_every or rate), "bf": "2", "sc_threshold": "0"}

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import re
@@ -322,6 +323,20 @@ def batch_at_work(tmp_path):
         time.sleep(0.1)
     yield running
     running.kill()
+def test_clips_of_one_name_scanned_at_the_same_time_do_not_overwrite_each_other(ordnance, tmp_path):
+    names = ("a/x.mp4", "b/x.mp4", "c/x.ts", "d/x.ts")
+    for number, name in enumerate(names):
+        write_clip(tmp_path / name, seconds=0.5 + number / 10)
+    shutil.copytree(tmp_path / "d", tmp_path / "e")
+    done = ordnance("scan", "a", "b", "c", "d", "e", "--out", "out", "--jobs", "5")
+    assert done.returncode == 0, done.stderr
+    reports = [report_of(folder) for folder in (tmp_path / "out").iterdir()]
+    assert {report["clip"]["sha256"] for report in reports} == {
+        hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in names
+    }
+    assert len(reports) == 4
+
+
 
 
 def test_an_interrupted_batch_ends_without_its_clips_at_hand(batch_at_work, tmp_path):
