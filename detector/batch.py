@@ -17,7 +17,7 @@ from pathlib import Path
 from detector.errors import BadOption, ClipNotFound, OrdnanceError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
-from detector.report import FORMATS, Report, write_report
+from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, check_out, write_report
 from detector.scan import Progress, Scanner, ScanOptions
 from detector.video import sha256_file
 
@@ -84,11 +84,14 @@ def run_batch(
 ) -> Iterator[Outcome]:
     """Scan the clips that `patterns` name; yields each outcome as it is known.
 
-    Options and model are checked before the first clip, and raise. A clip's own error becomes its outcome.
+    Options, output folder and model are checked before the first clip, and raise. A clip's own error becomes its
+    outcome.
     """
     unknown = sorted(set(options.formats) - set(FORMATS))
     if unknown:
         raise BadOption(f"'{unknown[0]}' is not an output format; use: {', '.join(FORMATS)}.")
+    if options.out:
+        check_out(options.out)
     clips, missing = find_clips(patterns)
     total = len(clips) + len(missing)
     processes = _process_context() if options.jobs > 1 and len(clips) > 1 else None
@@ -100,8 +103,7 @@ def run_batch(
     for path in clips:
         earlier = done.get(_digest(path) or "") if done else None
         if earlier:
-            report, folder = earlier
-            yield Outcome(path, total, report, folder, skipped=True)
+            yield _outcome_of_earlier(path, *earlier, options, total)
         else:
             waiting.append(path)
     if processes and len(waiting) > 1:
@@ -138,8 +140,13 @@ def find_clips(patterns: Sequence[str]) -> tuple[list[Path], list[tuple[Path, Fa
 
 
 def _folder_of(report: Report, out: Path) -> Path:
-    """Where the clip's report goes: its stem, or stem and hash where another clip has that one."""
-    stem = Path(report.clip.name).stem or "clip"
+    """Where the clip's report goes: its stem, or stem and hash where another clip has that one.
+
+    The answer holds until another report is written.
+    """
+    stem = Path(report.clip.name).stem
+    if not stem.strip(".") or stem.startswith(OWN_PREFIX):
+        stem = "clip"
     folder = out / stem
     earlier = _read_report(folder)
     if folder.exists() and (earlier is None or earlier.clip.sha256 != report.clip.sha256):
@@ -156,6 +163,7 @@ def _scan_one(
     *,
     writing: AbstractContextManager[object] | None = None,
 ) -> Outcome:
+    """Scan a clip and write its report; `writing` is held meanwhile, where others write below the same folder."""
     try:
         result = scanner.scan(path, (lambda progress: on_progress(path, progress)) if on_progress else None)
         folder = None
@@ -165,7 +173,15 @@ def _scan_one(
                 write_report(result.report, result.pictures, folder, ("json", *options.formats))
         return Outcome(path, total, result.report, folder)
     except (OrdnanceError, OSError, MemoryError) as error:
-    """Scan a clip and write its report; `writing` is held meanwhile, where others write below the same folder."""
+        return Outcome(path, total, failure=_failure(error))
+
+
+def _outcome_of_earlier(path: Path, report: Report, folder: Path, options: BatchOptions, total: int) -> Outcome:
+    """The outcome of a clip whose report is there, once that has the formats asked for."""
+    try:
+        add_formats(report, folder, options.formats)
+        return Outcome(path, total, report, folder, skipped=True)
+    except (OrdnanceError, OSError) as error:
         return Outcome(path, total, failure=_failure(error))
 
 
@@ -251,7 +267,7 @@ def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, tuple[
     found = {}
     if options.out and options.out.is_dir():
         for folder in sorted(options.out.iterdir()):
-            report = None if folder.name.startswith(".") else _read_report(folder)
+            report = None if folder.name.startswith(OWN_PREFIX) else _read_report(folder)
             if report and scanner.would_repeat(report.scan):
                 found[report.clip.sha256] = report, folder
     return found

@@ -21,10 +21,11 @@ from detector.report.schema import (
 )
 from detector.report.thumbnails import encode_crop, encode_thumbnail
 from detector.report.timecode import hms, short
-from detector.report.write import FORMATS, write_report
+from detector.report.write import FORMATS, OWN_PREFIX, add_formats, check_out, write_report
 
 __all__ = [
     "FORMATS",
+    "OWN_PREFIX",
     "SCHEMA_VERSION",
     "AppearanceInfo",
     "BestInfo",
@@ -41,6 +42,8 @@ __all__ = [
     "ScanInfo",
     "UndecodedInfo",
     "WeightsInfo",
+    "add_formats",
+    "check_out",
     "class_colour",
     "class_label",
     "crop_name",

@@ -17,6 +17,9 @@ from detector.report.schema import AppearanceInfo, Report
 
 FORMATS = ("json", "html", "csv")
 
+OWN_PREFIX = ".ordnance-"
+"""How the names of folders begin in which a report is made, or lies until it is deleted."""
+
 _FILE_OF = {"json": "report.json", "html": "report.html", "csv": "detections.csv"}
 _PICTURE = re.compile(r"[A-Za-z0-9_-]+-(frame|crop)\.jpg")
 _JPEG_START = b"\xff\xd8\xff"
@@ -39,7 +42,7 @@ def write_report(
     folder = Path(os.path.abspath(folder))
     _refuse_foreign(folder)
     mark = secrets.token_hex(6)
-    staging, earlier = folder.parent / f".ordnance-{mark}.partial", folder.parent / f".ordnance-{mark}.earlier"
+    staging, earlier = folder.parent / f"{OWN_PREFIX}{mark}.partial", folder.parent / f"{OWN_PREFIX}{mark}.earlier"
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir()
@@ -56,6 +59,35 @@ def write_report(
         ) from error
     _delete_report(earlier)
     return folder
+
+
+def add_formats(report: Report, folder: Path, formats: Collection[str]) -> None:
+    """Write the files of `formats` that `report`, which lies in `folder`, lacks there; those that it has stay.
+
+    Raises as `write_report` does.
+    """
+    there = {name for name, file in _FILE_OF.items() if (folder / file).is_file()}
+    if not there.issuperset(formats):
+        pictures = {path.name: path.read_bytes() for path in (folder / "thumbnails").glob("*.jpg")}
+        write_report(report, pictures, folder, there.union(formats))
+
+
+def check_out(out: Path) -> None:
+    """Raises BadOption where no report can be written below `out`, which need not exist; leaves nothing behind."""
+    if os.path.lexists(out) and not out.is_dir():
+        raise BadOption(f"'{out}' is not a folder, so no report can be written below it; choose another --out.")
+    trial = out / f"{OWN_PREFIX}{secrets.token_hex(6)}.partial"
+    made = [folder for folder in (trial, *trial.parents) if not os.path.lexists(folder)]
+    try:
+        trial.mkdir(parents=True)
+    except OSError as error:
+        raise BadOption(
+            f"No report can be written below '{out}' ({error.strerror or error}); choose another --out."
+        ) from error
+    finally:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def _fill(staging: Path, report: Report, thumbnails: Mapping[str, bytes], formats: Collection[str]) -> None:

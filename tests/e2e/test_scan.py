@@ -202,6 +202,8 @@ def test_a_file_that_is_no_video_gets_one_sentence(ordnance, tmp_path, name):
         (["x.mp4", "--classes", "spoon"], 2, "'spoon' is not a weapon class"),
         (["x.mp4", "--threshold", "7"], 2, "0 to 1"),
         (["x.mp4", "--format", "pdf"], 2, "'pdf' is not an output format"),
+        (["x.mp4", "--out", "/dev/full"], 2, "'/dev/full' is not a folder"),
+        (["x.mp4", "--out", "/proc/self/x"], 2, "choose another --out"),
         (["x.mp4", "--model", "nope"], 1, "ordnance-n"),
         (["x.mp4", "--device", "cuda:0"], 1, "ordnance[cuda]"),
         (["x.mp4", "--nonsense"], 2, "--nonsense"),
@@ -256,6 +258,40 @@ def test_resume_takes_all_options_of_the_plan_in(ordnance, clip):
         assert "already scanned" in ordnance("scan", clip, "--out", "out", "--resume", *options).stderr
 
 
+def test_resume_makes_the_formats_that_are_missing(ordnance, clip, tmp_path):
+    ordnance("scan", clip, "--out", "out", "--format", "html")
+    before = report_of(tmp_path / "out" / "bands")
+    again = ordnance("scan", clip, "--out", "out", "--resume", "--format", "csv")
+    assert "already scanned" in again.stderr
+    files = {path.name for path in (tmp_path / "out" / "bands").iterdir()}
+    assert files >= {"report.json", "report.html", "detections.csv"}
+    assert report_of(tmp_path / "out" / "bands") == before
+
+
+def test_clips_whose_names_begin_with_dots_have_folders_of_their_own_and_are_resumed(ordnance, tmp_path):
+    for number, name in enumerate(("..mp4", "...mp4", ".hidden.mp4", ".ordnance-1.partial.mp4")):
+        write_clip(tmp_path / "clips" / name, seconds=0.5 + number / 10)
+    first = ordnance("scan", "clips", "--out", "deep/out")
+    assert first.returncode == 0, first.stderr
+    folders = {path.parent for path in tmp_path.rglob("report.json")}
+    assert {folder.parent for folder in folders} == {tmp_path / "deep" / "out"}
+    assert len(folders) == 4
+    assert tmp_path / "deep" / "out" / ".hidden" in folders
+    again = ordnance("scan", "clips", "--out", "deep/out", "--resume")
+    assert again.stderr.count("already scanned") == 4, again.stderr
+
+
+def test_out_is_checked_before_the_first_clip_and_no_folder_is_left(ordnance, clip, tmp_path):
+    before = clip.read_bytes()
+    done = ordnance("scan", "missing.mp4", clip, "--out", clip)
+    assert done.returncode == 2
+    assert f"'{clip}' is not a folder" in done.stderr
+    assert done.stdout == ""
+    assert clip.read_bytes() == before
+    assert ordnance("scan", "missing.mp4", "--out", "deep/out").returncode == 3
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == [clip.name]
+
+
 def test_keyframes_only_states_the_gap_that_it_leaves(ordnance, tmp_path):
     write_clip(tmp_path / "long.mp4", seconds=12.0, rate=10, keyframe_every=40)
     report = json.loads(ordnance("scan", "long.mp4", "--plan", "keyframes-only", "--json").stdout)
@@ -285,6 +321,20 @@ def test_clips_of_one_name_do_not_overwrite_each_other(ordnance, tmp_path):
     done = ordnance("scan", "a", "b", "--out", "out")
     assert done.returncode == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_clips_of_one_name_scanned_at_the_same_time_do_not_overwrite_each_other(ordnance, tmp_path):
+    names = ("a/x.mp4", "b/x.mp4", "c/x.ts", "d/x.ts")
+    for number, name in enumerate(names):
+        write_clip(tmp_path / name, seconds=0.5 + number / 10)
+    shutil.copytree(tmp_path / "d", tmp_path / "e")
+    done = ordnance("scan", "a", "b", "c", "d", "e", "--out", "out", "--jobs", "5")
+    assert done.returncode == 0, done.stderr
+    reports = [report_of(folder) for folder in (tmp_path / "out").iterdir()]
+    assert {report["clip"]["sha256"] for report in reports} == {
+        hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in names
+    }
+    assert len(reports) == 4
 
 
 def scanning(folder, *arguments):
@@ -323,20 +373,6 @@ def batch_at_work(tmp_path):
         time.sleep(0.1)
     yield running
     running.kill()
-def test_clips_of_one_name_scanned_at_the_same_time_do_not_overwrite_each_other(ordnance, tmp_path):
-    names = ("a/x.mp4", "b/x.mp4", "c/x.ts", "d/x.ts")
-    for number, name in enumerate(names):
-        write_clip(tmp_path / name, seconds=0.5 + number / 10)
-    shutil.copytree(tmp_path / "d", tmp_path / "e")
-    done = ordnance("scan", "a", "b", "c", "d", "e", "--out", "out", "--jobs", "5")
-    assert done.returncode == 0, done.stderr
-    reports = [report_of(folder) for folder in (tmp_path / "out").iterdir()]
-    assert {report["clip"]["sha256"] for report in reports} == {
-        hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in names
-    }
-    assert len(reports) == 4
-
-
 
 
 def test_an_interrupted_batch_ends_without_its_clips_at_hand(batch_at_work, tmp_path):
