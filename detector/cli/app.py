@@ -11,6 +11,7 @@ import typer
 from detector._version import __version__
 from detector.cli import bench, dataset, evaluate, info, scan, training
 from detector.cli.exit_codes import ExitCode
+from detector.cli.printable import printable
 from detector.errors import OrdnanceError, UsageError
 
 app = typer.Typer(
@@ -20,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Finds weapons in video and says when, where and how surely.",
-    epilog="Exit codes: 0 done (found or not), 1 failed, 2 wrong usage, 3 some clips failed, 130 interrupted.",
+    epilog="Exit codes: 0 done (found or not), 1 failed, also to write the output, 2 wrong usage, 3 some clips failed, "
+    "130 interrupted.",
 )
 app.command("scan")(scan.scan_command)
 app.command("models")(info.models_command)
@@ -52,32 +54,59 @@ def _root(
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. No traceback reaches the user unless ORDNANCE_DEBUG is set."""
+    code = _run(arguments)
+    if code == ExitCode.INTERRUPTED:
+        _complain("interrupted; what is finished is kept, and the same command goes on (scan: with --resume).")
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
-        code = app(arguments, standalone_mode=False, prog_name="ordnance")
-        return int(code or 0)
+        code = int(app(arguments, standalone_mode=False, prog_name="ordnance") or 0)
+        print(end="", flush=True)
+        return code
     except typer.Exit as ended:
         return ended.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        print(
-            "ordnance: interrupted; what is finished is kept, and the same command goes on (scan: with --resume).",
-            file=sys.stderr,
-        )
         return ExitCode.INTERRUPTED
     except OrdnanceError as error:
-        print(f"ordnance: {error}", file=sys.stderr)
+        _complain(str(error))
         return ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.FAILED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
         return ExitCode.FAILED
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
+        if isinstance(error, OSError) and _output_fails():
+            _give_up_output()
+            _complain(
+                f"the output cannot be written ({error.strerror or error}); make room there or send it elsewhere."
+            )
+            return ExitCode.FAILED
         if os.environ.get("ORDNANCE_DEBUG"):
             raise
-        print(
-            f"ordnance: unexpected {type(error).__name__}: {error}. This is a fault of ours; set ORDNANCE_DEBUG=1 "
-            "for the details and report it.",
-            file=sys.stderr,
+        _complain(
+            f"unexpected {type(error).__name__}: {error}. This is a fault of ours; set ORDNANCE_DEBUG=1 for the "
+            "details and report it."
         )
         return ExitCode.FAILED
+
+
+def _complain(message: str) -> None:
+    print(f"ordnance: {printable(message)}", file=sys.stderr)
+
+
+def _output_fails() -> bool:
+    """Whether what was printed cannot be written: what stdout could not get rid of stays in it."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        return True
+    return False
+
+
+def _give_up_output() -> None:
+    """Send what stdout still holds nowhere, or Python would try once more at its end and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

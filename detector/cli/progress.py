@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from detector.batch import Outcome
+from detector.cli.printable import printable
 from detector.report import short
 from detector.scan import Progress
 
@@ -25,8 +26,8 @@ class Quiet:
         """Take the end of one clip."""
 
     def say(self, line: str) -> None:
-        """Print a line that must not be missed."""
-        print(line, file=sys.stderr, flush=True)
+        """Print a line that must not be missed; it may hold names as they are."""
+        print(printable(line), file=sys.stderr, flush=True)
 
     def paused(self) -> AbstractContextManager[None]:
         """Keeps stderr still while results go to stdout."""
@@ -77,7 +78,7 @@ class Live(Quiet):
     def note(self, path: Path, progress: Progress) -> None:
         self._bar.update(
             self._task,
-            description=path.name[:40],
+            description=printable(path.name)[:40],
             total=max(progress.duration_seconds, 1e-3),
             completed=progress.pts_seconds,
             facts=_describe(progress),
@@ -87,7 +88,7 @@ class Live(Quiet):
         self._bar.reset(self._task, total=None)
 
     def say(self, line: str) -> None:
-        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from detector.cli.printable import printable
 from detector.report import CoverageInfo, Report, short
 
 MOST_LINES = 5
@@ -14,7 +15,7 @@ MOST_LINES = 5
 
 def print_report(report: Report, folder: Path | None, stream: TextIO) -> None:
     """A line an appearance, what was looked at, and where the report lies."""
-    print(f"{report.clip.name}  ({short(report.clip.duration_s)})", file=stream)
+    print(f"{printable(report.clip.name)}  ({short(report.clip.duration_s)})", file=stream)
     if not report.shown:
         print("  nothing found", file=stream)
     first_seen = {each.id: each.first_seen_s for each in report.appearances}
@@ -34,10 +35,10 @@ def print_report(report: Report, folder: Path | None, stream: TextIO) -> None:
     for line in coverage_lines(report.coverage):
         print(f"  {line}", file=stream)
     for error in report.errors:
-        print(f"  warning: {error.message}", file=stream)
+        print(f"  warning: {printable(error.message)}", file=stream)
     if folder:
         page = folder / "report.html"
-        print(f"  report: {page if page.exists() else folder / 'report.json'}", file=stream)
+        print(f"  report: {printable(str(page if page.exists() else folder / 'report.json'))}", file=stream)
     stream.flush()
 
 

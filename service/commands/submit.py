@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detector.cli.exit_codes import ExitCode
+from detector.cli.printable import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -69,7 +70,7 @@ def submit_command(
                 typer.echo(said)
             except OrdnanceError as error:
                 failed = True
-                typer.echo(f"{clip}: {error}", err=True)
+                typer.echo(printable(f"{clip}: {error}"), err=True)
     return ExitCode.CLIPS_FAILED if failed else ExitCode.DONE
 
 

@@ -358,6 +358,7 @@ def test_an_interrupt_leaves_no_half_written_report(tmp_path):
     _, stderr = running.communicate(timeout=60)
     assert running.returncode == 130, stderr
     assert TRACEBACK not in stderr
+    assert "interrupted; what is finished is kept" in stderr
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
 
@@ -387,6 +388,41 @@ def test_a_killed_batch_leaves_no_process_behind(batch_at_work, tmp_path):
     batch_at_work.kill()
     batch_at_work.communicate(timeout=60)
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+@pytest.mark.parametrize("arguments", [["scan", "bands.mp4", "--json"], ["schema"], ["--version"]])
+def test_output_that_cannot_be_written_is_not_called_a_fault_of_ours(clip, arguments):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "service", *arguments],
+            cwd=clip.parent,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ordnance: the output cannot be written (No space left on device)")
+    assert "fault of ours" not in done.stderr
+    assert TRACEBACK not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_name_cannot_give_orders_to_the_terminal(ordnance, clip, tmp_path):
+    evil = "a\x1b[31m\nb\x9b\x7f\x1b]0;title\x07"
+    clip.rename(tmp_path / f"{evil}.mp4")
+    (tmp_path / f"{evil}2.mp4").write_bytes(b"not a film")
+    done = ordnance("scan", ".", "--out", "out")
+    for text in (done.stdout, done.stderr):
+        assert r"a\x1b[31m\x0ab\x9b\x7f\x1b]0;title\x07.mp4" in text
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", text)
+    shown = json.loads(ordnance("scan", f"{evil}.mp4", "--json", "--quiet").stdout)
+    assert shown["clip"]["name"] == f"{evil}.mp4"
+    missing = ordnance("scan", clip, "--model", evil)
+    assert "\x1b" not in missing.stderr
+    assert len(missing.stderr.splitlines()) == 1
 
 
 def test_changed_weights_are_refused(ordnance, clip, tmp_path):
