@@ -135,6 +135,18 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+def not_loaded(backend: BackendName, library: str, error: ImportError | OSError) -> BackendUnavailable:
+    """The error for a backend whose `library` cannot be imported: it is not there, or it is and does not work."""
+    install = CUDA_HINT if backend in ("torch", "tensorrt") else f"pip install {library}"
+    if isinstance(error, ModuleNotFoundError) and error.name == library:
+        return BackendUnavailable(f"The backend '{backend}' is not installed; install it with: {install}.")
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return BackendUnavailable(
+        f"The backend '{backend}' is installed but cannot be loaded ({reason.rstrip('.')}); repair that, or use "
+        "another --backend."
+    )
+
+
 def not_usable(backend: str, error: Exception | None, reason: str = "") -> ModelError:
     """The error for weights that `backend` cannot use; the library's own first line is the reason by default."""
     lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]

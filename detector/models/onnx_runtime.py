@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.errors import BackendUnavailable
-from detector.models.backend import MOST_AT_ONCE, BackendName, check_output_shape, not_usable
+from detector.models.backend import MOST_AT_ONCE, BackendName, check_output_shape, not_loaded, not_usable
 from detector.models.manifest import ManifestEntry
 from detector.models.offline import import_onnxruntime
 
@@ -31,9 +30,7 @@ class OnnxRuntime:
         try:
             onnxruntime = import_onnxruntime()
         except ImportError as error:
-            raise BackendUnavailable(
-                "The backend 'onnxruntime' is not installed; install it with: pip install onnxruntime."
-            ) from error
+            raise not_loaded("onnxruntime", "onnxruntime", error) from error
         options = onnxruntime.SessionOptions()
         at_once = min(threads, MOST_AT_ONCE)
         options.intra_op_num_threads = max(1, threads // at_once)

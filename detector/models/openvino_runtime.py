@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import BackendUnavailable
-from detector.models.backend import MOST_AT_ONCE, BackendName, check_output_shape, not_usable
+from detector.models.backend import MOST_AT_ONCE, BackendName, check_output_shape, not_loaded, not_usable
 from detector.models.letterbox import trimmed_sides
 from detector.models.manifest import ManifestEntry
 from detector.models.offline import import_openvino
@@ -38,19 +38,17 @@ class OpenVino:
     device = "cpu"
 
     def __init__(self, content: bytes, entry: ManifestEntry, *, threads: int, bfloat16: bool = False) -> None:
+        self.name = "openvino-bf16" if bfloat16 else "openvino"
         try:
             self._openvino = import_openvino()
         except ImportError as error:
-            raise BackendUnavailable(
-                "The backend 'openvino' is not installed; install it with: pip install openvino."
-            ) from error
+            raise not_loaded(self.name, "openvino", error) from error
         self._core = self._openvino.Core()
         if bfloat16 and "BF16" not in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise BackendUnavailable(
                 "The backend 'openvino-bf16' needs a processor that computes in bfloat16 (AVX512-BF16 or AMX), which "
                 "this one does not; use the backend 'openvino'."
             )
-        self.name = "openvino-bf16" if bfloat16 else "openvino"
         self._precision = "bf16" if bfloat16 else "f32"
         self._content = content
         self._entry = entry

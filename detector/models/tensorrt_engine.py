@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import BackendUnavailable
-from detector.models.backend import CUDA_HINT, BackendName, check_output_shape, not_usable
+from detector.models.backend import BackendName, check_output_shape, not_loaded, not_usable
 from detector.models.cache import alone, cache_folder
 from detector.models.fixed_batches import BATCH_SIZES, FixedBatches
 from detector.models.half_precision import to_float16
 from detector.models.letterbox import trimmed_sides
 from detector.models.manifest import ManifestEntry
+from detector.models.offline import interrupts_later
 
 BATCHES = (1, 8, BATCH_SIZES[-1])
 """Least, usual and largest number of pictures of a batch."""
@@ -40,12 +41,11 @@ class TensorRt:
 
     def __init__(self, content: bytes, entry: ManifestEntry, *, device: str, half: bool = True) -> None:
         try:
-            import tensorrt
-            import torch
+            with interrupts_later():
+                import tensorrt
+                import torch
         except (ImportError, OSError) as error:
-            raise BackendUnavailable(
-                f"The backend 'tensorrt' cannot be loaded ({error}); install it with: {CUDA_HINT}."
-            ) from error
+            raise not_loaded("tensorrt", "tensorrt", error) from error
         self.device = device
         self._torch = torch
         self._tensorrt = tensorrt

@@ -14,10 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import BackendUnavailable
-from detector.models.backend import CUDA_HINT, BackendName, check_output_shape, missing_torch_packages, not_usable
+from detector.models.backend import (
+    CUDA_HINT,
+    BackendName,
+    check_output_shape,
+    missing_torch_packages,
+    not_loaded,
+    not_usable,
+)
 from detector.models.fixed_batches import FixedBatches
 from detector.models.manifest import Head, ManifestEntry
-from detector.models.offline import import_ultralytics_tasks
+from detector.models.offline import import_ultralytics_tasks, interrupts_later
 
 SCORES: MappingProxyType[Head, str] = MappingProxyType({"one-to-many": "cv3", "one-to-one": "one2one_cv3"})
 """ultralytics' names of the layers that give a head's scores (8.4.190, nn/modules/head.py)."""
@@ -44,8 +51,11 @@ class UltralyticsTorch:
             raise BackendUnavailable(
                 f"The backend 'torch' needs {', '.join(missing)}, not installed here; install with: {CUDA_HINT}."
             )
-        import torch
-
+        try:
+            with interrupts_later():
+                import torch
+        except (ImportError, OSError) as error:
+            raise not_loaded("torch", "torch", error) from error
         self.device = device
         self._torch = torch
         self._type = torch.float16 if half else torch.float32

@@ -71,6 +71,44 @@ def test_nncf_touches_no_socket_and_leaves_nothing_in_the_home(tmp_path: Path) -
     assert list(home.rglob("*")) == []
 
 
+# numpy's import_array prints what came in between and calls it an ImportError.
+INTERRUPTED = """
+import os, signal, traceback
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    sum(range(10))
+except KeyboardInterrupt:
+    traceback.print_exc()
+    raise ImportError("numpy._core.multiarray failed to import")
+"""
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("content", "outcome"),
+    [
+        (INTERRUPTED, "KeyboardInterrupt: "),
+        ("raise ImportError('libtbb.so.12: no such file')", "cannot be loaded (libtbb.so.12: no such file)"),
+        ("import a_part_that_lacks", "cannot be loaded (No module named 'a_part_that_lacks')"),
+        ("raise ModuleNotFoundError(name=__name__)", "is not installed; install it with: pip install"),
+    ],
+)
+def test_a_library_that_cannot_be_imported_is_told_from_one_that_lacks_and_from_an_interrupt(
+    name: str, content: str, outcome: str, make_tiny: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / f"{name}.py").write_text(content)
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"sys.path.insert(0, {str(tmp_path / 'fake')!r})\n"
+        "from detector.models import load_model\n"
+        f"try: load_model({str(make_tiny())!r}, device='cpu', backend={name!r})\n"
+        "except BaseException as error: print(f'{type(error).__name__}: {error}')"
+    )
+    assert outcome in run(code, tmp_path / "home")
+
+
 @pytest.mark.needs_torch
 def test_ultralytics_stays_offline_and_off_stdout(tmp_path: Path) -> None:
     if missing := backend.missing_torch_packages():
