@@ -23,9 +23,10 @@ from detector.video import sha256_file
 
 CLIP_SUFFIXES = frozenset(
     {
-        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".ivf", ".m1v", ".m2ts"),
-        *(".m2v", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogm", ".ogv"),
-        *(".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+        *(".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".dav", ".divx", ".dv", ".f4v", ".flv", ".gif"),
+        *(".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv"),
+        *(".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".rm", ".rmvb", ".ts"),
+        *(".vob", ".webm", ".wmv", ".wtv", ".y4m"),
     }
 )
 """Files taken from a folder; a clip named on the command line may have any suffix."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from io import BufferedReader
 from pathlib import Path
@@ -10,7 +11,7 @@ import av
 from av.container import InputContainer
 
 from detector.errors import ClipNotFound, ClipUnreadable, NotAVideo, NoVideoStream
-from detector.video.limits import MAX_PICTURE_PIXELS, SNIFF_BYTES
+from detector.video.limits import MAX_JPEG_BYTES, MAX_PICTURE_PIXELS, SNIFF_BYTES
 from detector.video.reasons import libav_reasons, reason_of
 
 VIDEO_FORMATS = (
@@ -26,8 +27,10 @@ FORMAT_WHITELIST = ",".join(VIDEO_FORMATS + SOUND_FORMATS)
 
 ASK_FOR_COPY = "play it to check, and copy or export it again from the original"
 
+_JPEG_START = b"\xff\xd8\xff"
+_JPEG_AFTER_JPEG = re.compile(rb"\xff\xd9\x00*" + _JPEG_START)
 _STILL_PICTURES = {
-    b"\xff\xd8\xff": "JPEG",
+    _JPEG_START: "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"BM": "BMP",
     b"II*\x00": "TIFF",
@@ -73,17 +76,22 @@ def open_container(path: Path, *, for_packets: bool = False) -> InputContainer:
     """
     with open_bytes(path) as file:
         head = file.read(SNIFF_BYTES)
-    _refuse_what_is_known(path.name, head)
+        is_jpeg_stream = head.startswith(_JPEG_START) and _is_jpeg_stream(head + file.read(MAX_JPEG_BYTES))
+    if not is_jpeg_stream:
+        _refuse_what_is_known(path.name, head)
     options = {"max_pixels": str(MAX_PICTURE_PIXELS)}
     if for_packets and head[4:8] == b"ftyp":
         options["skip_frame"] = "all"
+    allowed = "mjpeg" if is_jpeg_stream else FORMAT_WHITELIST
     with libav_reasons():
         try:
             return av.open(
                 f"file:{path.absolute()}",
                 mode="r",
+                # Named and not found out: FFmpeg would take other files for it, too, in which JPEGs lie.
+                format="mjpeg" if is_jpeg_stream else None,
                 options=options,
-                container_options={"format_whitelist": FORMAT_WHITELIST, "protocol_whitelist": "file"},
+                container_options={"format_whitelist": allowed, "protocol_whitelist": "file"},
                 metadata_errors="replace",
             )
         except (av.FFmpegError, ValueError) as error:
@@ -98,6 +106,15 @@ def no_video_stream(name: str, container: InputContainer) -> NoVideoStream:
     else:
         holds = "only sound" if "audio" in kinds else "no pictures at all"
     return NoVideoStream(f"{name}: this file holds {holds}, no video; choose a file with a video track.")
+
+
+def _is_jpeg_stream(start: bytes) -> bool:
+    """Whether a file that starts like a JPEG goes on with another, as raw Motion JPEG does.
+
+    A still picture may, too, where a camera adds previews or a second view; it says so beforehand (CIPA DC-007, "MPF").
+    """
+    seam = _JPEG_AFTER_JPEG.search(start)
+    return seam is not None and start.find(b"MPF\x00", 0, seam.start()) < 0
 
 
 def _refuse_what_is_known(name: str, head: bytes) -> None:
