@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -192,11 +193,18 @@ def _process_context() -> BaseContext:
     """
     if sys.platform != "linux":
         return get_context("spawn")
-    from multiprocessing.forkserver import ensure_running
+    from multiprocessing import forkserver, resource_tracker
 
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    ensure_running()
+    # Started by itself, for it ends with SIGINT no longer blocked (Python 3.11).
+    resource_tracker.ensure_running()
+    # A terminal's Ctrl-C goes to all processes. This one ends the others, which inherit that they do not hear it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -347,6 +348,7 @@ def scanning(folder, *arguments):
         text=True,
         # Whoever runs the tests in the background may have made their processes deaf to it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        start_new_session=True,
     )
 
 
@@ -382,6 +384,26 @@ def test_an_interrupted_batch_ends_without_its_clips_at_hand(batch_at_work, tmp_
     assert batch_at_work.returncode == 130, stderr
     assert TRACEBACK not in stderr
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["a"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process imports beforehand")
+def test_ctrl_c_in_a_terminal_reaches_all_processes_and_one_answers(clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    running = scanning(tmp_path, ".", "--jobs", "2", "--out", "out")
+
+    def has_forkserver():
+        children = (Path("/proc") / str(running.pid) / "task" / str(running.pid) / "children").read_text().split()
+        return any(b"forkserver" in (Path("/proc") / child / "cmdline").read_bytes() for child in children)
+
+    while not has_forkserver():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    assert [line for line in stderr.splitlines() if line] == [
+        "ordnance: interrupted; what is finished is kept, and the same command goes on (scan: with --resume)."
+    ]
 
 
 def test_a_killed_batch_leaves_no_process_behind(batch_at_work, tmp_path):
