@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from detector.frame import Frame
 from detector.video.display import Display, Orientation
 from detector.video.planes import Colours, Planes
-from detector.video.probing import OtherStream, Probe
+from detector.video.probing import OtherStream, Probe, Times
 from detector.video.problems import DecodeProblem
 
 if TYPE_CHECKING:
@@ -117,7 +117,12 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         times = (plain["duration_seconds"], plain["first_pts_seconds"], plain["timeline_origin_seconds"])
         if len(sizes) != packets or not np.isfinite(pts).all() or not all(map(math.isfinite, times)):
             raise WireBroken("a probe that contradicts itself")
-        if np.any(np.diff(pts) < 0) or plain["width"] < 1 or plain["height"] < 1:
+        if (
+            plain["times"] not in get_args(Times)
+            or np.any(np.diff(pts) < 0)
+            or plain["width"] < 1
+            or plain["height"] < 1
+        ):
             raise WireBroken("a probe that contradicts itself")
         return Probe(
             path=path,
