@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from service.jobs import webhooks
 from service.settings import Settings
 from service.store.database import Database
 from service.store.tables import OPEN_STATES, ScanRow
@@ -93,8 +94,9 @@ class Jobs:
             {
                 "workflow_name": WEBHOOK_WORKFLOW,
                 "queue_name": WEBHOOKS,
-                "workflow_id": f"webhook-{scan_id}",
+                "workflow_id": webhooks.workflow_id(scan_id),
                 "app_version": VERSION,
+                "priority": webhooks.priority(0),
             },
             scan_id,
         )

@@ -49,22 +49,33 @@ def sign(secret: str, timestamp: int, body: bytes) -> str:
 
 
 def pause_seconds(attempt: int) -> float:
-    return float(min(FIRST_PAUSE_SECONDS * 4.0**attempt, LONGEST_PAUSE_SECONDS))
+    """How long to wait before an attempt; the first one is number 0."""
+    return 0.0 if attempt == 0 else float(min(FIRST_PAUSE_SECONDS * 4.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS))
 
 
-def enqueue(desk: Desk, scan_id: str) -> None:
+def workflow_id(scan_id: str, attempt: int = 0) -> str:
+    return f"webhook-{scan_id}-{attempt}" if attempt else f"webhook-{scan_id}"
+
+
+def priority(attempt: int) -> int:
+    """First attempts go before those that may well fail again."""
+    return attempt + 1
+
+
+def enqueue(desk: Desk, scan_id: str, attempt: int = 0) -> None:
     """Have the webhook of an ended scan delivered; asked twice, it is delivered once."""
     with desk.database.read() as session:
         scan = session.get(ScanRow, scan_id)
         if scan is None or scan.webhook is None:
             return
-    from dbos import DBOS, SetWorkflowID
+    from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
     from service.jobs.engine import WEBHOOKS
     from service.jobs.workflow import deliver as workflow
 
-    with SetWorkflowID(f"webhook-{scan_id}"):
-        DBOS.enqueue_workflow(WEBHOOKS, workflow, scan_id)
+    options = SetEnqueueOptions(priority=priority(attempt), delay_seconds=pause_seconds(attempt) or None)
+    with SetWorkflowID(workflow_id(scan_id, attempt)), options:
+        DBOS.enqueue_workflow(WEBHOOKS, workflow, scan_id, attempt)
 
 
 def deliver(desk: Desk, scan_id: str) -> bool:

@@ -89,18 +89,19 @@ def scan(scan_id: str) -> None:
             f"The scan ended through a fault of the service ({type(error).__name__}); the log has the details. POST "
             "…/rescan to try again.",
         )
-    if row.webhook is not None:
-        webhooks.enqueue(here, scan_id)
+    webhooks.enqueue(here, scan_id)
 
 
 @DBOS.workflow(name=WEBHOOK_WORKFLOW, max_recovery_attempts=RECOVERIES)
-def deliver(scan_id: str) -> None:
-    """Tell a scan's webhook how it ended, with longer and longer pauses between attempts."""
-    for attempt in range(webhooks.ATTEMPTS):
-        if _deliver(scan_id):
-            return
-        DBOS.sleep(webhooks.pause_seconds(attempt))
-    log.warning("webhook was not taken", extra={"scan": scan_id})
+def deliver(scan_id: str, attempt: int = 0) -> None:
+    """Tell a scan's webhook how it ended. A further attempt is a workflow of its own, put into the queue for later: one
+    that waited here would hold a place of the queue for hours."""
+    if _deliver(scan_id):
+        return
+    if attempt + 1 < webhooks.ATTEMPTS:
+        webhooks.enqueue(desk(), scan_id, attempt + 1)
+    else:
+        log.warning("webhook was not taken", extra={"scan": scan_id})
 
 
 @DBOS.step(name="deliver")

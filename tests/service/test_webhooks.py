@@ -1,6 +1,7 @@
 import hashlib
 import hmac
 import json
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -50,3 +51,76 @@ def test_a_webhook_is_signed_and_sent_again_until_it_is_taken(start, receiver, b
     at, mac = (part.split("=")[1] for part in signature.split(","))
     assert hmac.compare_digest(mac, hmac.new(SECRET.encode(), f"{at}.".encode() + second, hashlib.sha256).hexdigest())
     assert SECRET not in server.log.read_text()
+
+
+class Told:
+    """What a server on loopback was told, by path. Paths that hold `fail` are refused, `refusals` other notes too."""
+
+    def __init__(self, refusals=0):
+        self.notes, self.changed = [], threading.Condition()
+        told = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                note = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with told.changed:
+                    told.notes.append((self.path, note))
+                    told.changed.notify_all()
+                    refused = "fail" in self.path or len(told.notes) <= refusals
+                self.send_response(500 if refused else 204)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def wait_for(self, path, times=1, seconds=60):
+        """The notes to `path` once there are so many."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.to(path)) >= times, seconds), self.notes
+            return self.to(path)
+
+    def to(self, path):
+        return [note for each, note in self.notes if each == path]
+
+
+def test_a_webhook_goes_out_at_once_behind_many_that_fail(start, bands):
+    with Told() as told:
+        server = start(WEBHOOK_HOSTS=told.host, WEBHOOK_SECRET=SECRET)
+        with server.client() as client:
+            for number in range(9):
+                hook = f"http://{told.host}/fail-{number}"
+                scan = upload(client, bands, plan="interval", every_s=1 + number / 10, webhook=hook)
+                wait_for(client, scan["id"])
+            for number in range(9):
+                told.wait_for(f"/fail-{number}")
+            scan = upload(client, bands, webhook=f"http://{told.host}/good")
+            (note,) = told.wait_for("/good", seconds=20)
+            assert note["scan"] == scan["id"]
+            told.wait_for("/fail-0", times=2)
+
+
+def test_a_webhook_that_failed_is_sent_again_after_kill_9(start, bands):
+    with Told(refusals=1) as told:
+        server = start(WEBHOOK_HOSTS=told.host, WEBHOOK_SECRET=SECRET)
+        with server.client() as client:
+            scan = upload(client, bands, webhook=f"http://{told.host}/told")
+            told.wait_for("/told", seconds=240)
+        workers = server.worker_pids()
+        server.kill()
+        for worker in workers:
+            os.kill(worker, 9)
+        server.start()
+        first, second = told.wait_for("/told", times=2)
+    assert first == second
+    assert second["scan"] == scan["id"]
