@@ -6,11 +6,12 @@ import hashlib
 import hmac
 import json
 import logging
+import re
 import ssl
 import time
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from detector.errors import BadOption
 from service.settings import Settings
@@ -26,16 +27,25 @@ FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 3600.0
 TIMEOUT_SECONDS = 10.0
 SIGNATURE_HEADER = "Ordnance-Signature"
+_UNSENDABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_AS_THEY_ARE = "%/?:@!$&'()*+,;=[]~"
 
 
 def check_target(url: str, settings: Settings) -> None:
     """Raises BadOption where a webhook may not be sent to `url`."""
-    parts = urlsplit(url)
+    shown = _UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", url[:200])
+    refused = BadOption(f"'{shown}' is not a webhook address; give http(s)://host/path without a user name.")
+    try:
+        parts, given_port = urlsplit(url), urlsplit(url).port
+    except ValueError:
+        raise refused from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
-        raise BadOption(f"'{url[:200]}' is not a webhook address; give http(s)://host/path without a user name.")
+        raise refused
+    if given_port == 0 or _UNSENDABLE.search(url):
+        raise refused
     allowed = {host.lower() for host in settings.webhook_hosts}
     host = parts.hostname.lower()
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    port = given_port or (443 if parts.scheme == "https" else 80)
     if host not in allowed and f"{host}:{port}" not in allowed:
         raise BadOption(f"Webhooks to '{host}' are not allowed; the operator names hosts in ORDNANCE_WEBHOOK_HOSTS.")
     if settings.webhook_secret is None:
@@ -99,7 +109,7 @@ def deliver(desk: Desk, scan_id: str) -> bool:
     }
     try:
         status = _post(url, body, headers)
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError) as error:
         log.info("webhook failed: %s", error, extra={"scan": scan_id})
         return False
     return 200 <= status < 300
@@ -119,7 +129,8 @@ def _note(scan: ScanRow) -> dict[str, Any]:
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    """The answer's status; redirects are not followed: they would lead past the list of hosts."""
+    """The answer's status; redirects are not followed: they would lead past the list of hosts. What an address may hold
+    only percent-encoded, such as a space or ö, is encoded."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     connection: HTTPConnection
@@ -129,8 +140,8 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
     else:
         connection = HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_SECONDS)
     try:
-        path = parts.path or "/"
-        connection.request("POST", f"{path}?{parts.query}" if parts.query else path, body, headers)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("POST", quote(target, safe=_AS_THEY_ARE), body, headers)
         answer = connection.getresponse()
         answer.read(1024)
         return answer.status

@@ -3,6 +3,7 @@ import hmac
 import json
 import os
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -124,3 +125,34 @@ def test_a_webhook_that_failed_is_sent_again_after_kill_9(start, bands):
         first, second = told.wait_for("/told", times=2)
     assert first == second
     assert second["scan"] == scan["id"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://127.0.0.1:99999/x", "http://127.0.0.1:abc/", "http://127.0.0.1:0/", "http://[x/y", "http://127.0.0.1/\0x"],
+)
+def test_an_address_that_cannot_be_sent_to_is_refused_in_a_sentence(start, address):
+    server = start(WORKERS=0, WEBHOOK_HOSTS="127.0.0.1", WEBHOOK_SECRET=SECRET)
+    with server.client() as client:
+        answer = client.post("/v1/scans", content=b"x", params={"webhook": address})
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_option")
+    assert "is not a webhook address" in answer.json()["detail"]
+
+
+def test_an_address_with_a_space_or_an_umlaut_is_sent_to_percent_encoded(start, bands):
+    with Told() as told:
+        server = start(WEBHOOK_HOSTS=told.host, WEBHOOK_SECRET=SECRET)
+        with server.client() as client:
+            scan = upload(client, bands, webhook=f"http://{told.host}/schön a%20b?an=ü#part")
+        (note,) = told.wait_for("/sch%C3%B6n%20a%20b?an=%C3%BC", seconds=240)
+    assert note["scan"] == scan["id"]
+
+
+def test_a_host_that_cannot_be_looked_up_is_a_failed_attempt(start, bands):
+    server = start(WEBHOOK_HOSTS="a..example", WEBHOOK_SECRET=SECRET)
+    with server.client() as client:
+        wait_for(client, upload(client, bands, webhook="http://a..example/")["id"])
+    deadline = time.monotonic() + 30
+    while "webhook failed: " not in server.log.read_text():
+        assert time.monotonic() < deadline, server.log.read_text()
+        time.sleep(0.2)
