@@ -30,7 +30,7 @@ from service.store.blobs import BlobStore
 from service.store.clips import keep_clip
 from service.store.database import Database, now
 from service.store.scans import add_event, add_usage, earlier_scan, find_scan, fingerprint, new_id
-from service.store.tables import IdempotencyRow, ScanRow, ScanState
+from service.store.tables import OPEN_STATES, IdempotencyRow, ScanRow, ScanState
 
 MAX_NAME_CHARACTERS = 255
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -148,7 +148,7 @@ def accept(
     """Keep the clip and have it scanned; returns the scan, and whether it is a new one.
 
     A scan that would only repeat an earlier one is that one. Raises Conflict where `idempotency_key` was used for
-    something else. `scan_id` is the id that a new scan gets.
+    something else, or where that earlier scan has another webhook. `scan_id` is the id that a new scan gets.
     """
     keep_clip(office.database, office.blobs, principal.owner, upload.sha256, upload.bytes, upload.path)
     asked = {"clip": upload.sha256, "name": upload.name, "of": order.fingerprint, "webhook": order.webhook}
@@ -179,7 +179,7 @@ def accept(
 def accept_again(
     office: Office, principal: Principal, scan_id: str, order: Order, *, remote: str
 ) -> tuple[ScanRow, bool]:
-    """Scan the clip of an earlier scan once more, without a new upload."""
+    """Scan the clip of an earlier scan once more, without a new upload. Raises as `accept`."""
     with office.database.write() as session:
         earlier = find_scan(session, principal.owner, scan_id)
         upload = Upload(Path(), earlier.clip_sha256, earlier.bytes, earlier.name)
@@ -193,6 +193,8 @@ def _make(
 ) -> tuple[ScanRow, bool]:
     earlier = earlier_scan(session, principal.owner, upload.sha256, order.fingerprint)
     if earlier is not None:
+        if order.webhook is not None:
+            _tell(session, office, earlier, order.webhook)
         return earlier, False
     scan = ScanRow(
         id=scan_id or new_id(),
@@ -213,3 +215,16 @@ def _make(
     office.jobs.enqueue_scan(session, scan.id, principal.owner, max(order.priority or 0, principal.priority))
     session.refresh(scan)
     return scan, True
+
+
+def _tell(session: Session, office: Office, scan: ScanRow, webhook: str) -> None:
+    """Have a scan that was there before tell `webhook`, at once where it has ended. Raises Conflict."""
+    if scan.webhook is None:
+        scan.webhook = webhook
+        if scan.state not in OPEN_STATES:
+            office.jobs.enqueue_webhook(session, scan.id)
+    elif scan.webhook != webhook:
+        raise Conflict(
+            f"Scan {scan.id} does the same already and has another webhook; leave the webhook out and follow "
+            f"/v1/scans/{scan.id}/events, or remove that scan first."
+        )

@@ -48,6 +48,10 @@ MinConfidence = Annotated[float, Query(ge=0, le=1, description="Leave out what i
 ClassName = Annotated[str | None, Query(alias="class", max_length=64, description="Only this weapon class.")]
 
 PLANS: dict[str, Any] = {"examples": list(PLAN_NAMES)}
+WEBHOOK = (
+    "Address that is told when the scan has ended; at once where this clip was scanned like this before. A scan has "
+    "one: where the earlier scan has another, the answer is 409."
+)
 _FIELDS = {
     "model": {"type": "string", "description": "A model of /v1/models; the server's default."},
     "plan": {"type": "string", "enum": list(PLAN_NAMES), "description": "A sampling plan; the program's default."},
@@ -76,7 +80,7 @@ _FIELDS = {
         "maximum": 1,
         "description": "Score from which to report; the model's own by default.",
     },
-    "webhook": {"type": "string", "description": "Address that is told when the scan has ended."},
+    "webhook": {"type": "string", "description": WEBHOOK},
     "priority": {
         "type": "integer",
         "minimum": 1,
@@ -144,7 +148,7 @@ async def create_scan(
     budget: Annotated[str | None, Query(pattern=BUDGET, max_length=20, description="Such as 30s or 2x.")] = None,
     classes: Annotated[str | None, Query(max_length=2000, description="Separated by commas.")] = None,
     threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
-    webhook: Annotated[str | None, Query(max_length=2000)] = None,
+    webhook: Annotated[str | None, Query(max_length=2000, description=WEBHOOK)] = None,
     priority: Annotated[int | None, Query(ge=1, le=9)] = None,
 ) -> Response:
     """Send the clip as the part `file` of a form, or as the body itself; the options as fields or in the query."""
@@ -319,10 +323,10 @@ def cancel(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId) -> ScanOut:
         if row.state not in OPEN_STATES:
             raise Conflict(f"This scan is {row.state}; only one that waits or runs can be stopped.")
         move_scan(session, scan_id, ScanState.CANCELLED, come_from=OPEN_STATES, finished_at=now())
+        session.refresh(row)
         if row.webhook is not None:
             ctx.jobs.enqueue_webhook(session, scan_id)
         audit.note(session, who, "cancel", remote=remote, scan_id=scan_id, clip_sha256=row.clip_sha256)
-        session.refresh(row)
     ctx.jobs.cancel(scan_id)
     return ScanOut.of(row)
 
@@ -348,7 +352,7 @@ def delete(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId) -> None:
     "/{scan_id}/rescan",
     status_code=202,
     response_model=ScanOut,
-    responses={**_MADE, **responses("bad_request", "not_found", "quota_exceeded", "storage_full")},
+    responses={**_MADE, **responses("bad_request", "not_found", "conflict", "quota_exceeded", "storage_full")},
     summary="Scan the same clip again, otherwise",
 )
 def rescan(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId, options: RescanIn) -> Response:

@@ -35,7 +35,8 @@ def find_scan(session: Session, owner: str, scan_id: str) -> ScanRow:
 
 
 def earlier_scan(session: Session, owner: str, clip_sha256: str, made_of: str) -> ScanRow | None:
-    """The latest scan of the clip that a new one would only repeat: waiting, running or done."""
+    """The latest scan of the clip that a new one would only repeat: waiting, running or done. It stays as it is until
+    the end of the transaction."""
     return session.scalars(
         select(ScanRow)
         .where(
@@ -46,6 +47,7 @@ def earlier_scan(session: Session, owner: str, clip_sha256: str, made_of: str) -
         )
         .order_by(ScanRow.created_at.desc())
         .limit(1)
+        .with_for_update()
     ).first()
 
 

@@ -156,3 +156,39 @@ def test_a_host_that_cannot_be_looked_up_is_a_failed_attempt(start, bands):
     while "webhook failed: " not in server.log.read_text():
         assert time.monotonic() < deadline, server.log.read_text()
         time.sleep(0.2)
+
+
+def test_the_webhook_of_a_request_that_only_repeats_is_told_as_well(start, bands):
+    with Told() as told:
+        server = start(WORKERS=0, WEBHOOK_HOSTS=told.host, WEBHOOK_SECRET=SECRET)
+        with server.client() as client:
+            first = upload(client, bands)["id"]
+            assert upload(client, bands, webhook=f"http://{told.host}/waiting")["id"] == first
+            other = upload(client, bands, plan="interval")["id"]
+        server.stop()
+        server.settings["WORKERS"] = 1
+        server.start()
+        with server.client() as client:
+            assert told.wait_for("/waiting", seconds=240)[0]["scan"] == first
+            wait_for(client, other)
+            hook = f"http://{told.host}/done"
+            assert upload(client, bands, plan="interval", webhook=hook)["id"] == other
+            (note,) = told.wait_for("/done")
+            assert (note["scan"], note["state"]) == (other, "done")
+
+            assert upload(client, bands, plan="interval", webhook=hook)["id"] == other
+            again = client.post(f"/v1/scans/{other}/rescan", json={"plan": "interval", "webhook": hook + "-elsewhere"})
+            assert (again.status_code, again.json()["code"]) == (409, "conflict")
+            assert other in again.json()["detail"]
+            assert told.to("/done-elsewhere") == []
+
+
+def test_the_webhook_of_a_scan_that_runs_can_be_given_later(start, humvee):
+    with Told() as told:
+        server = start(WEBHOOK_HOSTS=told.host, WEBHOOK_SECRET=SECRET)
+        with server.client() as client:
+            scan = upload(client, humvee, plan="every-frame")["id"]
+            wait_for(client, scan, "running")
+            assert upload(client, humvee, plan="every-frame", webhook=f"http://{told.host}/late")["id"] == scan
+            (note,) = told.wait_for("/late", seconds=240)
+        assert (note["scan"], note["state"]) == (scan, "done")
