@@ -22,7 +22,7 @@ from service.access.limits import RateLimiter
 from service.api.live import Hub
 from service.decoding import Viewer
 from service.intake import Office
-from service.problems import Unauthorized
+from service.problems import Forbidden, Unauthorized
 from service.settings import Settings
 
 _bearer = HTTPBearer(
@@ -65,12 +65,8 @@ def identify(request: Request, credentials: HTTPAuthorizationCredentials | None,
 
     Raises Unauthorized, Forbidden or TooManyRequests.
     """
-    context = context_of(request)
-    if credentials is not None:
-        principal = principal_of(context.database, credentials.credentials)
-    else:
-        principal = _without_key(request, context, cookie)
-    context.limiter.take(principal)
+    principal = _known(request, credentials, cookie)
+    context_of(request).limiter.take(principal)
     return principal
 
 
@@ -88,6 +84,32 @@ def require(scope: str | None) -> Callable[..., Principal]:
         return who
 
     return principal
+
+
+def _still_reads(
+    request: Request,
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
+    cookie: Annotated[str | None, Security(_session)],
+) -> Callable[[Principal], bool]:
+    """A dependency: tells whenever it is called whether this is still who asks and may read, for answers that take
+    long."""
+
+    def may_read(who: Principal) -> bool:
+        try:
+            known = _known(request, credentials, cookie)
+            return known.key_id == who.key_id and known.may("read")
+        except (Unauthorized, Forbidden):
+            return False
+
+    return may_read
+
+
+def _known(request: Request, credentials: HTTPAuthorizationCredentials | None, cookie: str | None) -> Principal:
+    """Raises Unauthorized or Forbidden."""
+    context = context_of(request)
+    if credentials is not None:
+        return principal_of(context.database, credentials.credentials)
+    return _without_key(request, context, cookie)
 
 
 def _without_key(request: Request, context: Context, cookie: str | None) -> Principal:
@@ -134,3 +156,4 @@ Reader = Annotated[Principal, Depends(require("read"))]
 Writer = Annotated[Principal, Depends(require("write"))]
 Reviewer = Annotated[Principal, Depends(require("review"))]
 Admin = Annotated[Principal, Depends(require("admin"))]
+StillReads = Annotated[Callable[[Principal], bool], Depends(_still_reads)]

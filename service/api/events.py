@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
 from sse_starlette import EventSourceResponse
 
-from service.api.context import Ctx, Reader
+from service.api.context import Ctx, Reader, StillReads
 from service.api.problem import responses
 from service.api.scans import ScanId
 from service.store.scans import find_scan
@@ -19,6 +21,8 @@ from service.store.scans import find_scan
 router = APIRouter(prefix="/v1", tags=["results"])
 
 HEARTBEAT_SECONDS = 15
+KEY_SECONDS = 5.0
+"""How often it is asked whether the key of a stream is still in use, and its browser still signed in."""
 _PLACE = re.compile(r"([0-9a-f]{32})\.([0-9]{1,9})")
 _STREAM: dict[str, Any] = {"text/event-stream": {}}
 
@@ -35,6 +39,7 @@ _STREAM: dict[str, Any] = {"text/event-stream": {}}
 async def events(
     ctx: Ctx,
     who: Reader,
+    may_read: StillReads,
     scan_id: ScanId,
     last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
     after: Annotated[int, Query(ge=0, le=2**31 - 1, description="As Last-Event-ID, for the first request.")] = 0,
@@ -47,7 +52,7 @@ async def events(
 
     await asyncio.to_thread(known)
     start = int(last_event_id) if last_event_id and last_event_id.isdecimal() and len(last_event_id) < 10 else after
-    return _streamed(ctx.hub.events(who.owner, scan_id, start))
+    return _streamed(ctx.hub.events(who.owner, scan_id, start), partial(may_read, who))
 
 
 @router.get(
@@ -62,6 +67,7 @@ async def events(
 async def all_events(
     ctx: Ctx,
     who: Reader,
+    may_read: StillReads,
     last_event_id: Annotated[str | None, Header(description="Go on after this event.")] = None,
     after: Annotated[str, Query(max_length=50, description="As Last-Event-ID, for the first request.")] = "",
 ) -> Response:
@@ -70,12 +76,41 @@ async def all_events(
     what is read after it misses nothing that the stream does not tell. `gone` tells of scans that were removed before
     they ended, or within a minute of their making."""
     found = _PLACE.fullmatch(last_event_id or after)
-    return _streamed(ctx.hub.events_of_all(who.owner, (found[1], int(found[2])) if found else None))
+    events = ctx.hub.events_of_all(who.owner, (found[1], int(found[2])) if found else None)
+    return _streamed(events, partial(may_read, who))
 
 
-def _streamed(events: AsyncIterator[dict[str, Any]]) -> Response:
+def _streamed(events: AsyncGenerator[dict[str, Any]], may_read: Callable[[], bool]) -> Response:
     async def stream() -> AsyncIterator[dict[str, Any]]:
-        async for event in events:
+        async for event in _while_allowed(events, may_read):
             yield {**event, "data": json.dumps(event["data"])}
 
     return EventSourceResponse(stream(), ping=HEARTBEAT_SECONDS, headers={"Cache-Control": "no-store"})
+
+
+async def _while_allowed(
+    events: AsyncGenerator[dict[str, Any]], may_read: Callable[[], bool]
+) -> AsyncIterator[dict[str, Any]]:
+    """The events until `may_read` says no, which is asked every KEY_SECONDS, also while there are none."""
+    loop = asyncio.get_running_loop()
+    ask_at = loop.time() + KEY_SECONDS
+    coming = asyncio.ensure_future(anext(events))
+    try:
+        while True:
+            await asyncio.wait({coming}, timeout=max(0.0, ask_at - loop.time()))
+            if loop.time() >= ask_at:
+                if not await asyncio.to_thread(may_read):
+                    return
+                ask_at = loop.time() + KEY_SECONDS
+            if coming.done():
+                try:
+                    event = coming.result()
+                except StopAsyncIteration:
+                    return
+                yield event
+                coming = asyncio.ensure_future(anext(events))
+    finally:
+        coming.cancel()
+        with suppress(asyncio.CancelledError, StopAsyncIteration):
+            await coming
+        await events.aclose()

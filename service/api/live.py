@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -43,7 +43,7 @@ class Hub:
                         for listener in self._waiting.get(topic, ()):
                             listener.set()
 
-    async def events(self, owner: str, scan_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def events(self, owner: str, scan_id: str, after: int) -> AsyncGenerator[dict[str, Any]]:
         """Events of the scan numbered above `after`, as they come, until the scan has ended or is gone; none twice."""
         topic = ("scan", scan_id)
         listener = self._listen(topic)
@@ -64,7 +64,7 @@ class Hub:
         finally:
             self._leave(topic, listener)
 
-    async def events_of_all(self, owner: str, last_event: tuple[str, int] | None) -> AsyncIterator[dict[str, Any]]:
+    async def events_of_all(self, owner: str, last_event: tuple[str, int] | None) -> AsyncGenerator[dict[str, Any]]:
         """Events of all scans of the owner from now on, or from about `last_event` (scan, number) on; without end.
 
         The first one, `ready`, says that whatever happens from then on will be told.

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import time
 import uuid
 from collections import defaultdict
 
@@ -112,3 +113,25 @@ def test_a_place_that_is_not_known_begins_with_now(owner, clips, place):
     assert next(events)[1] == "ready"
     later = upload(owner, clips[1])["id"]
     assert next(events)[2]["scan"] == later
+
+
+@pytest.mark.parametrize("end", ["revoked", "signed out"])
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/scans/{}/events"])
+def test_a_stream_ends_soon_after_its_key_was_revoked_or_its_browser_signed_out(start, clips, path, end):
+    server = start(WORKERS=0)
+    key = server.key("mallory")
+    with server.client(key) as client:
+        scan = upload(client, clips[0])["id"]
+    with server.client(None if end == "signed out" else key) as reader:
+        csrf = reader.post("/v1/session", json={"key": key}).json()["csrf"] if end == "signed out" else ""
+        with reader.stream("GET", path.format(scan), timeout=30) as answer:
+            lines = answer.iter_lines()
+            while not next(lines).startswith("event: "):
+                pass
+            if end == "signed out":
+                assert reader.delete("/v1/session", headers={"X-CSRF-Token": csrf}).status_code == 204
+            else:
+                server.command("keys", "revoke", key.split("_")[1])
+            ended = time.monotonic()
+            for _ in lines:
+                assert time.monotonic() < ended + 12
