@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, select, update
@@ -18,8 +20,8 @@ log = logging.getLogger("ordnance.worker")
 
 BEAT_SECONDS = 4.0
 DEAD_SECONDS = 20.0
-"""A worker of another machine that has been silent for this long is taken for dead. One of this machine is known to be
-dead as soon as its process is gone."""
+"""A worker of another machine that has been silent for this long is taken for dead. One of this machine is dead when
+its process is gone, and not before, however long it stalls."""
 
 
 class Heartbeat:
@@ -59,14 +61,12 @@ class Heartbeat:
             session.execute(update(WorkerRow).where(WorkerRow.id == self.worker_id).values(seen_at=0.0, ready=False))
 
 
-def dead_workers(database: Database) -> list[str]:
-    """Names of the workers whose workflows are free. `bury` them only after those went back into the queue."""
-    host = socket.gethostname()
+def dead_workers(database: Database, own_id: str) -> list[str]:
+    """Names of the workers whose workflows are free, never one's own. `bury` them only after those went back into the
+    queue."""
     with database.read() as session:
-        rows = list(session.scalars(select(WorkerRow)))
-    return [
-        row.id for row in rows if now() - row.seen_at > DEAD_SECONDS or (row.host == host and not _is_alive(row.pid))
-    ]
+        rows = list(session.scalars(select(WorkerRow).where(WorkerRow.id != own_id)))
+    return [row.id for row in rows if _is_dead(row)]
 
 
 def bury(database: Database, worker_ids: Sequence[str]) -> None:
@@ -101,6 +101,23 @@ def _add(session: Session, name: str, value: float) -> None:
     if not session.execute(added).rowcount:
         session.add(CounterRow(name=name, value=value))
         session.flush()
+
+
+def _is_dead(row: WorkerRow) -> bool:
+    is_silent = now() - row.seen_at > DEAD_SECONDS
+    if row.host != socket.gethostname():
+        return is_silent
+    return not _is_alive(row.pid) or (is_silent and _began_after(row.pid, row.started_at))
+
+
+def _began_after(pid: int, at: float) -> bool:
+    """Whether the process is a later one with the same pid, as in a container that starts again; known on Linux."""
+    try:
+        facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        since_boot = int(facts.rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return False
+    return now() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot > at
 
 
 def _is_alive(pid: int) -> bool:

@@ -10,7 +10,8 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -78,30 +79,37 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     next_tidy = time.monotonic() + TIDY_SECONDS * (0.5 + secrets.randbelow(1000) / 1000)
     next_revival = time.monotonic() + REVIVAL_SECONDS
     while not stop.wait(LOOK_SECONDS):
-        with suppress(SQLAlchemyError):
-            dead = dead_workers(database)
+        with _logged("taking up what a dead worker did"):
+            dead = dead_workers(database, worker_id)
             if dead:
                 DBOS._recover_pending_workflows(dead)
                 bury(database, dead)
         if time.monotonic() >= next_revival:
             next_revival = time.monotonic() + REVIVAL_SECONDS
-            with suppress(SQLAlchemyError):
+            with _logged("reviving scans"):
                 for scan_id in jobs.revive():
                     log.warning("scan goes into the queue again", extra={"scan": scan_id})
         if time.monotonic() >= next_tidy:
             next_tidy = time.monotonic() + TIDY_SECONDS
-            try:
+            with _logged("tidying"):
                 removed = tidy(settings, database, blobs, jobs.forget)
                 jobs.forget_ended()
                 log.info("tidied", extra=removed)
-            except (SQLAlchemyError, OSError):
-                log.exception("tidying failed")
     log.info("worker stops", extra={"worker": worker_id})
     # Scans go on where they are in the next worker: waiting for their end would make a restart take hours.
     with suppress(SQLAlchemyError):
         heart.end()
     send_rest()
     os._exit(0)
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """What goes wrong in what a worker does besides its scans ends none of them: it is tried again the next time."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed", what)
 
 
 class _Models:

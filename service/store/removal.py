@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 from sqlalchemy import delete, select
 
+from service.problems import NotFound
 from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.clips import drop_unreferenced, remove_marked, sweep
@@ -49,9 +52,11 @@ def tidy(settings: Settings, database: Database, blobs: BlobStore, forget: Calla
                 )
             )
         for owner, scan_id in old:
-            remove_scan(database, blobs, owner, scan_id)
-            forget(scan_id)
-            removed["scans"] += 1
+            # Another worker tidies as well, and owners remove what is theirs.
+            with suppress(NotFound):
+                remove_scan(database, blobs, owner, scan_id)
+                forget(scan_id)
+                removed["scans"] += 1
     removed["uploads"] = _expire_uploads(settings, database)
     with database.write() as session:
         session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < now() - IDEMPOTENCY_DAYS * 86400))
@@ -76,16 +81,24 @@ def _remove_strays(settings: Settings, database: Database) -> None:
     """Files of uploads and folders of scans that no row knows any more, once they are old."""
     old = now() - 86400
     for path in settings.uploads_folder.glob("*"):
-        if path.is_file() and path.stat().st_mtime < old:
+        if path.is_file() and _changed_at(path) < old:
             with database.read() as session:
                 if session.get(UploadRow, path.stem) is None:
                     path.unlink(missing_ok=True)
     for folder in settings.work_folder.glob("*"):
-        if folder.stat().st_mtime < old:
+        if _changed_at(folder) < old:
             with database.read() as session:
                 scan = session.get(ScanRow, folder.name)
                 if scan is None or scan.state not in OPEN_STATES:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _changed_at(path: Path) -> float:
+    """Now, where the file or folder is gone meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return now()
 
 
 def _day(at: float) -> str:

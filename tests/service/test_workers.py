@@ -1,16 +1,44 @@
 import os
 import re
+import socket
+import subprocess
+import sys
+import time
 
+import pytest
 from service_server import upload, wait_for
 
+from service.jobs.heartbeat import dead_workers
 from service.settings import load_settings
 from service.store.blobs import open_blobs
 from service.store.clips import keep_clip
 from service.store.database import migrate, now, open_database
 from service.store.removal import tidy
-from service.store.tables import ScanRow, UploadRow
+from service.store.tables import ScanRow, UploadRow, WorkerRow
 
 DAY = 86400.0
+
+
+def add_scan(database, blobs, source, scan_id, days):
+    """A scan that ended so many days ago (None: that waits), of a clip named by the file's name."""
+    source.write_bytes(source.name.encode())
+    keep_clip(database, blobs, "alice", source.name, 64, source)
+    with database.write() as session:
+        session.add(
+            ScanRow(
+                id=scan_id,
+                owner="alice",
+                key_id="",
+                clip_sha256=source.name,
+                name="x",
+                bytes=64,
+                state="queued" if days is None else "done",
+                options={},
+                fingerprint="",
+                created_at=now() - 100 * DAY,
+                finished_at=None if days is None else now() - days * DAY,
+            )
+        )
 
 
 def test_counters_do_not_fall_when_a_worker_is_killed(start, bands):
@@ -55,25 +83,7 @@ def test_old_scans_and_uploads_go_and_fresh_ones_stay(tmp_path):
     settings.work_folder.mkdir()
     ages = {"1" * 32: ("a" * 64, 11), "2" * 32: ("b" * 64, 9), "3" * 32: ("c" * 64, None)}
     for scan_id, (sha256, days) in ages.items():
-        source = tmp_path / sha256
-        source.write_bytes(sha256.encode())
-        keep_clip(database, blobs, "alice", sha256, 64, source)
-        with database.write() as session:
-            session.add(
-                ScanRow(
-                    id=scan_id,
-                    owner="alice",
-                    key_id="",
-                    clip_sha256=sha256,
-                    name="x",
-                    bytes=64,
-                    state="queued" if days is None else "done",
-                    options={},
-                    fingerprint="",
-                    created_at=now() - 100 * DAY,
-                    finished_at=None if days is None else now() - days * DAY,
-                )
-            )
+        add_scan(database, blobs, tmp_path / sha256, scan_id, days)
     for upload_id, expires_at in (("old", now() - 1), ("fresh", now() + 100)):
         (settings.uploads_folder / upload_id).write_bytes(b"half")
         with database.write() as session:
@@ -112,3 +122,85 @@ def test_an_upload_that_has_expired_is_gone(start):
         refused = client.patch(url, content=b"x", headers=patch)
     assert refused.status_code == 410
     assert refused.json()["code"] == "gone"
+
+
+def test_two_workers_that_tidy_at_once_remove_each_scan_once(tmp_path):
+    settings = load_settings(store=tmp_path / "store", retention_days=10)
+    migrate(settings)
+    database, blobs = open_database(settings), open_blobs(settings)
+    for digit in "123":
+        add_scan(database, blobs, tmp_path / (digit * 64), digit * 32, 11)
+    forgotten, other = [], {}
+
+    def forget(scan_id):
+        forgotten.append(scan_id)
+        if not other:
+            other.update(scans=-1)
+            other.update(tidy(settings, database, blobs, forgotten.append))
+
+    removed = tidy(settings, database, blobs, forget)
+    database.close()
+    assert (removed["scans"], other["scans"]) == (1, 2)
+    assert sorted(forgotten) == [digit * 32 for digit in "123"]
+
+
+def test_a_worker_goes_on_when_tidying_fails(tmp_path):
+    words = (
+        "from service.jobs import worker",
+        "from service.logs import set_up_logs",
+        "from service.settings import load_settings",
+        "from service.store.database import migrate",
+        "def fail(*_): raise RuntimeError('no broom')",
+        "worker.tidy, worker.TIDY_SECONDS, worker.LOOK_SECONDS = fail, 0.01, 0.1",
+        "set_up_logs('text', 'info')",
+        "settings = load_settings(threads=1)",
+        "migrate(settings)",
+        "worker.run_worker(settings)",
+    )
+    log = tmp_path / "worker.log"
+    with log.open("wb") as file:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", "\n".join(words)],
+            stderr=file,
+            env={**os.environ, "ORDNANCE_STORE": str(tmp_path / "store")},
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while log.read_text().count("tidying failed") < 3:
+            assert worker.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    assert "no broom" in log.read_text()
+
+
+@pytest.fixture
+def ended_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_worker_that_stalls_is_not_dead_as_long_as_its_process_is_there(tmp_path, ended_pid):
+    settings = load_settings(store=tmp_path / "store")
+    migrate(settings)
+    database = open_database(settings)
+    here, silent = socket.gethostname(), now() - 60
+    workers = {
+        "own": (here, os.getpid(), now(), silent),
+        "stalls-here": (here, os.getpid(), now(), silent),
+        "gone-here": (here, ended_pid, now(), now()),
+        "its-pid-is-anothers": (here, os.getpid(), now() - 1e6, silent),
+        "elsewhere": ("elsewhere.example", ended_pid, now(), now()),
+        "silent-elsewhere": ("elsewhere.example", os.getpid(), now(), silent),
+    }
+    with database.write() as session:
+        for name, (host, pid, started_at, seen_at) in workers.items():
+            session.add(
+                WorkerRow(id=name, host=host, pid=pid, started_at=started_at, seen_at=seen_at, ready=True, counters={})
+            )
+    dead = dead_workers(database, "own")
+    database.close()
+    assert set(dead) == {"gone-here", "silent-elsewhere", "its-pid-is-anothers"}
