@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,6 +16,9 @@ from detector.errors import BadOption
 PREFIX = "ORDNANCE_"
 GIB = 1024**3
 MIB = 1024**2
+_MASK = "**********"
+_OPEN_BLOB_OPTIONS = ("anon", "endpoint_url", "region_name", "use_ssl", "verify")
+"""Options of a blob file system that are shown; any other may be a secret, under whatever name its library has."""
 
 
 def _words(value: object) -> object:
@@ -166,6 +170,34 @@ def describe() -> list[tuple[str, str, str]]:
         shown = "" if default in (None, (), {}) else str(default)
         rows.append((f"{PREFIX}{name.upper()}", shown, field.description or ""))
     return rows
+
+
+def shown_values(settings: Settings) -> list[tuple[str, str]]:
+    """(variable, value) of every setting, with a mask for each secret."""
+    return [(f"{PREFIX}{name.upper()}", str(_masked(name, getattr(settings, name)))) for name in Settings.model_fields]
+
+
+def _masked(name: str, value: object) -> object:
+    if name == "blob_options" and isinstance(value, dict):
+        return _masked_options(value)
+    return _masked_url(value) if isinstance(value, str) else value
+
+
+def _masked_options(options: dict[str, object]) -> dict[str, object]:
+    shown: dict[str, object] = {}
+    for name, value in options.items():
+        if isinstance(value, dict):
+            shown[name] = _masked_options(value)
+        elif name in _OPEN_BLOB_OPTIONS:
+            shown[name] = _masked_url(value) if isinstance(value, str) else value
+        else:
+            shown[name] = _MASK
+    return shown
+
+
+def _masked_url(text: str) -> str:
+    """Without the user name and password that an address may hold, and without its query."""
+    return re.sub(r"\?.+", f"?{_MASK}", re.sub("//.*@", f"//{_MASK}@", text))
 
 
 def unknown_variables() -> list[str]:

@@ -75,8 +75,7 @@ def check_command(store: Store = None) -> int:
 @config_app.command("show")
 def show_command() -> None:
     """Print every setting with its value; secrets are not shown."""
-    from service.settings import PREFIX, load_settings
+    from service.settings import load_settings, shown_values
 
-    settings = load_settings()
-    for name in type(settings).model_fields:
-        typer.echo(f"{PREFIX}{name.upper()}={getattr(settings, name)}")
+    for name, value in shown_values(load_settings()):
+        typer.echo(f"{name}={value}")

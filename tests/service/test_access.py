@@ -207,3 +207,20 @@ def test_config_check_is_content_with_the_defaults(tmp_path):
     done = run("config", "check", ORDNANCE_STORE=str(tmp_path / "store"))
     assert done.returncode == 0, done.stdout
     assert "can be used" in done.stdout
+
+
+def test_config_show_shows_no_secret(tmp_path):
+    done = run(
+        *("config", "show"),
+        ORDNANCE_STORE=str(tmp_path / "store"),
+        ORDNANCE_DATABASE_URL="postgresql://ordnance:hush1@127.0.0.1/name",
+        ORDNANCE_BLOB_URL="s3://hush2:hu/sh3@bucket/prefix?signature=hush4",
+        ORDNANCE_BLOB_OPTIONS='{"key": "hush5", "secret": "hush6", "endpoint_url": "https://u:hush7@s3.example", '
+        '"client_kwargs": {"region_name": "eu-north-1", "aws_session_token": "hush8"}}',
+        ORDNANCE_WEBHOOK_SECRET="hush9",
+        ORDNANCE_OTEL_ENDPOINT="http://u:hush10@collector.example:4318",
+    )
+    assert done.returncode == 0, done.stderr
+    assert not re.search("hush|hu/sh", done.stdout)
+    for shown in ("bucket/prefix", "@s3.example", "eu-north-1", "client_kwargs", "collector.example:4318"):
+        assert shown in done.stdout
