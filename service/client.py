@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import ValidationError
 
-from detector.errors import OrdnanceError
+from detector.errors import BadOption, OrdnanceError
 from detector.report import Report
+from detector.report.fields import without_surrogates
 from service.api.problem import Problem
 from service.api.shapes import AppearanceOut, AppearancePage, ScanOut, ScanPage
 
@@ -33,7 +34,8 @@ ATTEMPTS = 8
 """How often a request is tried whose connection failed; the pauses grow from half a second to half a minute."""
 ENDED = ("done", "failed", "cancelled")
 _TUS = {"Tus-Resumable": "1.0.0"}
-_AGAIN = (409, 429, 460, 502, 503, 504)
+_LATER = (429, 502, 503, 504)
+_AGAIN = (409, 460, *_LATER)
 
 T = TypeVar("T")
 OnProgress = Callable[[int, int], None]
@@ -76,10 +78,11 @@ Steps = Generator[_Call | _Pause, Any, T]
 
 
 class Client:
-    """A connection to a server: `Client("http://127.0.0.1:8008", key="ord_…")`. Methods raise ServerError."""
+    """A connection to a server: `Client("http://127.0.0.1:8008", key="ord_…")`. Methods raise ServerError; BadOption is
+    raised here where the address or the key cannot be one."""
 
     def __init__(self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0) -> None:
-        self._http = httpx.Client(base_url=server, headers=_headers(key), timeout=timeout_seconds)
+        self._http = httpx.Client(base_url=_address(server), headers=_headers(key), timeout=timeout_seconds)
 
     def __enter__(self) -> Client:
         return self
@@ -125,24 +128,28 @@ class Client:
         return self.scan(scan_id)
 
     def events(self, scan_id: str, after: int = 0) -> Iterator[Event]:
-        """What happens to a scan until it has ended; a connection that breaks is taken up again."""
+        """What happens to a scan until it has ended; a connection that breaks is taken up again, and so is one that a
+        proxy refuses while the server starts."""
         failures = 0
-        while failures < ATTEMPTS:
+        while True:
             reader = _EventReader()
+            failed: httpx.Response | Exception | None = None
             try:
                 with self._http.stream("GET", f"/v1/scans/{scan_id}/events", headers=_after(after)) as answer:
-                    if answer.status_code != 200:
+                    if answer.status_code == 200:
+                        for line in answer.iter_lines():
+                            if (event := reader.take(line)) is not None:
+                                after, failures = event.number, 0
+                                yield event
+                    else:
                         answer.read()
-                        raise _error_of(answer)
-                    for line in answer.iter_lines():
-                        if (event := reader.take(line)) is not None:
-                            after, failures = event.number, 0
-                            yield event
-            except httpx.TransportError:
+                        failed = answer
+            except httpx.TransportError as error:
+                failed = error
+            if failed is not None:
                 failures += 1
-                time.sleep(_pause(failures))
-                continue
-            if self.scan(scan_id).state in ENDED:
+                time.sleep(_pause_after(failed, failures))
+            elif self.scan(scan_id).state in ENDED:
                 return
 
     def _run(self, steps: Steps[T]) -> T:
@@ -167,7 +174,7 @@ class AsyncClient:
     """As Client, for asyncio."""
 
     def __init__(self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0) -> None:
-        self._http = httpx.AsyncClient(base_url=server, headers=_headers(key), timeout=timeout_seconds)
+        self._http = httpx.AsyncClient(base_url=_address(server), headers=_headers(key), timeout=timeout_seconds)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -211,22 +218,25 @@ class AsyncClient:
 
     async def events(self, scan_id: str, after: int = 0) -> AsyncIterator[Event]:
         failures = 0
-        while failures < ATTEMPTS:
+        while True:
             reader = _EventReader()
+            failed: httpx.Response | Exception | None = None
             try:
                 async with self._http.stream("GET", f"/v1/scans/{scan_id}/events", headers=_after(after)) as answer:
-                    if answer.status_code != 200:
+                    if answer.status_code == 200:
+                        async for line in answer.aiter_lines():
+                            if (event := reader.take(line)) is not None:
+                                after, failures = event.number, 0
+                                yield event
+                    else:
                         await answer.aread()
-                        raise _error_of(answer)
-                    async for line in answer.aiter_lines():
-                        if (event := reader.take(line)) is not None:
-                            after, failures = event.number, 0
-                            yield event
-            except httpx.TransportError:
+                        failed = answer
+            except httpx.TransportError as error:
+                failed = error
+            if failed is not None:
                 failures += 1
-                await asyncio.sleep(_pause(failures))
-                continue
-            if (await self.scan(scan_id)).state in ENDED:
+                await asyncio.sleep(_pause_after(failed, failures))
+            elif (await self.scan(scan_id)).state in ENDED:
                 return
 
     async def _run(self, steps: Steps[T]) -> T:
@@ -250,7 +260,9 @@ class AsyncClient:
 def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None) -> Steps[ScanOut]:
     size = clip.stat().st_size
     given = {"filename": clip.name, **{name: _as_text(value) for name, value in options.items() if value is not None}}
-    metadata = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in given.items())
+    metadata = ",".join(
+        f"{name} {base64.b64encode(without_surrogates(value).encode()).decode()}" for name, value in given.items()
+    )
     headers = {**_TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
     made = yield from _ask(_Call("POST", "/v1/uploads", headers))
     address = httpx.URL(made.headers["Location"]).raw_path.decode()
@@ -372,10 +384,7 @@ def _ask(call: _Call) -> Steps[httpx.Response]:
         if isinstance(answer, httpx.Response) and answer.is_success:
             return answer
         failures += 1
-        is_final = isinstance(answer, httpx.Response) and answer.status_code not in (429, 502, 503, 504)
-        if is_final or failures >= ATTEMPTS:
-            raise _error_of(answer)
-        yield _Pause(_pause(failures))
+        yield _Pause(_pause_after(answer, failures))
 
 
 def _error_of(answer: httpx.Response | Exception) -> ServerError:
@@ -430,7 +439,18 @@ def _request(http: httpx.Client | httpx.AsyncClient, call: _Call) -> httpx.Reque
     return request
 
 
+def _address(server: str) -> httpx.URL:
+    """Raises BadOption."""
+    try:
+        return httpx.URL(server)
+    except httpx.InvalidURL as error:
+        raise BadOption(f"'{server[:200]}' is no address of a server ({error}); give http(s)://host:port.") from None
+
+
 def _headers(key: str | None) -> dict[str, str]:
+    """Raises BadOption."""
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise BadOption("The key holds characters that no key has; give it as `ordnance keys create` printed it.")
     return {"User-Agent": "ordnance", **({"Authorization": f"Bearer {key}"} if key else {})}
 
 
@@ -440,6 +460,14 @@ def _after(number: int) -> dict[str, str]:
 
 def _pause(failures: int) -> float:
     return float(min(0.5 * 2.0 ** (failures - 1), 30.0))
+
+
+def _pause_after(answer: httpx.Response | Exception, failures: int) -> float:
+    """How long to wait before asking again what has failed so often. Raises ServerError where that is in vain."""
+    is_final = isinstance(answer, httpx.Response) and answer.status_code not in _LATER
+    if is_final or failures >= ATTEMPTS:
+        raise _error_of(answer)
+    return _pause(failures)
 
 
 def _as_text(value: Any) -> str:

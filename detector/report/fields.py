@@ -17,9 +17,9 @@ def rounded(digits: int) -> AfterValidator:
     return AfterValidator(lambda value: round(value, digits) + 0.0)
 
 
-def _without_surrogates(value: object) -> object:
+def without_surrogates(text: str) -> str:
     """A file name that is not UTF-8 reaches Python with lone surrogates, which no JSON file can hold."""
-    return _SURROGATES.sub("\ufffd", value) if isinstance(value, str) else value
+    return _SURROGATES.sub("\ufffd", text)
 
 
 def _upright(box: tuple[float, ...]) -> tuple[float, ...]:
@@ -29,7 +29,7 @@ def _upright(box: tuple[float, ...]) -> tuple[float, ...]:
     return box
 
 
-Text = Annotated[str, BeforeValidator(_without_surrogates)]
+Text = Annotated[str, BeforeValidator(lambda value: without_surrogates(value) if isinstance(value, str) else value)]
 Seconds = Annotated[FiniteFloat, rounded(6)]
 Score = Annotated[FiniteFloat, Field(ge=0, le=1), rounded(4)]
 Pixels = Annotated[FiniteFloat, rounded(2)]

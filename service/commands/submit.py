@@ -48,6 +48,7 @@ def submit_command(
     from rich.progress import BarColumn, Progress, TextColumn
 
     from detector.errors import BadOption, OrdnanceError
+    from detector.report.fields import without_surrogates
     from service.client import Client
 
     wanted = [word.strip() for word in formats.split(",") if word.strip()]
@@ -67,10 +68,17 @@ def submit_command(
                 if not clip.is_file():
                     raise BadOption(f"There is no file {clip}; check the path.")
                 said = _one(client, clip, progress, options, out=out, formats=wanted, wait=wait)
-                typer.echo(said)
             except OrdnanceError as error:
                 failed = True
-                typer.echo(printable(f"{clip}: {error}"), err=True)
+                typer.echo(printable(without_surrogates(f"{clip}: {error}")), err=True)
+            except OSError as error:
+                failed = True
+                words = (
+                    f"{clip}: {error.filename or clip} cannot be read or written ({error.strerror}); check its rights."
+                )
+                typer.echo(printable(without_surrogates(words)), err=True)
+            else:
+                typer.echo(printable(without_surrogates(said)))
     return ExitCode.CLIPS_FAILED if failed else ExitCode.DONE
 
 
@@ -85,12 +93,14 @@ def _one(
     wait: bool,
 ) -> str:
     from detector.errors import OrdnanceError
+    from detector.report.fields import without_surrogates
 
-    bar = progress.add_task(f"{clip.name}: upload", total=max(1, clip.stat().st_size))
+    name = without_surrogates(clip.name)
+    bar = progress.add_task(f"{name}: upload", total=max(1, clip.stat().st_size))
     scan = client.submit(clip, lambda sent, _: progress.update(bar, completed=sent), **options)
     if not wait:
         return f"{clip}: scan {scan.id}"
-    progress.update(bar, description=f"{clip.name}: scan", completed=0, total=None)
+    progress.update(bar, description=f"{name}: scan", completed=0, total=None)
     for event in client.events(scan.id):
         if event.kind == "progress":
             data = event.data

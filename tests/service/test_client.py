@@ -7,11 +7,15 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
 import pytest
 
 from benchmarks.service.clips import pad_clip
+from detector.errors import BadOption
 from service.client import AsyncClient, Client, ServerError
 
 
@@ -135,3 +139,68 @@ def test_an_upload_goes_on_over_a_line_that_breaks_again_and_again(server, bands
     assert steps == sorted(steps)
     assert steps[-1] == clip.stat().st_size
     assert len(steps) > len(breaks)
+
+
+@contextmanager
+def proxy_of_a_server_that_starts(*, refusals):
+    """Answers 502 so many times, and then tells by an event that the scan is done."""
+    left = [502] * refusals
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            status = left.pop() if left else 200
+            event = 'id: 1\nevent: state\ndata: {"state": "done"}\n\n'
+            body = event if status == 200 else "<html>Bad Gateway"
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_events_wait_for_a_server_that_starts_behind_its_proxy(monkeypatch):
+    ended = SimpleNamespace(state="done")
+    monkeypatch.setattr(Client, "scan", lambda *_: ended)
+    monkeypatch.setattr(AsyncClient, "scan", AsyncMock(return_value=ended))
+    with proxy_of_a_server_that_starts(refusals=2) as url, Client(url) as client:
+        assert [event.data for event in client.events("0" * 32)] == [{"state": "done"}]
+
+    async def the_same(url):
+        async with AsyncClient(url) as client:
+            return [event.data async for event in client.events("0" * 32)]
+
+    with proxy_of_a_server_that_starts(refusals=2) as url:
+        assert asyncio.run(the_same(url)) == [{"state": "done"}]
+
+
+def test_a_clip_whose_name_is_no_utf_8_is_sent_like_any_other(server, bands, tmp_path):
+    server.wait_ready()
+    name = os.fsdecode(b"bad\xff.mp4")
+    for each in (name, "good.mp4"):
+        (tmp_path / each).write_bytes(bands.read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "submit", name, "good.mp4", "--server", server.url],
+        capture_output=True,
+        cwd=tmp_path,
+        check=False,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.decode().startswith("bad\N{REPLACEMENT CHARACTER}.mp4: 0 appearances")
+    assert "good.mp4: 0 appearances" in done.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("server", "key", "word"),
+    [("http://127.0.0.1:1", "ключ", "key"), ("http://127.0.0.1:1", "ord_\n", "key"), ("http://a:b", None, "address")],
+)
+def test_a_key_or_address_that_cannot_be_one_is_refused(server, key, word):
+    with pytest.raises(BadOption, match=word):
+        Client(server, key)
