@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from detector.errors import BadOption
 from service.access.keys import list_keys
 from service.logs import set_up_logs
 from service.settings import Settings
@@ -46,7 +47,7 @@ def serve(settings: Settings) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=int(STOP_SECONDS),
     )
-    listening = config.bind_socket()
+    listening = _bound_socket(settings)
     # asyncio does this for sockets of its own; without it the body of a small answer waits 40 ms for an ACK.
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     # Before it is said: a connection made from then on waits for the API instead of being refused.
@@ -61,6 +62,22 @@ def serve(settings: Settings) -> None:
     finally:
         crew.stop()
         send_rest()
+
+
+def _bound_socket(settings: Settings) -> socket.socket:
+    """As uvicorn's own. Raises BadOption where the address cannot be had."""
+    bound = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((settings.host, settings.port))
+    except OSError as error:
+        bound.close()
+        raise BadOption(
+            f"Port {settings.port} of {settings.host} cannot be listened on ({error.strerror}); end what listens "
+            "there, or give another address by --port and --host (ORDNANCE_PORT, ORDNANCE_HOST)."
+        ) from error
+    bound.set_inheritable(True)
+    return bound
 
 
 class Crew:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from detector.errors import BadOption
 
@@ -160,6 +160,10 @@ def load_settings(**given: object) -> Settings:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         name = str(first["loc"][0]) if first["loc"] else ""
         raise BadOption(f"{PREFIX}{name.upper()} cannot be used: {first['msg']}.") from error
+    except SettingsError as error:
+        named = re.search(r'field "(\w+)"', str(error))
+        name = f"{PREFIX}{named[1].upper()}" if named else "A setting"
+        raise BadOption(f'{name} cannot be used: it is not JSON, such as {{"anon": true}}.') from error
 
 
 def describe() -> list[tuple[str, str, str]]:

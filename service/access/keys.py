@@ -18,6 +18,8 @@ from service.store.tables import KeyRow
 
 SCOPES = ("read", "write", "review", "admin")
 """read: see scans; write: make, cancel and remove them; review: give verdicts; admin: all, and see metrics."""
+MOST_DAYS = 36500
+"""A key lasts for a hundred years at most: the calendar ends."""
 LOCAL_OWNER = "local"
 """The owner of what is done without a key on the machine itself."""
 OWNER_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
@@ -76,8 +78,8 @@ def create_key(
         raise BadOption(f"'{owner}' is no owner's name; use up to 64 letters, digits and . _ @ -.")
     if not 1 <= priority <= 9:
         raise BadOption(f"A priority of {priority} cannot be used; give 1 (first) to 9 (last).")
-    if expires_in_days is not None and not expires_in_days > 0:
-        raise BadOption(f"A key cannot expire in {expires_in_days} days; give a number above 0.")
+    if expires_in_days is not None and not 0 < expires_in_days <= MOST_DAYS:
+        raise BadOption(f"A key cannot expire in {expires_in_days} days; give a number above 0, up to {MOST_DAYS}.")
     key_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     with database.write() as session:
         session.add(
@@ -100,18 +102,20 @@ def create_key(
 
 
 def rotate_key(database: Database, key_id: str, *, overlap_hours: float = 24.0) -> str:
-    """A new key with the rights of an old one, which expires after `overlap_hours`. Raises NotFound."""
+    """A new key with the rights of an old one, which expires after `overlap_hours`. Raises NotFound or BadOption."""
+    if not 0 <= overlap_hours <= MOST_DAYS * 24:
+        raise BadOption(f"A key cannot work for {overlap_hours} more hours; give 0 to {MOST_DAYS * 24}.")
     with database.read() as session:
         old = session.get(KeyRow, key_id)
         if old is None or old.revoked_at is not None:
             raise NotFound(f"There is no key '{key_id}' in use; `ordnance keys list` shows them.")
-        days = None if old.expires_at is None else max(0.001, (old.expires_at - old.created_at) / 86400)
+        days = None if old.expires_at is None else (old.expires_at - old.created_at) / 86400
     fresh = create_key(
         database,
         old.owner,
         old.scopes,
         note=old.note,
-        expires_in_days=days,
+        expires_in_days=None if days is None else min(max(0.001, days), MOST_DAYS),
         priority=old.priority,
         bytes_per_day=old.bytes_per_day,
         concurrent_scans=old.concurrent_scans,

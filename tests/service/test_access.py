@@ -1,4 +1,5 @@
 import re
+import socket
 import subprocess
 import sys
 
@@ -191,6 +192,7 @@ def run(*arguments, **environment):
         ({"ORDNANCE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}, "DATABASE_URL"),
         ({"ORDNANCE_STORE": "/proc/nowhere"}, "/proc/nowhere"),
         ({"ORDNANCE_PORT": "many"}, "ORDNANCE_PORT"),
+        ({"ORDNANCE_BLOB_OPTIONS": "{"}, "ORDNANCE_BLOB_OPTIONS cannot be used"),
         ({"ORDNANCE_STOER": "x"}, "ORDNANCE_STOER"),
         ({"ORDNANCE_MODEL": "nope"}, "nope"),
         ({"ORDNANCE_WEBHOOK_HOSTS": "a.example"}, "WEBHOOK_SECRET"),
@@ -224,3 +226,27 @@ def test_config_show_shows_no_secret(tmp_path):
     assert not re.search("hush|hu/sh", done.stdout)
     for shown in ("bucket/prefix", "@s3.example", "eu-north-1", "client_kwargs", "collector.example:4318"):
         assert shown in done.stdout
+
+
+@pytest.mark.parametrize("days", ["1e12", "inf", "nan", "-1"])
+def test_a_key_ends_before_the_calendar_does(tmp_path, days):
+    store = {"ORDNANCE_STORE": str(tmp_path / "store")}
+    key = run("keys", "create", "alice", **store).stdout
+    for refused in (
+        run("keys", "create", "alice", f"--expires-in-days={days}", **store),
+        run("keys", "rotate", key.split("_")[1], f"--overlap-hours={days}", **store),
+    ):
+        assert refused.returncode == 2
+        assert "Traceback" not in refused.stderr
+    listed = run("keys", "list", **store)
+    assert listed.returncode == 0, listed.stderr
+    assert len(listed.stdout.splitlines()) == 1
+
+
+def test_a_port_that_is_taken_is_named_with_a_remedy(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--port", str(port), ORDNANCE_STORE=str(tmp_path / "store"), ORDNANCE_WORKERS="0")
+    assert done.returncode == 2
+    assert f"Port {port} of 127.0.0.1" in done.stderr
+    assert "--port" in done.stderr
