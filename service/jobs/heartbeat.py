@@ -107,17 +107,20 @@ def _is_dead(row: WorkerRow) -> bool:
     is_silent = now() - row.seen_at > DEAD_SECONDS
     if row.host != socket.gethostname():
         return is_silent
-    return not _is_alive(row.pid) or (is_silent and _began_after(row.pid, row.started_at))
+    return not _is_alive(row.pid) or (is_silent and not _is_that_worker(row))
 
 
-def _began_after(pid: int, at: float) -> bool:
-    """Whether the process is a later one with the same pid, as in a container that starts again; known on Linux."""
+def _is_that_worker(row: WorkerRow) -> bool:
+    """Whether the process with the worker's pid is that worker: no zombie of it, and no later process, as in a
+    container that starts again. Where the system does not tell, it is."""
     try:
-        facts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        since_boot = int(facts.rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+        facts = Path(f"/proc/{row.pid}/stat").read_text(encoding="utf-8", errors="replace")
+        state, *numbers = facts.rsplit(")", 1)[1].split()
+        since_boot = int(numbers[18]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError):
-        return False
-    return now() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot > at
+        return True
+    began = now() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot
+    return state not in ("Z", "X") and began <= row.started_at
 
 
 def _is_alive(pid: int) -> bool:

@@ -177,13 +177,21 @@ def test_a_worker_goes_on_when_tidying_fails(tmp_path):
 
 
 @pytest.fixture
+def zombie_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    yield process.pid
+    process.wait()
+
+
+@pytest.fixture
 def ended_pid():
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return process.pid
 
 
-def test_a_worker_that_stalls_is_not_dead_as_long_as_its_process_is_there(tmp_path, ended_pid):
+def test_a_worker_that_stalls_is_not_dead_as_long_as_its_process_is_there(tmp_path, ended_pid, zombie_pid):
     settings = load_settings(store=tmp_path / "store")
     migrate(settings)
     database = open_database(settings)
@@ -192,6 +200,7 @@ def test_a_worker_that_stalls_is_not_dead_as_long_as_its_process_is_there(tmp_pa
         "own": (here, os.getpid(), now(), silent),
         "stalls-here": (here, os.getpid(), now(), silent),
         "gone-here": (here, ended_pid, now(), now()),
+        "zombie-here": (here, zombie_pid, now(), silent),
         "its-pid-is-anothers": (here, os.getpid(), now() - 1e6, silent),
         "elsewhere": ("elsewhere.example", ended_pid, now(), now()),
         "silent-elsewhere": ("elsewhere.example", os.getpid(), now(), silent),
@@ -203,4 +212,4 @@ def test_a_worker_that_stalls_is_not_dead_as_long_as_its_process_is_there(tmp_pa
             )
     dead = dead_workers(database, "own")
     database.close()
-    assert set(dead) == {"gone-here", "silent-elsewhere", "its-pid-is-anothers"}
+    assert set(dead) == {"gone-here", "zombie-here", "silent-elsewhere", "its-pid-is-anothers"}
