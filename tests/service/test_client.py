@@ -204,3 +204,18 @@ def test_a_clip_whose_name_is_no_utf_8_is_sent_like_any_other(server, bands, tmp
 def test_a_key_or_address_that_cannot_be_one_is_refused(server, key, word):
     with pytest.raises(BadOption, match=word):
         Client(server, key)
+
+
+def test_a_report_that_cannot_be_written_ends_no_batch(server, bands, tmp_path):
+    server.wait_ready()
+    (tmp_path / "taken").write_text("no folder")
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "submit", str(bands), str(bands), "--server", server.url, "--out", "taken"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr.count("cannot be read or written (Not a directory)") == 2
+    assert "fault of ours" not in done.stderr
