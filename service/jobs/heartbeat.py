@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from service.store.database import Database, now
+from service.store.database import Database, add_missing, now
 from service.store.tables import CounterRow, WorkerRow
 
 log = logging.getLogger("ordnance.worker")
@@ -97,10 +97,8 @@ def living(database: Database) -> list[WorkerRow]:
 
 
 def _add(session: Session, name: str, value: float) -> None:
-    added = update(CounterRow).where(CounterRow.name == name).values(value=CounterRow.value + value)
-    if not session.execute(added).rowcount:
-        session.add(CounterRow(name=name, value=value))
-        session.flush()
+    add_missing(session, CounterRow, {"name": name, "value": 0.0})
+    session.execute(update(CounterRow).where(CounterRow.name == name).values(value=CounterRow.value + value))
 
 
 def _is_dead(row: WorkerRow) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from detector.errors import BadOption
 from service.settings import Settings
@@ -68,6 +69,12 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
         self._reading.dispose()
+
+
+def add_missing(session: Session, table: type[DeclarativeBase], *rows: dict[str, Any]) -> None:
+    """Add those rows whose key no other has, be it one of a transaction that ends just now."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    session.execute(insert(table).on_conflict_do_nothing(), list(rows))
 
 
 def open_database(settings: Settings, *, pool_size: int = 20) -> Database:

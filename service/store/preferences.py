@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from service.store.database import now
+from service.store.database import add_missing, now
 from service.store.tables import PreferenceRow
 
 
@@ -18,6 +18,8 @@ def read_preferences(session: Session, reviewer_id: str) -> dict[str, Any]:
 
 def save_preferences(session: Session, reviewer_id: str, changed: dict[str, Any]) -> dict[str, Any]:
     """Set these, leave the others as they are; returns all that are set."""
-    document = {**read_preferences(session, reviewer_id), **changed}
-    session.merge(PreferenceRow(reviewer_id=reviewer_id, document=document, changed_at=now()))
-    return document
+    add_missing(session, PreferenceRow, {"reviewer_id": reviewer_id, "document": {}, "changed_at": now()})
+    row = session.get_one(PreferenceRow, reviewer_id, with_for_update=True)
+    row.document = {**row.document, **changed}
+    row.changed_at = now()
+    return row.document
