@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from detector import __version__
@@ -21,16 +22,16 @@ from detector.scan import ScanOptions
 from detector.taxonomy import weapon_class
 from service.access import audit
 from service.access.keys import Principal
-from service.access.limits import today
+from service.access.limits import check_bytes, check_waiting, today
 from service.jobs.engine import Jobs
 from service.jobs.webhooks import check_target
 from service.problems import Conflict
 from service.settings import Settings
 from service.store.blobs import BlobStore
-from service.store.clips import keep_clip
+from service.store.clips import hold_clip, keep_clip
 from service.store.database import Database, now
-from service.store.scans import add_event, add_usage, earlier_scan, find_scan, fingerprint, new_id
-from service.store.tables import OPEN_STATES, IdempotencyRow, ScanRow, ScanState
+from service.store.scans import add_event, earlier_scan, find_scan, fingerprint, hold_usage, new_id
+from service.store.tables import OPEN_STATES, IdempotencyRow, ScanRow, ScanState, UploadRow
 
 MAX_NAME_CHARACTERS = 255
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -127,12 +128,14 @@ def clean_name(name: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A whole clip in a file that may be moved away."""
+    """A whole clip in a file, which stays."""
 
     path: Path
     sha256: str
     bytes: int
     name: str
+    resumable_id: str | None = None
+    """Its id under /v1/uploads, if it came that way."""
 
 
 def accept(
@@ -147,41 +150,54 @@ def accept(
 ) -> tuple[ScanRow, bool]:
     """Keep the clip and have it scanned; returns the scan, and whether it is a new one.
 
-    A scan that would only repeat an earlier one is that one. Raises Conflict where `idempotency_key` was used for
-    something else, or where that earlier scan has another webhook. `scan_id` is the id that a new scan gets.
+    A scan that would only repeat an earlier one is that one. Raises QuotaExceeded, or Conflict where `idempotency_key`
+    was used for something else, or where that earlier scan has another webhook. `scan_id` is the id that a new scan
+    gets.
     """
-    keep_clip(office.database, office.blobs, principal.owner, upload.sha256, upload.bytes, upload.path)
     asked = {"clip": upload.sha256, "name": upload.name, "of": order.fingerprint, "webhook": order.webhook}
     request_sha256 = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-    with office.database.write() as session:
-        add_usage(session, principal.owner, today(), upload.bytes)
-        if idempotency_key is not None:
-            known = session.get(IdempotencyRow, (principal.owner, idempotency_key))
-            if known is not None:
-                if known.request_sha256 != request_sha256:
-                    raise Conflict("This Idempotency-Key was used for another clip or other options; use a fresh one.")
-                return find_scan(session, principal.owner, known.scan_id), False
-        scan, is_new = _make(session, office, principal, upload, order, scan_id)
-        if idempotency_key is not None:
-            session.add(
-                IdempotencyRow(
-                    owner=principal.owner,
-                    key=idempotency_key,
-                    request_sha256=request_sha256,
-                    scan_id=scan.id,
-                    created_at=now(),
+    while True:
+        keep_clip(office.database, office.blobs, principal.owner, upload.sha256, upload.bytes, upload.path)
+        with office.database.write() as session:
+            usage = hold_usage(session, principal.owner, today())
+            if idempotency_key is not None:
+                known = session.get(IdempotencyRow, (principal.owner, idempotency_key))
+                if known is not None:
+                    if known.request_sha256 != request_sha256:
+                        raise Conflict(
+                            "This Idempotency-Key was used for another clip or other options; use a fresh one."
+                        )
+                    usage.bytes += upload.bytes
+                    return find_scan(session, principal.owner, known.scan_id), False
+            if not hold_clip(session, principal.owner, upload.sha256):
+                # The last scan that needed it was removed since it was kept.
+                continue
+            check_bytes(office.settings, session, principal, upload.bytes, upload.resumable_id)
+            usage.bytes += upload.bytes
+            scan, is_new = _make(session, office, principal, upload, order, scan_id)
+            if upload.resumable_id is not None:
+                session.execute(update(UploadRow).where(UploadRow.id == upload.resumable_id).values(scan_id=scan.id))
+            if idempotency_key is not None:
+                session.add(
+                    IdempotencyRow(
+                        owner=principal.owner,
+                        key=idempotency_key,
+                        request_sha256=request_sha256,
+                        scan_id=scan.id,
+                        created_at=now(),
+                    )
                 )
-            )
-        audit.note(session, principal, "upload", remote=remote, scan_id=scan.id, clip_sha256=upload.sha256)
-        return scan, is_new
+            audit.note(session, principal, "upload", remote=remote, scan_id=scan.id, clip_sha256=upload.sha256)
+            return scan, is_new
 
 
 def accept_again(
     office: Office, principal: Principal, scan_id: str, order: Order, *, remote: str
 ) -> tuple[ScanRow, bool]:
-    """Scan the clip of an earlier scan once more, without a new upload. Raises as `accept`."""
+    """Scan the clip of an earlier scan once more, without a new upload. Raises NotFound, QuotaExceeded or Conflict."""
     with office.database.write() as session:
-        earlier = find_scan(session, principal.owner, scan_id)
+        hold_usage(session, principal.owner, today())
+        earlier = find_scan(session, principal.owner, scan_id, hold=True)
         upload = Upload(Path(), earlier.clip_sha256, earlier.bytes, earlier.name)
         scan, is_new = _make(session, office, principal, upload, order, None)
         audit.note(session, principal, "rescan", remote=remote, scan_id=scan.id, clip_sha256=upload.sha256)
@@ -196,6 +212,7 @@ def _make(
         if order.webhook is not None:
             _tell(session, office, earlier, order.webhook)
         return earlier, False
+    check_waiting(office.settings, session, principal)
     scan = ScanRow(
         id=scan_id or new_id(),
         owner=principal.owner,

@@ -8,11 +8,13 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from sqlalchemy.orm import Session
+
 from service.access.keys import Principal
 from service.problems import QuotaExceeded, StorageFull, TooManyRequests, UploadTooLarge
 from service.settings import Settings
 from service.store.database import Database
-from service.store.scans import count_open, used_today
+from service.store.scans import count_open, open_uploads_bytes, used_today
 
 FORGET_SECONDS = 600.0
 
@@ -61,10 +63,10 @@ def today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
-def check_upload(settings: Settings, database: Database, principal: Principal, announced: int | None) -> None:
+def check_upload(settings: Settings, database: Database, principal: Principal, announced: int | None) -> int:
     """Refuse an upload before its first byte, as far as `announced` (its size, None if not told) allows.
 
-    Raises UploadTooLarge, QuotaExceeded or StorageFull.
+    Returns how many bytes may come. Raises UploadTooLarge, QuotaExceeded or StorageFull.
     """
     size = announced or 0
     if size > settings.max_upload_bytes:
@@ -72,19 +74,41 @@ def check_upload(settings: Settings, database: Database, principal: Principal, a
             f"{size} bytes are more than the {settings.max_upload_bytes} taken here; cut the clip into parts."
         )
     with database.read() as session:
-        used = used_today(session, principal.owner, today())
-        waiting = count_open(session, principal.owner)
+        left = check_bytes(settings, session, principal, size)
+        check_waiting(settings, session, principal)
+    free = shutil.disk_usage(settings.uploads_folder).free
+    if free - size < settings.min_free_bytes:
+        raise StorageFull("There is no room for this upload; ask the operator to make some, or try a smaller clip.")
+    return left
+
+
+def check_bytes(
+    settings: Settings, session: Session, principal: Principal, size: int, upload_id: str | None = None
+) -> int:
+    """How many bytes of today's quota are left. Raises QuotaExceeded where `size` are more.
+
+    Resumable uploads under way count as what they announced, but for `upload_id`, which is the one that is asked about.
+    """
     limit = principal.bytes_per_day or settings.bytes_per_day
+    used = used_today(session, principal.owner, today()) + open_uploads_bytes(session, principal.owner, upload_id)
     if used + max(size, 1) > limit:
-        raise QuotaExceeded(
-            f"{used} of {limit} bytes of today's quota are used, {size} more do not fit; go on tomorrow (UTC).",
-            retry_after_seconds=86400 - time.time() % 86400,
+        raise over_quota(
+            f"{used} of {limit} bytes of today's quota are used or announced by uploads under way, "
+            f"{size or 'any'} more do not fit"
         )
+    return limit - used
+
+
+def over_quota(what: str) -> QuotaExceeded:
+    """For `what`, of which there will be more on the next day."""
+    return QuotaExceeded(f"{what}; go on tomorrow (UTC).", retry_after_seconds=86400 - time.time() % 86400)
+
+
+def check_waiting(settings: Settings, session: Session, principal: Principal) -> None:
+    """Raises QuotaExceeded where as many scans wait or run as may."""
     most = principal.concurrent_scans or settings.concurrent_scans
+    waiting = count_open(session, principal.owner)
     if waiting >= most:
         raise QuotaExceeded(
             f"{waiting} scans wait or run, {most} are allowed; wait for one to end.", retry_after_seconds=30
         )
-    free = shutil.disk_usage(settings.uploads_folder).free
-    if free - size < settings.min_free_bytes:
-        raise StorageFull("There is no room for this upload; ask the operator to make some, or try a smaller clip.")

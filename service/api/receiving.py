@@ -14,6 +14,7 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
+from service.access.limits import over_quota
 from service.api.writing import FileWriter
 from service.problems import BadRequest, UploadTooLarge
 from service.settings import Settings
@@ -26,10 +27,11 @@ _CONTENT_LENGTH = re.compile(r"\d{1,18}")
 class Received:
     """A file that grows; use `close` and then `path`, `sha256` and `bytes`, or `discard`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, quota_bytes: int) -> None:
         self.path: Path = settings.uploads_folder / f"{secrets.token_hex(16)}.partial"
         self.bytes = 0
         self._most = settings.max_upload_bytes
+        self._quota = quota_bytes
         self._hash = hashlib.sha256()
         self._writer = FileWriter(self.path, self._hash, makes=True)
 
@@ -38,10 +40,12 @@ class Received:
         return self._hash.hexdigest()
 
     async def write(self, chunk: bytes) -> None:
-        """Raises UploadTooLarge or StorageFull."""
+        """Raises UploadTooLarge, QuotaExceeded or StorageFull."""
         self.bytes += len(chunk)
         if self.bytes > self._most:
             raise UploadTooLarge(f"More than the {self._most} bytes taken here; cut the clip into parts.")
+        if self.bytes > self._quota:
+            raise over_quota(f"More than the {self._quota} bytes that are left of today's quota")
         await self._writer.write(chunk)
 
     async def close(self) -> None:
@@ -64,9 +68,9 @@ def announced_bytes(request: Request) -> int | None:
     return int(header)
 
 
-async def receive_raw(request: Request, settings: Settings) -> Received:
-    """The body as it is. Raises UploadTooLarge, StorageFull, or BadRequest where the client went away."""
-    received = Received(settings)
+async def receive_raw(request: Request, settings: Settings, quota_bytes: int) -> Received:
+    """The body as it is. Raises UploadTooLarge, QuotaExceeded, StorageFull, or BadRequest where it was cut off."""
+    received = Received(settings, quota_bytes)
     try:
         if not await read_body(request, settings.upload_stall_seconds, received.write):
             raise _cut_off()
@@ -77,7 +81,7 @@ async def receive_raw(request: Request, settings: Settings) -> Received:
     return received
 
 
-async def receive_form(request: Request, settings: Settings) -> tuple[Received, str, dict[str, str]]:
+async def receive_form(request: Request, settings: Settings, quota_bytes: int) -> tuple[Received, str, dict[str, str]]:
     """A multipart body: its part `file`, that part's file name, and the other fields as text.
 
     Raises as receive_raw, and BadRequest for what is no form.
@@ -86,7 +90,7 @@ async def receive_form(request: Request, settings: Settings) -> tuple[Received, 
     boundary = parameters.get(b"boundary")
     if not boundary:
         raise BadRequest("The form's Content-Type names no boundary; let the HTTP client set it.")
-    form = _Form(settings)
+    form = _Form(settings, quota_bytes)
     try:
         try:
             parser = MultipartParser(boundary, form.callbacks())
@@ -116,12 +120,13 @@ async def receive_form(request: Request, settings: Settings) -> tuple[Received, 
 class _Form:
     """What the parser says, put in order. The parser calls back without waiting, so bytes queue until `drain`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, quota_bytes: int) -> None:
         self.file: Received | None = None
         self.file_name = ""
         self.fields: dict[str, str] = {}
         self.ended = False
         self._settings = settings
+        self._quota = quota_bytes
         self._queue: list[bytes] = []
         self._header = bytearray(), bytearray()
         self._disposition: dict[bytes, bytes] = {}
@@ -161,7 +166,7 @@ class _Form:
         if self._name == "file":
             if self.file is not None:
                 raise BadRequest("The form holds more than one part 'file'; send one clip a request.")
-            self.file = Received(self._settings)
+            self.file = Received(self._settings, self._quota)
             self.file_name = self._disposition.get(b"filename", b"").decode(errors="replace")
         elif len(self.fields) >= MAX_FIELDS:
             raise BadRequest(f"The form holds more than {MAX_FIELDS} fields.")

@@ -153,7 +153,7 @@ async def create_scan(
 ) -> Response:
     """Send the clip as the part `file` of a form, or as the body itself; the options as fields or in the query."""
     announced = announced_bytes(request)
-    await asyncio.to_thread(check_upload, ctx.settings, ctx.database, who, announced)
+    left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, who, announced)
     asked: dict[str, Any] = {
         "model": model,
         "plan": plan,
@@ -167,9 +167,9 @@ async def create_scan(
     }
     order = await asyncio.to_thread(check_wish, ctx.settings, wish_of(asked))
     if request.headers.get("content-type", "").startswith("multipart/form-data"):
-        received, file_name, fields = await receive_form(request, ctx.settings)
+        received, file_name, fields = await receive_form(request, ctx.settings, left)
     else:
-        received, file_name, fields = await receive_raw(request, ctx.settings), name or "", {}
+        received, file_name, fields = await receive_raw(request, ctx.settings, left), name or "", {}
     try:
         given = {field: value for field, value in fields.items() if field in _FIELDS and value != ""}
         if given:
@@ -352,11 +352,10 @@ def delete(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId) -> None:
     "/{scan_id}/rescan",
     status_code=202,
     response_model=ScanOut,
-    responses={**_MADE, **responses("bad_request", "not_found", "conflict", "quota_exceeded", "storage_full")},
+    responses={**_MADE, **responses("bad_request", "not_found", "conflict", "quota_exceeded")},
     summary="Scan the same clip again, otherwise",
 )
 def rescan(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId, options: RescanIn) -> Response:
-    check_upload(ctx.settings, ctx.database, who, None)
     order = check_wish(ctx.settings, wish_of(options.model_dump()))
     return _made(*accept_again(ctx.office, who, scan_id, order, remote=remote))
 

@@ -25,7 +25,7 @@ class BlobStore(Protocol):
     def has(self, sha256: str) -> bool: ...
 
     def put_file(self, sha256: str, source: Path) -> None:
-        """Store the file's bytes under their hash; `source` may be moved away."""
+        """Store the file's bytes under their hash. `source` stays, perhaps as another name of the same bytes."""
         ...
 
     def put_bytes(self, sha256: str, content: bytes) -> None: ...
@@ -65,12 +65,17 @@ class FolderBlobs:
         target = self._path(sha256)
         if target.exists():
             return
-        target.parent.mkdir(parents=True, exist_ok=True)
         _sync(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.replace(source, target)
+            os.link(source, target)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            # The folder went with the blob, which is being removed just now.
+            return self.put_file(sha256, source)
         except OSError:
-            # Another file system: copy beside the target, then rename.
+            # Another file system, or one without links: copy beside the target, then rename.
             staging = target.with_name(f".{secrets.token_hex(6)}.partial")
             try:
                 shutil.copyfile(source, staging)
@@ -78,8 +83,9 @@ class FolderBlobs:
                 os.replace(staging, target)
             finally:
                 staging.unlink(missing_ok=True)
-        _sync(target.parent)
-        _sync(target.parent.parent)
+        with suppress(FileNotFoundError):
+            _sync(target.parent)
+            _sync(target.parent.parent)
 
     def put_bytes(self, sha256: str, content: bytes) -> None:
         target = self._path(sha256)
@@ -109,6 +115,8 @@ class FolderBlobs:
         with suppress(FileNotFoundError):
             for path in folder.iterdir():
                 path.unlink(missing_ok=True)
+        with suppress(OSError):
+            # Not empty where the blob is stored anew just now.
             folder.rmdir()
 
     def names(self) -> Iterator[tuple[str, float]]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from service.problems import NotReady
 from service.store.blobs import BlobStore
-from service.store.database import Database, now
+from service.store.database import Database, add_missing, now
 from service.store.tables import BlobRow, ClipRow, PictureRow
 
 DELETING_WAIT_SECONDS = 10.0
@@ -27,9 +27,14 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 
 def keep_clip(database: Database, blobs: BlobStore, owner: str, sha256: str, size: int, source: Path) -> None:
-    """Make the clip the owner's, and `source` (moved or copied) its bytes. Raises OSError where they cannot be kept."""
+    """Make the clip the owner's, and `source`, which stays, its bytes. Raises OSError where they cannot be kept."""
     _claim(database, {sha256: size}, owner)
     blobs.put_file(sha256, source)
+
+
+def hold_clip(session: Session, owner: str, sha256: str) -> bool:
+    """Whether the owner (still) has the clip; if so, it is not removed before the transaction ends."""
+    return session.get(ClipRow, (owner, sha256), with_for_update=True) is not None
 
 
 def keep_pictures(database: Database, blobs: BlobStore, contents: Sequence[bytes]) -> list[str]:
@@ -56,7 +61,7 @@ def link_clip(blobs: BlobStore, sha256: str, name: str, folder: Path) -> Path:
 def drop_unreferenced(session: Session, hashes: list[str]) -> list[str]:
     """Mark those blobs that no row refers to any more; `remove_marked` then removes them."""
     marked = []
-    for sha256 in hashes:
+    for sha256 in sorted(hashes):
         row = session.get(BlobRow, sha256, with_for_update=True)
         if row is not None and not _is_referenced(session, sha256):
             row.deleting = True
@@ -71,11 +76,16 @@ def remove_marked(database: Database, blobs: BlobStore, hashes: list[str] | None
         if hashes is not None:
             query = query.where(BlobRow.sha256.in_(hashes))
         marked = list(session.scalars(query))
+    removed = 0
     for sha256 in marked:
-        blobs.delete(sha256)
         with database.write() as session:
-            session.execute(delete(BlobRow).where(BlobRow.sha256 == sha256, BlobRow.deleting))
-    return len(marked)
+            # Held until its bytes are gone: another process that read the same list must not remove fresh ones.
+            row = session.get(BlobRow, sha256, with_for_update=True)
+            if row is not None and row.deleting:
+                blobs.delete(sha256)
+                session.delete(row)
+                removed += 1
+    return removed
 
 
 def sweep(database: Database, blobs: BlobStore) -> int:
@@ -86,6 +96,7 @@ def sweep(database: Database, blobs: BlobStore) -> int:
 
         has_scan = exists().where(ScanRow.owner == ClipRow.owner, ScanRow.clip_sha256 == ClipRow.sha256)
         session.execute(delete(ClipRow).where(ClipRow.created_at < old, ~has_scan))
+    with database.write() as session:
         stale = list(
             session.scalars(
                 select(BlobRow.sha256).where(
@@ -112,18 +123,17 @@ def _claim(database: Database, sizes: Mapping[str, int], owner: str | None) -> N
     deadline = time.monotonic() + DELETING_WAIT_SECONDS
     while True:
         with database.write() as session:
+            fresh = {"touched_at": now(), "deleting": False}
+            rows = [{"sha256": sha256, "bytes": sizes[sha256], **fresh} for sha256 in sorted(sizes)]
+            add_missing(session, BlobRow, *rows)
             query = select(BlobRow).where(BlobRow.sha256.in_(sizes)).order_by(BlobRow.sha256).with_for_update()
-            known = {row.sha256: row for row in session.scalars(query)}
-            if not any(row.deleting for row in known.values()):
-                for row in known.values():
+            kept = session.scalars(query).all()
+            if len(kept) == len(sizes) and not any(row.deleting for row in kept):
+                for row in kept:
                     row.touched_at = now()
-                for sha256 in sorted(sizes.keys() - known.keys()):
-                    session.add(BlobRow(sha256=sha256, bytes=sizes[sha256], touched_at=now(), deleting=False))
-                session.flush()
                 if owner is not None:
-                    for sha256 in sizes:
-                        if session.get(ClipRow, (owner, sha256)) is None:
-                            session.add(ClipRow(owner=owner, sha256=sha256, created_at=now()))
+                    owned = [{"owner": owner, "sha256": sha256, "created_at": now()} for sha256 in sizes]
+                    add_missing(session, ClipRow, *owned)
                 return
         if time.monotonic() > deadline:
             raise NotReady("The same bytes are just being removed; try again in a minute.", retry_after_seconds=60)

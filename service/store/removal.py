@@ -12,11 +12,20 @@ from sqlalchemy import delete, select
 from service.problems import NotFound
 from service.settings import Settings
 from service.store.blobs import BlobStore
-from service.store.clips import drop_unreferenced, remove_marked, sweep
+from service.store.clips import drop_unreferenced, hold_clip, remove_marked, sweep
 from service.store.database import Database, now
 from service.store.scans import find_scan
 from service.store.sessions import drop_expired
-from service.store.tables import OPEN_STATES, ClipRow, IdempotencyRow, PictureRow, ScanRow, UploadRow, UsageRow
+from service.store.tables import (
+    OPEN_STATES,
+    BlobRow,
+    ClipRow,
+    IdempotencyRow,
+    PictureRow,
+    ScanRow,
+    UploadRow,
+    UsageRow,
+)
 from service.store.upload_files import remove_upload_files
 
 IDEMPOTENCY_DAYS = 7
@@ -26,9 +35,12 @@ USAGE_DAYS = 40
 def remove_scan(database: Database, blobs: BlobStore, owner: str, scan_id: str) -> None:
     """Remove a scan's rows, its pictures, and the clip where no other scan of the owner needs it. Raises NotFound."""
     with database.write() as session:
-        scan = find_scan(session, owner, scan_id)
-        clip = scan.clip_sha256
+        clip = find_scan(session, owner, scan_id, hold=True).clip_sha256
+        # Blob before clip, as where a clip is kept; and the clip before it is seen who else needs it.
+        session.get(BlobRow, clip, with_for_update=True)
+        hold_clip(session, owner, clip)
         hashes = list(session.scalars(select(PictureRow.sha256).where(PictureRow.scan_id == scan_id).distinct()))
+        session.execute(delete(UploadRow).where(UploadRow.scan_id == scan_id))
         session.execute(delete(ScanRow).where(ScanRow.id == scan_id))
         others = select(ScanRow.id).where(ScanRow.owner == owner, ScanRow.clip_sha256 == clip).limit(1)
         if session.scalar(others) is None:

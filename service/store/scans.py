@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from service.problems import NotFound
-from service.store.database import now
-from service.store.tables import OPEN_STATES, EventRow, ScanRow, ScanState, UsageRow
+from service.store.database import add_missing, now
+from service.store.tables import OPEN_STATES, EventRow, ScanRow, ScanState, UploadRow, UsageRow
 
 
 def new_id() -> str:
@@ -26,9 +26,10 @@ def fingerprint(facts: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def find_scan(session: Session, owner: str, scan_id: str) -> ScanRow:
-    """Raises NotFound, which does not tell another owner's scan from none."""
-    row = session.get(ScanRow, scan_id)
+def find_scan(session: Session, owner: str, scan_id: str, *, hold: bool = False) -> ScanRow:
+    """The scan; with `hold` it stays until the transaction ends. Raises NotFound, which does not tell another owner's
+    scan from none."""
+    row = session.get(ScanRow, scan_id, with_for_update=hold or None)
     if row is None or row.owner != owner:
         raise NotFound(f"There is no scan '{scan_id[:64]}'; GET /v1/scans lists yours.")
     return row
@@ -112,14 +113,18 @@ def move_scan(session: Session, scan_id: str, to: ScanState, *, come_from: Seque
     return True
 
 
-def add_usage(session: Session, owner: str, day: str, size: int) -> None:
-    """Count uploaded bytes towards the owner's day."""
-    changed = session.execute(
-        update(UsageRow).where(UsageRow.owner == owner, UsageRow.day == day).values(bytes=UsageRow.bytes + size)
+def hold_usage(session: Session, owner: str, day: str) -> UsageRow:
+    """The owner's count of the day, locked until the transaction ends: scans of one owner are made one at a time."""
+    add_missing(session, UsageRow, {"owner": owner, "day": day, "bytes": 0})
+    return session.get_one(UsageRow, (owner, day), with_for_update=True)
+
+
+def open_uploads_bytes(session: Session, owner: str, but: str | None = None) -> int:
+    """What the owner's resumable uploads will hold that are no scan yet, all but one."""
+    query = select(func.sum(UploadRow.length)).where(
+        UploadRow.owner == owner, UploadRow.scan_id.is_(None), UploadRow.expires_at > now(), UploadRow.id != (but or "")
     )
-    if not changed.rowcount:
-        session.add(UsageRow(owner=owner, day=day, bytes=size))
-        session.flush()
+    return int(session.scalar(query) or 0)
 
 
 def used_today(session: Session, owner: str, day: str) -> int:

@@ -160,6 +160,24 @@ def test_quotas_of_bytes_and_of_waiting_scans(server, bands):
         assert refused.json()["code"] == "quota_exceeded"
 
 
+@pytest.mark.parametrize("kind", ["raw", "form"])
+def test_a_body_of_unknown_length_ends_where_the_quota_does(server, kind):
+    def body():
+        if kind == "form":
+            yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+        for _ in range(40):
+            yield bytes(1000)
+        if kind == "form":
+            yield b"\r\n--b--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b" if kind == "form" else "video/mp4"}
+    with server.client(server.key("frank", "--bytes-per-day", "20000")) as client:
+        refused = client.post("/v1/scans", content=body(), headers=headers)
+        assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+        assert client.get("/v1/scans").json()["items"] == []
+    assert not list((server.store / "uploads").glob("*.partial"))
+
+
 def test_every_look_at_a_clip_is_in_the_audit_log(server, alice, scan):
     import sqlite3
 

@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from review_app import ReviewApp
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 from test_backends import postgres  # noqa: F401
 
+from service.access.keys import create_key
 from service.jobs.heartbeat import Heartbeat, bury, counted
+from service.store.removal import remove_scan
+from service.store.tables import UsageRow
 
 MANY = 6
 
@@ -42,6 +45,27 @@ def at_once(ask, *given):
         return list(threads.map(one, given))
 
 
+def send(app, content, key=None, **headers):
+    with app.client(key) as client:
+        return client.post("/v1/scans", content=content, headers=headers)
+
+
+def test_the_first_uploads_of_a_day_are_all_taken_and_counted(app):
+    clips = [os.urandom(1000 + number) for number in range(MANY)]
+    answers = at_once(lambda clip: send(app, clip), *clips)
+    assert [answer.status_code for answer in answers] == [202] * MANY
+    with app.database.read() as session:
+        assert list(session.scalars(select(UsageRow.bytes))) == [sum(map(len, clips))]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "one"}])
+def test_one_clip_sent_more_than_once_is_one_scan(app, headers):
+    clip = os.urandom(1000)
+    answers = at_once(lambda _: send(app, clip, **headers), *range(MANY))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
 def test_settings_that_are_changed_at_once_are_all_kept(app):
     def change(given):
         with app.client() as client:
@@ -62,3 +86,43 @@ def test_what_dead_workers_counted_is_added_up(app):
         heart.beat(ready=True, model="m", counters={"samples": 2})
     at_once(lambda name: bury(app.database, [name]), *names)
     assert counted(app.database) == {"samples": 2.0 * MANY}
+
+
+def test_no_more_scans_wait_than_the_key_allows(app):
+    key = create_key(app.database, "alice", concurrent_scans=1)
+    answers = at_once(lambda clip: send(app, clip, key), *(os.urandom(1000) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [202, 429, 429, 429]
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 429} == {"quota_exceeded"}
+
+
+def test_a_clip_whose_last_scan_is_removed_while_it_comes_again_is_kept(app, monkeypatch):
+    clip = os.urandom(1000)
+    earlier = send(app, clip).json()["id"]
+    put = app.context.blobs.put_file
+
+    def put_then_lose(sha256, source):
+        put(sha256, source)
+        monkeypatch.undo()
+        remove_scan(app.database, app.context.blobs, "local", earlier)
+
+    monkeypatch.setattr(app.context.blobs, "put_file", put_then_lose)
+    made = send(app, clip)
+    assert made.status_code == 202
+    assert made.json()["id"] != earlier
+    with app.client() as client:
+        assert client.get(f"/v1/scans/{made.json()['id']}/clip").content == clip
+
+
+def test_a_clip_that_is_sent_and_removed_all_the_time_makes_no_fault(app):
+    clip = os.urandom(1000)
+
+    def go(role):
+        with app.client() as client:
+            for _ in range(8):
+                if role == "send":
+                    assert client.post("/v1/scans", content=clip).status_code in (200, 202)
+                else:
+                    for scan in client.get("/v1/scans").json()["items"]:
+                        assert client.delete(f"/v1/scans/{scan['id']}").status_code in (204, 404)
+
+    at_once(go, "send", "send", "send", "remove", "remove")
