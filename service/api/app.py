@@ -63,11 +63,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        looking = asyncio.create_task(context.hub.run())
+        running = [asyncio.create_task(each) for each in (context.hub.run(), uploads.complete_whole_uploads(context))]
         yield
-        looking.cancel()
-        with suppress(asyncio.CancelledError):
-            await looking
+        for each in running:
+            each.cancel()
+            with suppress(asyncio.CancelledError):
+                await each
         await asyncio.to_thread(context.viewer.close)
         office.jobs.close()
         database.close()

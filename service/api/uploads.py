@@ -23,9 +23,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
-from service.access.keys import Principal
-from service.access.limits import check_upload
+from detector.errors import OrdnanceError
+from service.access.keys import LOCAL, Principal, principal_with
+from service.access.limits import check_bytes, check_upload, today
 from service.api.context import Context, Ctx, Remote, Writer
 from service.api.problem import responses
 from service.api.receiving import Line, read_body
@@ -42,8 +45,8 @@ from service.problems import (
     UploadTooLarge,
 )
 from service.store.database import now
-from service.store.scans import new_id
-from service.store.tables import UploadRow
+from service.store.scans import hold_usage, new_id
+from service.store.tables import KeyRow, UploadRow
 from service.store.upload_files import bytes_file, remove_upload_files, unchecked_note
 
 router = APIRouter(prefix="/v1/uploads", tags=["resumable upload"])
@@ -56,6 +59,7 @@ CONTENT_TYPE = "application/offset+octet-stream"
 MAX_METADATA_BYTES = 8 * 1024
 MOST_RUNNING_HASHES = 10_000
 GIVES_WAY_SECONDS = 5.0
+COMPLETE_SECONDS = 60.0
 _OPTIONS = ("model", "plan", "every_s", "shortest_shot_s", "budget", "classes", "threshold", "webhook", "priority")
 _NUMBER = re.compile(r"\d{1,15}")
 _BYTES_GONE = "The bytes of this upload are gone; begin a new one."
@@ -156,6 +160,8 @@ def create(
     bytes_file(ctx.settings, row.id).touch()
     try:
         with ctx.database.write() as session:
+            hold_usage(session, who.owner, today())
+            check_bytes(ctx.settings, session, who, length)
             session.add(row)
     except BaseException:
         remove_upload_files(ctx.settings, row.id)
@@ -171,10 +177,13 @@ def create(
     summary="How much of an upload is here",
     openapi_extra={"parameters": [_RESUMABLE]},
 )
-def state(request: Request, ctx: Ctx, who: Writer, upload_id: ScanId) -> Response:
+async def state(request: Request, ctx: Ctx, who: Writer, remote: Remote, upload_id: ScanId) -> Response:
+    """An upload that is whole has its scan, where it could not be begun with the last byte, begun now."""
     if (refused := _other_version(request)) is not None:
         return refused
-    row = _find(ctx, who, upload_id)
+    row = await asyncio.to_thread(_find, ctx, who, upload_id)
+    if _is_whole(ctx, row) and upload_id not in _busy:
+        row = await _complete_alone(ctx, who, row, remote)
     headers = {**_BASE, "Upload-Offset": str(_offset(ctx, row)), "Upload-Length": str(row.length)}
     if row.metadata_header:
         headers["Upload-Metadata"] = row.metadata_header
@@ -216,17 +225,11 @@ async def append(
     row = await asyncio.to_thread(_find, ctx, who, upload_id)
     if row.scan_id is None:
         async with _alone(ctx, upload_id):
-            here = _offset(ctx, row)
-            if unchecked_note(ctx.settings, row.id).exists():
-                await asyncio.to_thread(os.truncate, bytes_file(ctx.settings, row.id), here)
-                unchecked_note(ctx.settings, row.id).unlink(missing_ok=True)
-            if int(upload_offset) != here:
-                raise Conflict(f"The next byte is number {here}, not {upload_offset}; ask with HEAD and go on there.")
-            try:
-                await _append(request, ctx, row, here, checksum)
-            except FileNotFoundError:
-                raise Gone(_BYTES_GONE) from None
-            if _offset(ctx, row) == row.length:
+            # Whoever held it until now may have made the scan.
+            row = await asyncio.to_thread(_find, ctx, who, upload_id)
+            if row.scan_id is None:
+                await _go_on(request, ctx, row, int(upload_offset), checksum)
+            if _is_whole(ctx, row):
                 row = await asyncio.to_thread(_complete, ctx, who, row, remote)
     headers = {**_BASE, "Upload-Offset": str(_offset(ctx, row)), **_about(row)}
     return Response(status_code=204, headers=headers)
@@ -257,6 +260,22 @@ def _remove(ctx: Context, upload_id: str) -> None:
             session.delete(row)
         remove_upload_files(ctx.settings, upload_id)
     _running_hashes.pop(upload_id, None)
+
+
+async def _go_on(
+    request: Request, ctx: Context, row: UploadRow, offset: int, checksum: tuple[str, bytes] | None
+) -> None:
+    """Append the body, which begins at `offset`. Raises Conflict or Gone, and as `_append`."""
+    here = _offset(ctx, row)
+    if unchecked_note(ctx.settings, row.id).exists():
+        await asyncio.to_thread(os.truncate, bytes_file(ctx.settings, row.id), here)
+        unchecked_note(ctx.settings, row.id).unlink(missing_ok=True)
+    if offset != here:
+        raise Conflict(f"The next byte is number {here}, not {offset}; ask with HEAD and go on there.")
+    try:
+        await _append(request, ctx, row, here, checksum)
+    except FileNotFoundError:
+        raise Gone(_BYTES_GONE) from None
 
 
 async def _append(
@@ -327,31 +346,57 @@ def _sha256_of(path: Path, upload_id: str, length: int) -> str:
 
 
 def _complete(ctx: Context, who: Principal, row: UploadRow, remote: str) -> UploadRow:
-    """Make the scan; done again after a crash in between, it makes the same one."""
+    """Make the scan; what is left half-way where the process ends meanwhile can be done again."""
     path = bytes_file(ctx.settings, row.id)
     sha256 = _sha256_of(path, row.id, row.length)
     order = check_wish(ctx.settings, wish_of(row.options))
-    upload = Upload(_spare(path), sha256, row.length, row.name)
-    scan, _ = accept(ctx.office, who, upload, order, remote=remote, idempotency_key=f"upload:{row.id}")
-    with ctx.database.write() as session:
-        kept = session.get(UploadRow, row.id)
-        if kept is not None:
-            kept.scan_id = scan.id
-    upload.path.unlink(missing_ok=True)
+    upload = Upload(path, sha256, row.length, row.name, resumable_id=row.id)
+    scan, _ = accept(ctx.office, who, upload, order, remote=remote)
     path.unlink(missing_ok=True)
     row.scan_id = scan.id
     return row
 
 
-def _spare(path: Path) -> Path:
-    """A second name of the file: intake may move it away, and a crash must still find the first."""
-    spare = path.with_suffix(".whole")
-    spare.unlink(missing_ok=True)
+async def _complete_alone(ctx: Context, who: Principal, row: UploadRow, remote: str) -> UploadRow:
+    """The upload with its scan; as it is where another request is at it."""
     try:
-        os.link(path, spare)
-    except OSError:
-        return path
-    return spare
+        async with _alone(ctx, row.id):
+            row = await asyncio.to_thread(_find, ctx, who, row.id)
+            return await asyncio.to_thread(_complete, ctx, who, row, remote) if _is_whole(ctx, row) else row
+    except Conflict:
+        return row
+
+
+async def complete_whole_uploads(ctx: Context) -> None:
+    """Begin, now and then, the scans of uploads that are whole and have none: the process that took the last byte was
+    killed, or too many scans waited. Their clients may never ask again."""
+    while True:
+        try:
+            for row in await asyncio.to_thread(_whole_uploads, ctx):
+                await _complete_for_owner(ctx, row)
+        except SQLAlchemyError:
+            log.exception("uploads without a scan cannot be looked for")
+        await asyncio.sleep(COMPLETE_SECONDS)
+
+
+def _whole_uploads(ctx: Context) -> list[UploadRow]:
+    with ctx.database.read() as session:
+        rows = list(session.scalars(select(UploadRow).where(UploadRow.scan_id.is_(None))))
+    return [row for row in rows if _is_whole(ctx, row)]
+
+
+async def _complete_for_owner(ctx: Context, row: UploadRow) -> None:
+    try:
+        row = await _complete_alone(ctx, await asyncio.to_thread(_uploader, ctx, row), row, "")
+        log.info("scan of a whole upload begun late", extra={"upload": row.id, "scan": row.scan_id})
+    except (OrdnanceError, OSError) as error:
+        log.warning("a whole upload has no scan yet", extra={"upload": row.id, "reason": str(error)})
+
+
+def _uploader(ctx: Context, row: UploadRow) -> Principal:
+    with ctx.database.read() as session:
+        key = session.get(KeyRow, row.key_id)
+    return LOCAL if key is None else principal_with(key)
 
 
 _busy: set[str] = set()
@@ -403,9 +448,16 @@ def _find(ctx: Context, who: Principal, upload_id: str) -> UploadRow:
         row = session.get(UploadRow, upload_id)
     if row is None or row.owner != who.owner:
         raise NotFound("There is no such upload; it was given up, has expired, or never was: begin a new one.")
-    if row.expires_at < now() and row.scan_id is None:
+    if row.expires_at < now() and row.scan_id is None and not _is_whole(ctx, row):
         raise Gone("This upload has expired; begin a new one.")
     return row
+
+
+def _is_whole(ctx: Context, row: UploadRow) -> bool:
+    """Whether every byte is here, and no scan yet."""
+    with suppress(Gone):
+        return row.scan_id is None and _offset(ctx, row) == row.length
+    return False
 
 
 def _offset(ctx: Context, row: UploadRow) -> int:

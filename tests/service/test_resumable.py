@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import socket
+import sqlite3
 import time
 from contextlib import contextmanager
 
@@ -190,6 +191,87 @@ def test_a_request_cut_in_the_middle_and_a_killed_server_lose_no_byte(start, ban
         again = client.head(path, headers=TUS)
         assert again.headers["Ordnance-Scan"] == answer.headers["Ordnance-Scan"]
         assert wait_for(client, scan["id"])["state"] == "done"
+
+
+def fill(server, url, content):
+    """Leave the upload as a server does that is killed between the last byte and the scan."""
+    (file,) = files_of(server, url)
+    file.write_bytes(content)
+
+
+def test_an_upload_that_was_left_whole_has_its_scan_when_its_client_asks(server, client, bands):
+    whole = bands.read_bytes()
+    url = begin(client, len(whole), filename="left.mp4", every_s="0.7", plan="interval")
+    fill(server, url, whole)
+    asked = client.head(url, headers=TUS)
+    assert asked.headers["Upload-Offset"] == asked.headers["Upload-Length"]
+    scan = client.get(asked.headers["Ordnance-Scan"]).json()
+    assert (scan["clip"]["name"], scan["clip"]["sha256"]) == ("left.mp4", hashlib.sha256(whole).hexdigest())
+    assert files_of(server, url) == []
+
+
+def test_an_upload_that_was_left_whole_is_scanned_although_its_client_never_comes_back(start, bands):
+    server = start(WORKERS=0)
+    key = server.key("alice", "--priority", "7")
+    with server.client(key) as client:
+        url = begin(client, bands.stat().st_size, filename="left.mp4")
+        half = begin(client, bands.stat().st_size)
+    server.kill()
+    fill(server, url, bands.read_bytes())
+    fill(server, half, bands.read_bytes()[:-1])
+    server.start()
+    with server.client(key) as client:
+        for _ in range(200):
+            items = client.get("/v1/scans").json()["items"]
+            if items:
+                break
+            time.sleep(0.05)
+        (scan,) = items
+        assert (scan["clip"]["name"], scan["state"]) == ("left.mp4", "queued")
+        assert client.head(url, headers=TUS).headers["Ordnance-Scan"] == scan["links"]["self"]
+
+
+def test_nothing_of_an_upload_outlives_its_scan(server, client, bands):
+    url = begin(client, bands.stat().st_size, filename="secret.mp4", every_s="0.9", plan="interval")
+    answer = client.patch(url, content=bands.read_bytes(), headers={**PATCH, "Upload-Offset": "0"})
+    assert client.delete(answer.headers["Ordnance-Scan"]).status_code == 204
+    assert client.head(url, headers=TUS).status_code == 404
+    with sqlite3.connect(server.store / "ordnance.sqlite") as database:
+        assert database.execute("SELECT id FROM ord_uploads WHERE name = 'secret.mp4'").fetchall() == []
+
+
+def test_resumable_uploads_keep_to_the_quota_together(server, bands):
+    whole = bands.read_bytes()
+    size = len(whole)
+    length = {**TUS, "Upload-Length": str(size)}
+    with server.client(server.key("mallory", "--bytes-per-day", str(2 * size + 10))) as client:
+        urls = [begin(client, size, filename=f"{number}.mp4") for number in range(2)]
+        refused = client.post("/v1/uploads", headers=length)
+        assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+        assert client.post("/v1/scans", content=whole).status_code == 429
+        assert client.delete(urls[0], headers=TUS).status_code == 204
+        urls[0] = begin(client, size, filename="again.mp4")
+        for number, url in enumerate(urls):
+            content = whole[:-1] + bytes([number])
+            answer = client.patch(url, content=content, headers={**PATCH, "Upload-Offset": "0"})
+            assert answer.status_code == 204, answer.text
+        assert client.post("/v1/uploads", headers=length).status_code == 429
+        scan = answer.headers["Ordnance-Scan"]
+        assert client.post(f"{scan}/rescan", json={"plan": "interval"}).status_code == 202
+
+
+def test_an_upload_waits_for_its_scan_while_too_many_wait(start, bands):
+    server = start(WORKERS=0)
+    with server.client(server.key("alice", "--concurrent-scans", "1")) as client:
+        urls = [begin(client, bands.stat().st_size, plan="interval", every_s=every) for every in ("0.3", "0.4")]
+        first, second = (
+            client.patch(url, content=bands.read_bytes(), headers={**PATCH, "Upload-Offset": "0"}) for url in urls
+        )
+        assert (first.status_code, second.status_code) == (204, 429)
+        assert "Retry-After" in second.headers
+        assert client.head(urls[1], headers=TUS).status_code == 429
+        assert client.post(f"{first.headers['Ordnance-Scan']}/cancel").status_code == 200
+        assert "Ordnance-Scan" in client.head(urls[1], headers=TUS).headers
 
 
 def wait_for_offset(client, path, wanted):
