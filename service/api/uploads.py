@@ -166,8 +166,8 @@ def create(
     except BaseException:
         remove_upload_files(ctx.settings, row.id)
         raise
-    location = f"{str(request.base_url).rstrip('/')}/v1/uploads/{row.id}"
-    return Response(status_code=201, headers={**_BASE, "Location": location, "Upload-Expires": _expires(row)})
+    headers = {**_BASE, "Location": f"/v1/uploads/{row.id}", "Upload-Expires": _expires(row)}
+    return Response(status_code=201, headers=headers)
 
 
 @router.head(

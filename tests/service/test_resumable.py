@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import re
 import socket
 import sqlite3
 import time
@@ -48,6 +49,10 @@ def test_what_the_server_can(client):
     assert answer.status_code == 204
     assert answer.headers["Tus-Version"] == "1.0.0"
     assert set(answer.headers["Tus-Extension"].split(",")) == {"creation", "checksum", "expiration", "termination"}
+
+
+def test_an_uploads_address_is_right_behind_any_proxy(client):
+    assert re.fullmatch("/v1/uploads/[0-9a-f]{32}", begin(client, 5))
 
 
 def test_bytes_with_a_wrong_checksum_are_thrown_away(client):
