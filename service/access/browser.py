@@ -50,7 +50,10 @@ def check_same_site(request: Request) -> None:
 def has_own_origin(request: Request) -> bool:
     """Whether the request comes from a page of this very address, or from no page. A proxy must pass Host on."""
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    except ValueError:
+        return False
 
 
 def set_cookie(response: Response, request: Request, cookie: str, hours: float) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse
+from starlette.exceptions import HTTPException
 
 from detector.report import Report
 from detector.report.detections_csv import detections_csv
@@ -34,6 +36,9 @@ _VIDEO_TYPES = {
     "ogg": "video/ogg",
     "flv": "video/x-flv",
 }
+_CLIP_CACHE = "private, max-age=0"
+_RANGE = r"(?:\d{1,18}-\d{0,18}|-\d{1,18})"
+_RANGES = re.compile(rf"bytes={_RANGE}(?:\s*,\s*{_RANGE})*", re.ASCII | re.IGNORECASE)
 _TEXT = {"schema": {"type": "string"}}
 
 
@@ -153,26 +158,63 @@ def picture(
         200: {"content": {"video/*": BINARY, "application/octet-stream": BINARY}},
         206: {"description": "The range asked for.", "content": {"video/*": BINARY}},
         304: {"description": "Not changed."},
-        416: {"description": "Range not satisfiable"},
-        **responses("bad_request", "not_found"),
+        **responses("not_found", "range_not_satisfiable"),
     },
     summary="The clip's bytes; ranges are served",
 )
-def clip(ctx: Ctx, who: Reader, remote: Remote, scan_id: ScanId) -> Response:
+def clip(
+    request: Request,
+    ctx: Ctx,
+    who: Reader,
+    remote: Remote,
+    scan_id: ScanId,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
     with ctx.database.write() as session:
         row = find_scan(session, who.owner, scan_id)
+        tag = f'"{row.clip_sha256[:32]}"'
+        if if_none_match is not None and tag in if_none_match:
+            return Response(status_code=304, headers={"ETag": tag, "Cache-Control": _CLIP_CACHE})
         audit.note(session, who, "clip", remote=remote, scan_id=scan_id, clip_sha256=row.clip_sha256)
     kind = _VIDEO_TYPES.get((row.clip or {}).get("container", ""), "application/octet-stream")
-    return FileResponse(
-        ctx.blobs.local_path(row.clip_sha256),
+    path = ctx.blobs.local_path(row.clip_sha256)
+    answer = FileResponse(
+        path,
         media_type=kind,
         filename=row.name,
+        stat_result=path.stat(),
         headers={
-            "ETag": f'"{row.clip_sha256[:32]}"',
-            "Cache-Control": "private, max-age=0",
+            "ETag": tag,
+            "Cache-Control": _CLIP_CACHE,
             "Content-Security-Policy": "default-src 'none'; sandbox",
         },
     )
+    if request.headers.get("if-range") in (None, tag, answer.headers["last-modified"]):
+        _settle_range(request, row.bytes)
+    return answer
+
+
+def _settle_range(request: Request, size: int) -> None:
+    """Leave in the request the ranges of its Range header that the clip has, for FileResponse, which answers 400 to a
+    header that RFC 9110 has a server ignore. Raises HTTPException where the clip has none of them."""
+    header = request.headers.get("range")
+    if header is None:
+        return
+    others = [each for each in request.scope["headers"] if each[0] != b"range"]
+    request.scope["headers"] = others
+    if not _RANGES.fullmatch(header):
+        return
+    asked = [each.strip().partition("-")[::2] for each in header.partition("=")[2].split(",")]
+    if any(first and last and int(first) > int(last) for first, last in asked):
+        return
+    there = [f"{first}-{last}" for first, last in asked if (int(first) < size if first else int(last) > 0)]
+    if not there:
+        raise HTTPException(
+            416,
+            f"The clip has {size} bytes, and none where '{header[:64]}' asks.",
+            {"Content-Range": f"bytes */{size}"},
+        )
+    request.scope["headers"] = [*others, (b"range", f"bytes={','.join(there)}".encode())]
 
 
 def _reviewed(ctx: Ctx, scan_id: str, report: Report) -> Report:

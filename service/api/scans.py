@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -20,6 +21,7 @@ from service.api.problem import responses
 from service.api.receiving import announced_bytes, receive_form, receive_raw
 from service.api.shapes import (
     BUDGET,
+    SCAN_ID,
     AppearancePage,
     DetectionOut,
     DetectionPage,
@@ -42,7 +44,7 @@ from service.store.tables import OPEN_STATES, AppearanceRow, DetectionRow, Pictu
 
 router = APIRouter(prefix="/v1/scans", tags=["scans"])
 
-ScanId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="The scan's id.")]
+ScanId = Annotated[str, Path(pattern=SCAN_ID, description="The scan's id.")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next` of the page before.")]
 MinConfidence = Annotated[float, Query(ge=0, le=1, description="Leave out what is less sure.")]
 ClassName = Annotated[str | None, Query(alias="class", max_length=64, description="Only this weapon class.")]
@@ -97,8 +99,10 @@ _BODY = {
                 "required": ["file"],
                 "properties": {
                     "file": {"type": "string", "format": "binary", "description": "The clip."},
+                    "name": {"type": "string", "description": "File name; the part's own by default."},
                     **_FIELDS,
                 },
+                "additionalProperties": False,
             }
         },
         "application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}},
@@ -145,13 +149,16 @@ async def create_scan(
     plan: Annotated[str | None, Query(max_length=64, json_schema_extra=PLANS)] = None,
     every_s: Annotated[float | None, Query(ge=0.001, le=86400, allow_inf_nan=False)] = None,
     shortest_shot_s: Annotated[float | None, Query(ge=0, le=86400, allow_inf_nan=False)] = None,
-    budget: Annotated[str | None, Query(pattern=BUDGET, max_length=20, description="Such as 30s or 2x.")] = None,
+    budget: Annotated[
+        str | None, Query(max_length=20, json_schema_extra={"pattern": BUDGET}, description="Such as 30s or 2x.")
+    ] = None,
     classes: Annotated[str | None, Query(max_length=2000, description="Separated by commas.")] = None,
     threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
     webhook: Annotated[str | None, Query(max_length=2000, description=WEBHOOK)] = None,
     priority: Annotated[int | None, Query(ge=1, le=9)] = None,
 ) -> Response:
     """Send the clip as the part `file` of a form, or as the body itself; the options as fields or in the query."""
+    _check_names(request.query_params)
     announced = announced_bytes(request)
     left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, who, announced)
     asked: dict[str, Any] = {
@@ -166,12 +173,13 @@ async def create_scan(
         "priority": priority,
     }
     order = await asyncio.to_thread(check_wish, ctx.settings, wish_of(asked))
-    if request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         received, file_name, fields = await receive_form(request, ctx.settings, left)
     else:
         received, file_name, fields = await receive_raw(request, ctx.settings, left), name or "", {}
     try:
-        given = {field: value for field, value in fields.items() if field in _FIELDS and value != ""}
+        _check_names(fields)
+        given = {field: value for field, value in fields.items() if field != "name" and value != ""}
         if given:
             order = await asyncio.to_thread(check_wish, ctx.settings, wish_of({**asked, **given}))
         upload = Upload(
@@ -358,6 +366,12 @@ def delete(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId) -> None:
 def rescan(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId, options: RescanIn) -> Response:
     order = check_wish(ctx.settings, wish_of(options.model_dump()))
     return _made(*accept_again(ctx.office, who, scan_id, order, remote=remote))
+
+
+def _check_names(given: Iterable[str]) -> None:
+    """Raises BadOption for what is misspelt: left out, it would scan otherwise than was asked."""
+    if (unknown := next((each for each in given if each != "name" and each not in _FIELDS), None)) is not None:
+        raise BadOption(f"'{unknown[:64]}' is no option of a scan; use some of: name, {', '.join(_FIELDS)}.")
 
 
 def wish_of(fields: dict[str, Any]) -> Wish:

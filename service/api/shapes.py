@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -17,7 +18,10 @@ from service.store.search import Counts
 from service.store.tables import OPEN_STATES, AppearanceRow, DetectionRow, PictureRow, ScanRow
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-BUDGET = r"^[0-9]{1,9}(\.[0-9]{1,6})?[xs]$"
+BUDGET = r"^ *[0-9]+(\.[0-9]+)? *[xXsS] *$"
+"""For who reads the API's description; what reads a budget, and refuses one in the same words as the command line, is
+Budget.parse."""
+SCAN_ID = "^[0-9a-f]{32}$"
 EXAMPLE_ID = "5f0c6f2d1b8e4a5c9d7e3f2a1b0c9d8e"
 
 
@@ -197,7 +201,9 @@ class RescanIn(_Shape):
     plan: str | None = Field(default=None, min_length=1, max_length=64)
     every_s: float | None = Field(default=None, ge=0.001, le=86400, allow_inf_nan=False)
     shortest_shot_s: float | None = Field(default=None, ge=0, le=86400, allow_inf_nan=False)
-    budget: str | None = Field(default=None, pattern=BUDGET, max_length=20, examples=["2x", "30s"])
+    budget: str | None = Field(
+        default=None, max_length=20, examples=["2x", "30s"], json_schema_extra={"pattern": BUDGET}
+    )
     classes: list[str] | None = Field(default=None, min_length=1, max_length=100)
     threshold: float | None = Field(default=None, ge=0, le=1)
     webhook: str | None = Field(default=None, min_length=1, max_length=2000)
@@ -253,7 +259,7 @@ def cursor(*parts: float | str | int) -> str:
 
 
 def read_cursor(text: str, *kinds: type) -> list[Any]:
-    """Raises BadCursor."""
+    """Parts of these kinds; str is a scan's id. Raises BadCursor."""
     try:
         parts = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         if not isinstance(parts, list) or len(parts) != len(kinds):
@@ -264,7 +270,7 @@ def read_cursor(text: str, *kinds: type) -> list[Any]:
             raise ValueError
         if any(isinstance(part, int) and abs(part) >= 2**31 for part in whole):
             raise ValueError
-        if any(isinstance(part, str) and "\x00" in part for part in whole):
+        if any(isinstance(part, str) and not re.fullmatch(SCAN_ID, part) for part in whole):
             raise ValueError
         return whole
     except (ValueError, UnicodeError, RecursionError) as error:

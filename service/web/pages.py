@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, get_args
@@ -18,7 +19,7 @@ from service.api import catalogue, preferences, scans
 from service.api.compressed import small
 from service.api.context import Context, context_of, identify
 from service.api.search import ReviewState
-from service.api.shapes import State
+from service.api.shapes import SCAN_ID, State
 from service.api.verdicts import Verdict
 from service.problems import Forbidden, NotFound, TooManyRequests, Unauthorized
 from service.store.preferences import read_preferences
@@ -121,6 +122,8 @@ def _answers(context: Context, who: Principal, scan_id: str | None) -> dict[str,
         return answers
     answers["/v1/taxonomy"] = [each.model_dump(mode="json") for each in catalogue.taxonomy(who)]
     if scan_id is not None:
+        if not re.fullmatch(SCAN_ID, scan_id):
+            raise NotFound("A scan's id has 32 digits from 0 to f.")
         answers[f"/v1/scans/{scan_id}"] = scans.scan(context, who, scan_id).model_dump(mode="json")
     return answers
 

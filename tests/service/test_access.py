@@ -133,6 +133,7 @@ def test_secrets_are_in_no_file_of_the_store(server, keys):
         ({"Host": "evil.example"}, 401),
         ({"X-Forwarded-For": "203.0.113.9"}, 401),
         ({"Origin": "https://evil.example"}, 401),
+        ({"Origin": "http://["}, 401),
         ({"Sec-Fetch-Site": "cross-site"}, 403),
         ({"Authorization": "Basic eDp5"}, 401),
     ],

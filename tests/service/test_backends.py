@@ -219,6 +219,8 @@ def test_the_review_on_postgresql(postgres, tmp_path):
         assert ann.put("/v1/preferences", json={"blur": 30}).json()["blur"] == 30
         assert ann.get(f"/v1/scans/{scan}/frames/1/review").status_code == 200
     with app.client() as browser:
+        for odd in ("%00", "a" * 40, "%F0%9F%92%A9"):
+            assert browser.get(f"/scans/{odd}").status_code == 404
         signed = browser.post("/v1/session", json={"key": app.key("alice")}).json()
         assert browser.delete(f"/v1/scans/{scan}", headers={"X-CSRF-Token": signed["csrf"]}).status_code == 204
     app.close()

@@ -1,3 +1,4 @@
+import base64
 import hashlib
 import io
 import json
@@ -141,6 +142,40 @@ def test_the_clip_is_served_in_ranges(client, done, humvee):
     assert part.content == whole[100:200]
     beyond = client.get(done["links"]["clip"], headers={"Range": f"bytes={len(whole)}-"})
     assert beyond.status_code == 416
+    assert beyond.headers["Content-Range"] == f"bytes */{len(whole)}"
+    assert beyond.headers["Content-Type"] == "application/problem+json"
+    assert (beyond.json()["code"], str(len(whole)) in beyond.json()["detail"]) == ("range_not_satisfiable", True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=-10", -10, None),
+        ("Bytes=5-", 5, None),
+        (f"bytes=5-9, {10**12}-", 5, 10),
+        ("bytes=10-5", None, None),
+        ("bytes=a-b", None, None),
+        ("bytes=", None, None),
+        ("bytes 0-5", None, None),
+        ("frames=0-5", None, None),
+    ],
+)
+def test_a_range_that_is_none_is_ignored(client, done, humvee, asked, start, end):
+    answer = client.get(done["links"]["clip"], headers={"Range": asked})
+    assert answer.status_code == (200 if start is None else 206)
+    assert answer.content == humvee.read_bytes()[start:end]
+
+
+def test_a_clip_that_the_client_has_is_not_sent_again(client, done):
+    tag = client.get(done["links"]["clip"]).headers["ETag"]
+    for given in (tag, f'"other", W/{tag}'):
+        again = client.get(done["links"]["clip"], headers={"If-None-Match": given, "Range": "bytes=0-9"})
+        assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    part = {"Range": "bytes=0-9"}
+    assert client.get(done["links"]["clip"], headers={**part, "If-None-Match": '"other"'}).status_code == 206
+    assert client.get(done["links"]["clip"], headers={**part, "If-Range": tag}).status_code == 206
+    beyond = {"Range": f"bytes={10**12}-", "If-Range": '"other"'}
+    assert client.get(done["links"]["clip"], headers=beyond).status_code == 200
 
 
 def test_every_form_of_the_report(client, done):
@@ -259,7 +294,8 @@ def test_a_truncated_clip_is_scanned_as_far_as_it_goes(client, humvee):
         ({"model": "../../etc/passwd"}, "weights_not_found", "ordnance-n"),
         ({"threshold": "7"}, "invalid_request", "threshold"),
         ({"every_s": "0"}, "invalid_request", "every_s"),
-        ({"budget": "soon"}, "invalid_request", "budget"),
+        ({"budget": "soon"}, "bad_option", "'soon' is not a budget; give seconds such as 30s"),
+        ({"treshold": "0.5"}, "bad_option", "'treshold'"),
         ({"budget": "2x", "plan": "interval"}, "bad_option", "adaptive"),
         ({"shortest_shot_s": "1", "plan": "interval"}, "bad_option", "adaptive"),
         ({"webhook": "http://127.0.0.1/"}, "bad_option", "not allowed"),
@@ -273,6 +309,39 @@ def test_options_that_cannot_be_used_are_named_before_the_body_is_read(client, p
     assert problem["code"] == code
     assert word in problem["detail"]
     assert problem["status"] == 422
+
+
+@pytest.mark.parametrize("field", ["every", "treshold", "Plan"])
+def test_a_field_that_is_misspelt_is_named(client, bands, field):
+    with bands.open("rb") as file:
+        answer = client.post("/v1/scans", files={"file": ("a.mp4", file)}, data={field: "0.5"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_option")
+    assert f"'{field}'" in answer.json()["detail"]
+    assert "threshold" in answer.json()["detail"]
+
+
+def test_a_budget_is_read_as_on_the_command_line(client, done):
+    made = client.post(f"/v1/scans/{done['id']}/rescan", json={"budget": " 0.001 X"})
+    assert (made.status_code, made.json()["options"]["budget"]) == (202, "0.001x")
+    wait_for(client, made.json()["id"])
+    refused = client.post(f"/v1/scans/{done['id']}/rescan", json={"budget": "soon"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_option")
+    assert refused.json()["detail"].startswith("'soon' is not a budget; give seconds such as 30s")
+
+
+def test_the_kind_of_a_body_is_read_in_any_case(client, bands):
+    begin = b'--b\r\nContent-Disposition: form-data; name="file"; filename="case.mp4"\r\n\r\n'
+    body = begin + bands.read_bytes() + b"\r\n--b--\r\n"
+    made = client.post("/v1/scans", content=body, headers={"Content-Type": "Multipart/Form-Data; boundary=b"})
+    assert made.json()["clip"]["sha256"] == hashlib.sha256(bands.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("last", ["\ud800", "x" * 32, "\x00", "A" * 32])
+def test_a_cursor_with_what_is_no_scan_is_refused(client, last):
+    made = base64.urlsafe_b64encode(json.dumps([1.0, last]).encode()).decode().rstrip("=")
+    assert client.get("/v1/scans", params={"cursor": made}).json()["code"] == "not_found"
+    made = base64.urlsafe_b64encode(json.dumps([1.0, last, 1]).encode()).decode().rstrip("=")
+    assert client.get("/v1/search", params={"cursor": made}).json()["code"] == "not_found"
 
 
 def test_an_upload_announced_too_large_is_refused_before_its_body(server):
