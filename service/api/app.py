@@ -104,6 +104,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(each.router)
     pages.install(app)
+    app.add_middleware(uploads.TusWire)
     app.add_middleware(Watch, metrics=app.state.metrics)
     if settings.cors_origins:
         app.add_middleware(

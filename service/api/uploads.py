@@ -25,6 +25,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.errors import OrdnanceError
 from service.access.keys import LOCAL, Principal, principal_with
@@ -59,6 +61,7 @@ CONTENT_TYPE = "application/offset+octet-stream"
 MAX_METADATA_BYTES = 8 * 1024
 MOST_RUNNING_HASHES = 10_000
 GIVES_WAY_SECONDS = 5.0
+_OVERRIDES = ("PATCH", "DELETE", "HEAD", "OPTIONS")
 COMPLETE_SECONDS = 60.0
 _OPTIONS = ("model", "plan", "every_s", "shortest_shot_s", "budget", "classes", "threshold", "webhook", "priority")
 _NUMBER = re.compile(r"\d{1,15}")
@@ -97,6 +100,33 @@ class WrongVersion(ServiceError):
     """The client speaks another version of tus."""
 
     code = "bad_request"
+
+
+class TusWire:
+    """What tus asks of every request and answer at its addresses: POST may stand for another method, where a proxy lets
+    no other through, and each answer, an error as well, names the version."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not _is_tus(scope["path"]):
+            await self._app(scope, receive, send)
+            return
+        meant = Headers(scope=scope).get("x-http-method-override", "").upper()
+        if scope["method"] == "POST" and meant in _OVERRIDES:
+            scope["method"] = meant
+
+        async def send_with_version(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Tus-Resumable"] = VERSION
+            await send(message)
+
+        await self._app(scope, receive, send_with_version)
+
+
+def _is_tus(path: str) -> bool:
+    return path == router.prefix or path.startswith(f"{router.prefix}/")
 
 
 @router.options("", status_code=204, response_class=Response, summary="What this tus server can")
@@ -211,10 +241,11 @@ async def append(
     upload_id: ScanId,
     upload_checksum: Annotated[str | None, Header(description="Algorithm and base64 of the body's hash.")] = None,
 ) -> Response:
-    """The body has the Content-Type `application/offset+octet-stream`."""
+    """The body has the Content-Type `application/offset+octet-stream`. Where a proxy lets no PATCH through, send POST
+    with `X-HTTP-Method-Override: PATCH`."""
     if (refused := _other_version(request)) is not None:
         return refused
-    if request.headers.get("content-type") != CONTENT_TYPE:
+    if request.headers.get("content-type", "").lower() != CONTENT_TYPE:
         from starlette.exceptions import HTTPException
 
         raise HTTPException(415, f"A PATCH has the Content-Type {CONTENT_TYPE}.")

@@ -120,6 +120,37 @@ def test_an_upload_that_cannot_be_is_refused_at_its_beginning(client, headers, s
     assert client.post("/v1/uploads", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", "", {**TUS}, 400),
+        ("HEAD", f"/{'0' * 32}", {**TUS}, 404),
+        ("PATCH", f"/{'0' * 32}", {**PATCH, "Upload-Offset": "0"}, 404),
+        ("PATCH", "/x", {**PATCH}, 422),
+        ("PUT", "", {**TUS}, 405),
+        ("POST", "", {**TUS, "Authorization": "Bearer x"}, 401),
+        ("POST", "", {"Tus-Resumable": "0.2.2"}, 412),
+    ],
+)
+def test_errors_name_the_version_as_well(client, method, path, headers, status):
+    answer = client.request(method, f"/v1/uploads{path}", headers=headers)
+    assert (answer.status_code, answer.headers.get_list("Tus-Resumable")) == (status, ["1.0.0"])
+
+
+def test_post_stands_for_the_method_that_it_names(client, bands):
+    whole = bands.read_bytes()
+    url = begin(client, len(whole), filename="posted.mp4")
+    sent = client.post(
+        url, content=whole[:1000], headers={**PATCH, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
+    )
+    assert (sent.status_code, sent.headers["Upload-Offset"]) == (204, "1000")
+    asked = client.post(url, headers={**TUS, "X-HTTP-Method-Override": "HEAD"})
+    assert (asked.status_code, asked.headers["Upload-Offset"]) == (200, "1000")
+    assert client.post(url, headers={**TUS, "X-HTTP-Method-Override": "DELETE"}).status_code == 204
+    assert client.head(url, headers=TUS).status_code == 404
+    assert client.post(url, headers=TUS).status_code == 405
+
+
 @contextmanager
 def silent_request(server, method, path, headers, length, content):
     """A request on a connection that has fallen silent after the first bytes of its body, and does not say so."""
