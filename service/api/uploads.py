@@ -24,7 +24,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from sqlalchemy import select
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -405,8 +404,8 @@ async def complete_whole_uploads(ctx: Context) -> None:
         try:
             for row in await asyncio.to_thread(_whole_uploads, ctx):
                 await _complete_for_owner(ctx, row)
-        except SQLAlchemyError:
-            log.exception("uploads without a scan cannot be looked for")
+        except Exception:
+            log.exception("whole uploads cannot be seen to; tried again in a minute")
         await asyncio.sleep(COMPLETE_SECONDS)
 
 
@@ -419,7 +418,8 @@ def _whole_uploads(ctx: Context) -> list[UploadRow]:
 async def _complete_for_owner(ctx: Context, row: UploadRow) -> None:
     try:
         row = await _complete_alone(ctx, await asyncio.to_thread(_uploader, ctx, row), row, "")
-        log.info("scan of a whole upload begun late", extra={"upload": row.id, "scan": row.scan_id})
+        if row.scan_id is not None:
+            log.info("a whole upload has its scan late", extra={"upload": row.id, "scan": row.scan_id})
     except (OrdnanceError, OSError) as error:
         log.warning("a whole upload has no scan yet", extra={"upload": row.id, "reason": str(error)})
 
