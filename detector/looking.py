@@ -24,7 +24,7 @@ from detector.sampling.identical import is_near_identical
 from detector.sampling.plan import Request
 from detector.video import Probe, Readable
 from detector.video.decode import Watch
-from detector.video.reader import Picture as UnconvertedPicture
+from detector.video.timed import OutOfTime, TimedWatch
 
 MEMORY_BYTES = 192 * 1024**2
 """What pictures may take that wait for the model, and once more what those may take that are kept for later."""
@@ -112,28 +112,11 @@ def _halved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-class _OutOfTime(Exception):
-    """The time for a request ran out on the way to a picture."""
-
-
-class _TimedWatch:
-    """A watch (see `Video.frames_at`) that ends the reading at a deadline; else it does what `watch` does."""
-
-    def __init__(self, deadline: float, watch: Watch | None) -> None:
-        self._deadline = deadline
-        self._watch = watch
-
-    def __call__(self, picture: UnconvertedPicture, is_sample: bool) -> UnconvertedPicture | None:
-        if time.monotonic() >= self._deadline:
-            raise _OutOfTime
-        return self._watch(picture, is_sample) if self._watch else None
-
-
 def _frames(video: Readable, request: Request, state: ScanState) -> Iterator[Frame]:
     """The frames of a request, as far as its time allows."""
     try:
         yield from _all_frames(video, request, state)
-    except _OutOfTime:
+    except OutOfTime:
         return
 
 
@@ -177,7 +160,7 @@ def _frames_and_kept(video: Readable, request: Request, times: tuple[float, ...]
 
 
 def _within(deadline: float, watch: CutWatch | None) -> Watch | None:
-    return watch if math.isinf(deadline) else _TimedWatch(deadline, watch)
+    return watch if math.isinf(deadline) else TimedWatch(deadline, watch)
 
 
 class Ahead(Generic[Item]):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from detector.video.guard_process import START_SECONDS, DecoderProcess, Decoders
 from detector.video.limits import MAX_PICTURE_PIXELS
 from detector.video.probing import Probe
 from detector.video.problems import DecodeProblem, ProblemLog
+from detector.video.timed import TimedWatch
 
 if TYPE_CHECKING:
     from detector.sampling.cuts import CutWatch
@@ -127,15 +128,22 @@ class GuardedVideo:
         for _, frame in self._read({"do": "frames", "keyframes_only": keyframes_only}, None):
             yield frame
 
-    def frames_at(self, targets: Iterable[float], watch: CutWatch | None = None) -> Iterator[tuple[float, Frame]]:
+    def frames_at(
+        self, targets: Iterable[float], watch: CutWatch | TimedWatch | None = None
+    ) -> Iterator[tuple[float, Frame]]:
         """As Video.frames_at, with all targets known beforehand. Raises DecoderEnded as well.
 
-        What the process's copy of `watch` saw is in `watch` once the frames were read to their end.
+        What the process's copy of `watch` saw is in `watch` once the frames were read to their end. A TimedWatch looks
+        at the clock with each frame.
         """
+        timed = watch if isinstance(watch, TimedWatch) else None
+        cuts = cast("CutWatch | None", timed.watch if timed else watch)
         request: dict[str, Any] = {"do": "frames_at", "targets": [float(each) for each in targets]}
-        if watch is not None:
-            request["cuts"] = wire.pack_cuts(watch)
-        for target, frame in self._read(request, watch):
+        if cuts is not None:
+            request["cuts"] = wire.pack_cuts(cuts)
+        for target, frame in self._read(request, cuts):
+            if timed:
+                timed.check()
             yield frame.pts_seconds if target is None else target, frame
 
     def _read(self, request: dict[str, Any], watch: CutWatch | None) -> Iterator[tuple[float | None, Frame]]:

@@ -239,6 +239,14 @@ def test_a_budget_is_kept_and_what_it_left_out_is_said(client, humvee):
     assert "budget" in report["coverage"]["left_out"][0]["what"]
 
 
+def test_a_budget_that_is_not_used_up_leaves_nothing_out(client, humvee, done):
+    scan = wait_for(client, upload(client, humvee, budget="100X")["id"])
+    assert (scan["state"], scan["options"]["budget"]) == ("done", "100x"), scan["error"]
+    report, other = (client.get(each["links"]["report.json"]).json() for each in (scan, done))
+    assert report["coverage"]["left_out"] == other["coverage"]["left_out"]
+    assert report["appearances"] == other["appearances"]
+
+
 def test_a_rescan_needs_no_upload(client, done):
     answer = client.post(f"/v1/scans/{done['id']}/rescan", json={"plan": "interval", "classes": ["hmmwv"]})
     assert answer.status_code == 202

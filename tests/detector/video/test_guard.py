@@ -27,6 +27,7 @@ from detector.video import guard_memory, open_video
 from detector.video import guard_wire as wire
 from detector.video.guard import GuardLimits, open_guarded
 from detector.video.guard_process import Decoders
+from detector.video.timed import OutOfTime, TimedWatch
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the guard's limits are Linux's")
 
@@ -37,6 +38,18 @@ def clip(tmp_path_factory):
     from made_clips import write_clip
 
     return write_clip(tmp_path_factory.mktemp("guard") / "bands.mp4", seconds=4.0)
+
+
+def test_reading_ends_at_a_deadline_and_the_next_one_is_whole(clip):
+    times = [0.0, 1.0, 2.0, 3.0]
+    watch = CutWatch(0.5)
+    with open_guarded(clip) as guarded:
+        with pytest.raises(OutOfTime):
+            list(guarded.frames_at(times, TimedWatch(time.monotonic(), watch)))
+        for inner in (watch, None):
+            timed = TimedWatch(time.monotonic() + 60, inner)
+            assert [frame.pts_seconds for _, frame in guarded.frames_at(times, timed)] == times
+    assert vars(watch)["_seen_seconds"] >= 3.0
 
 
 def test_frames_are_those_of_an_unguarded_clip(clip):
