@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -103,7 +104,9 @@ def create_app(settings: Settings) -> FastAPI:
         health,
     ):
         app.include_router(each.router)
+        _answer_head(app, each.router)
     pages.install(app)
+    _answer_head(app, pages.router)
     app.add_middleware(uploads.TusWire)
     app.add_middleware(Watch, metrics=app.state.metrics)
     if settings.cors_origins:
@@ -115,6 +118,20 @@ def create_app(settings: Settings) -> FastAPI:
             expose_headers=list(_TUS_HEADERS),
         )
     return app
+
+
+def _answer_head(app: FastAPI, router: APIRouter) -> None:
+    """As GET, whose body the server leaves out; but not where the body has no end, and the connection waits for it."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.methods == {"GET"} and not route.path.endswith(problem.ENDLESS):
+            app.add_api_route(
+                route.path,
+                route.endpoint,
+                methods=["HEAD"],
+                response_model=route.response_model,
+                response_class=route.response_class,
+                include_in_schema=False,
+            )
 
 
 class Watch:

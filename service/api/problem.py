@@ -19,6 +19,8 @@ from service.problems import STATUS_OF_CODE, TITLES, ServiceError
 log = logging.getLogger("ordnance.api")
 
 MEDIA_TYPE = "application/problem+json"
+ENDLESS = "/events"
+"""How addresses end whose answer goes on: they take no HEAD."""
 _CODE_OF_STATUS = {
     400: "bad_request",
     404: "not_found",
@@ -119,4 +121,4 @@ def _methods_of(app: FastAPI, path: str) -> set[str]:
     for template, methods in app.openapi()["paths"].items():
         if re.fullmatch(re.sub(r"{[a-z_]+}", "[^/]+", template), path):
             found |= {name.upper() for name in methods}
-    return found
+    return found | {"HEAD"} if "GET" in found and not path.endswith(ENDLESS) else found

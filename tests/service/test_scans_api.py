@@ -147,6 +147,26 @@ def test_the_clip_is_served_in_ranges(client, done, humvee):
     assert (beyond.json()["code"], str(len(whole)) in beyond.json()["detail"]) == ("range_not_satisfiable", True)
 
 
+def test_head_answers_as_get_without_a_body(client, done):
+    links = done["links"]
+    for path in (
+        links["clip"],
+        links["self"],
+        links["report.json"],
+        links["report.html"],
+        "/v1/scans",
+        "/healthz",
+        "/",
+    ):
+        whole, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (200, b""), path
+        assert head.headers["Content-Type"] == whole.headers["Content-Type"], path
+        assert head.headers["Content-Length"] == whole.headers["Content-Length"], path
+    assert client.head(f"/v1/scans/{'0' * 32}").status_code == 404
+    assert client.head(links["events"]).status_code == 405
+    assert client.put("/v1/scans").headers["Allow"] == "GET, HEAD, POST"
+
+
 @pytest.mark.parametrize(
     ("asked", "start", "end"),
     [
