@@ -31,6 +31,13 @@ def cuda_device() -> str:
         pytest.skip(str(error))
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    from detector.models.backend import missing_torch_packages
+
+    if item.get_closest_marker("needs_torch") and (missing := missing_torch_packages()):
+        pytest.skip(f"{', '.join(missing)} not installed (extra train)")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the pages come last: from the first of them on, Playwright keeps an event loop in the main thread."""
     items.sort(key=lambda item: "tests/e2e/web/" in item.nodeid)

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -209,9 +210,13 @@ def test_a_folder_of_other_pictures_is_refused_and_left_as_it_is(
 
 
 def test_a_full_disk_is_said_and_no_picture_is_half_one(data: Path, tmp_path: Path) -> None:
-    command = "ulimit -f 4; exec ordnance dataset composites --data $0 --out $1 --classes tank --count 2 --seed 1"
+    limited = 'ulimit -f 4; exec "$@"'
+    command = [sys.executable, "-m", "service", "dataset", "composites", "--classes", "tank", "--count", "2"]
     done = subprocess.run(
-        ["bash", "-c", command, str(data), str(tmp_path / "out")], capture_output=True, text=True, check=False
+        ["bash", "-c", limited, "bash", *command, "--data", str(data), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 1
     assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
