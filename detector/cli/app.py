@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -13,6 +14,9 @@ from detector.cli import bench, dataset, evaluate, info, scan, training
 from detector.cli.exit_codes import ExitCode
 from detector.cli.printable import printable
 from detector.errors import OrdnanceError, UsageError
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+"""How a write fails that finds no room, EDQUOT where the system has quotas."""
 
 app = typer.Typer(
     name="ordnance",
@@ -79,7 +83,7 @@ def _run(arguments: list[str] | None) -> int:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()
             return int(error.exit_code)
-        if isinstance(error, OSError) and _output_fails():
+        if isinstance(error, OSError) and _is_of_the_output(error):
             _give_up_output()
             _complain(
                 f"the output cannot be written ({error.strerror or error}); make room there or send it elsewhere."
@@ -98,13 +102,13 @@ def _complain(message: str) -> None:
     print(f"ordnance: {printable(message)}", file=sys.stderr)
 
 
-def _output_fails() -> bool:
-    """Whether what was printed cannot be written: what stdout could not get rid of stays in it."""
+def _is_of_the_output(error: OSError) -> bool:
+    """Whether what was printed cannot be written: stdout still holds it, or nobody names a file that has no room."""
     try:
         print(end="", flush=True)
     except OSError:
         return True
-    return False
+    return error.filename is None and error.errno in NO_ROOM
 
 
 def _give_up_output() -> None:
