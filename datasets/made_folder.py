@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import DataError
+from detector.training.whole_file import write_whole
 
 MANIFEST = "manifest.json"
 JPEG_QUALITY = 90
@@ -52,7 +53,7 @@ def read_made(out: Path) -> dict[str, Any] | None:
 
 def finish_folder(out: Path, made: Mapping[str, Any], images: Sequence[Mapping[str, Any]]) -> None:
     """Write the manifest, now with a record of each picture. Raises DataError where that cannot be."""
-    _write(out / MANIFEST, json.dumps({**made, "images": images}, indent=1).encode())
+    _write(out / MANIFEST, json.dumps({**made, "images": images}, indent=1))
 
 
 def write_picture(path: Path, bgr: NDArray[np.uint8]) -> None:
@@ -63,7 +64,7 @@ def write_picture(path: Path, bgr: NDArray[np.uint8]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write what is said of a picture, all or nothing. Raises DataError where that cannot be."""
-    _write(path, text.encode())
+    _write(path, text)
 
 
 def not_written(path: Path, error: OSError) -> DataError:
@@ -71,11 +72,9 @@ def not_written(path: Path, error: OSError) -> DataError:
     return DataError(f"{path} cannot be written: {error.strerror or error}; mend that, then the same command goes on.")
 
 
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(f"{path.name}.part")
+def _write(path: Path, content: str | bytes) -> None:
     try:
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_whole(path, content)
     except OSError as error:
         raise not_written(path, error) from error
 

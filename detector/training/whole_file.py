@@ -7,10 +7,13 @@ from pathlib import Path
 from detector.errors import DataError
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write `text` beside `path` and put it in its place: a kill leaves what was there before, or all of it."""
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write `content` (text: in UTF-8) beside `path` and put it in its place.
+
+    A kill leaves what was there before, or all of it.
+    """
     partial = path.with_name(f"{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
     partial.replace(path)
 
 

@@ -34,6 +34,7 @@ from service.api import (
 )
 from service.api.context import Context
 from service.api.live import Hub
+from service.api.tus_wire import TusWire
 from service.intake import Office
 from service.jobs.engine import Jobs
 from service.settings import Settings
@@ -107,7 +108,7 @@ def create_app(settings: Settings) -> FastAPI:
         _answer_head(app, each.router)
     pages.install(app)
     _answer_head(app, pages.router)
-    app.add_middleware(uploads.TusWire)
+    app.add_middleware(TusWire)
     app.add_middleware(Watch, metrics=app.state.metrics)
     if settings.cors_origins:
         app.add_middleware(

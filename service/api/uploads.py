@@ -24,8 +24,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
 from sqlalchemy import select
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.errors import OrdnanceError
 from service.access.keys import LOCAL, Principal, principal_with
@@ -34,6 +32,7 @@ from service.api.context import Context, Ctx, Remote, Writer
 from service.api.problem import responses
 from service.api.receiving import Line, read_body
 from service.api.scans import ScanId, wish_of
+from service.api.tus_wire import PREFIX, VERSION
 from service.api.writing import FileWriter, new_digest
 from service.intake import Upload, accept, check_wish, clean_name
 from service.problems import (
@@ -50,22 +49,20 @@ from service.store.scans import hold_usage, new_id
 from service.store.tables import KeyRow, UploadRow
 from service.store.upload_files import bytes_file, remove_upload_files, unchecked_note
 
-router = APIRouter(prefix="/v1/uploads", tags=["resumable upload"])
+router = APIRouter(prefix=PREFIX, tags=["resumable upload"])
 log = logging.getLogger("ordnance.api")
 
-VERSION = "1.0.0"
 EXTENSIONS = "creation,checksum,expiration,termination"
 ALGORITHMS = "sha1,sha256,md5,crc32"
 CONTENT_TYPE = "application/offset+octet-stream"
 MAX_METADATA_BYTES = 8 * 1024
 MOST_RUNNING_HASHES = 10_000
 GIVES_WAY_SECONDS = 5.0
-_OVERRIDES = ("PATCH", "DELETE", "HEAD", "OPTIONS")
 COMPLETE_SECONDS = 60.0
 _OPTIONS = ("model", "plan", "every_s", "shortest_shot_s", "budget", "classes", "threshold", "webhook", "priority")
 _NUMBER = re.compile(r"\d{1,15}")
 _BYTES_GONE = "The bytes of this upload are gone; begin a new one."
-_BASE = {"Tus-Resumable": VERSION, "Cache-Control": "no-store"}
+_BASE = {"Cache-Control": "no-store"}
 _NUMBER_SCHEMA = {"type": "string", "pattern": "^[0-9]{1,15}$"}
 _RESUMABLE = {
     "name": "Tus-Resumable",
@@ -99,33 +96,6 @@ class WrongVersion(ServiceError):
     """The client speaks another version of tus."""
 
     code = "bad_request"
-
-
-class TusWire:
-    """What tus asks of every request and answer at its addresses: POST may stand for another method, where a proxy lets
-    no other through, and each answer, an error as well, names the version."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _is_tus(scope["path"]):
-            await self._app(scope, receive, send)
-            return
-        meant = Headers(scope=scope).get("x-http-method-override", "").upper()
-        if scope["method"] == "POST" and meant in _OVERRIDES:
-            scope["method"] = meant
-
-        async def send_with_version(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)["Tus-Resumable"] = VERSION
-            await send(message)
-
-        await self._app(scope, receive, send_with_version)
-
-
-def _is_tus(path: str) -> bool:
-    return path == router.prefix or path.startswith(f"{router.prefix}/")
 
 
 @router.options("", status_code=204, response_class=Response, summary="What this tus server can")
@@ -195,7 +165,7 @@ def create(
     except BaseException:
         remove_upload_files(ctx.settings, row.id)
         raise
-    headers = {**_BASE, "Location": f"/v1/uploads/{row.id}", "Upload-Expires": _expires(row)}
+    headers = {**_BASE, "Location": f"{PREFIX}/{row.id}", "Upload-Expires": _expires(row)}
     return Response(status_code=201, headers=headers)
 
 

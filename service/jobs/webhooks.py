@@ -36,7 +36,8 @@ def check_target(url: str, settings: Settings) -> None:
     shown = _UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", url[:200])
     refused = BadOption(f"'{shown}' is not a webhook address; give http(s)://host/path without a user name.")
     try:
-        parts, given_port = urlsplit(url), urlsplit(url).port
+        parts = urlsplit(url)
+        given_port = parts.port
     except ValueError:
         raise refused from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
