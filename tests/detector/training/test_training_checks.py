@@ -116,11 +116,12 @@ def test_a_kill_while_a_file_is_written_leaves_the_earlier_one(
     write_mined(Mined(DIGEST, DIGEST, 0.25, 0, ()), mined)
     before = (begun / BEGUN).read_text(), mined.read_text()
 
-    def cut_off(path: Path, text: str, encoding: str) -> int:
-        path.write_bytes(text.encode(encoding)[:20])
+    def cut_off(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:20])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(whole_file.Path, "write_text", cut_off)
+    monkeypatch.setattr(whole_file.Path, "write_bytes", cut_off)
     with pytest.raises(KeyboardInterrupt):
         begin_stage(begun, FIRST, CONFIG, ("start.pt", tmp_path / "start.pt"), "1" * 64)
     with pytest.raises(KeyboardInterrupt):
