@@ -169,12 +169,14 @@ def accept(
                         )
                     usage.bytes += upload.bytes
                     return find_scan(session, principal.owner, known.scan_id), False
-            if not hold_clip(session, principal.owner, upload.sha256):
+            # Scan before clip, as where a scan is removed.
+            earlier = earlier_scan(session, principal.owner, upload.sha256, order.fingerprint)
+            if earlier is None and not hold_clip(session, principal.owner, upload.sha256):
                 # The last scan that needed it was removed since it was kept.
                 continue
             check_bytes(office.settings, session, principal, upload.bytes, upload.resumable_id)
             usage.bytes += upload.bytes
-            scan, is_new = _make(session, office, principal, upload, order, scan_id)
+            scan, is_new = _make(session, office, principal, upload, order, earlier, scan_id)
             if upload.resumable_id is not None:
                 session.execute(update(UploadRow).where(UploadRow.id == upload.resumable_id).values(scan_id=scan.id))
             if idempotency_key is not None:
@@ -197,17 +199,23 @@ def accept_again(
     """Scan the clip of an earlier scan once more, without a new upload. Raises NotFound, QuotaExceeded or Conflict."""
     with office.database.write() as session:
         hold_usage(session, principal.owner, today())
-        earlier = find_scan(session, principal.owner, scan_id, hold=True)
-        upload = Upload(Path(), earlier.clip_sha256, earlier.bytes, earlier.name)
-        scan, is_new = _make(session, office, principal, upload, order, None)
+        first = find_scan(session, principal.owner, scan_id, hold=True)
+        upload = Upload(Path(), first.clip_sha256, first.bytes, first.name)
+        earlier = earlier_scan(session, principal.owner, upload.sha256, order.fingerprint)
+        scan, is_new = _make(session, office, principal, upload, order, earlier)
         audit.note(session, principal, "rescan", remote=remote, scan_id=scan.id, clip_sha256=upload.sha256)
         return scan, is_new
 
 
 def _make(
-    session: Session, office: Office, principal: Principal, upload: Upload, order: Order, scan_id: str | None
+    session: Session,
+    office: Office,
+    principal: Principal,
+    upload: Upload,
+    order: Order,
+    earlier: ScanRow | None,
+    scan_id: str | None = None,
 ) -> tuple[ScanRow, bool]:
-    earlier = earlier_scan(session, principal.owner, upload.sha256, order.fingerprint)
     if earlier is not None:
         if order.webhook is not None:
             _tell(session, office, earlier, order.webhook)

@@ -132,7 +132,8 @@ def save_report(session: Session, scan_id: str, report: Report, pictures: Mappin
     if scan is None or scan.state != ScanState.RUNNING:
         return False
     session.execute(delete(PictureRow).where(PictureRow.scan_id == scan_id))
-    for (number, kind), sha256 in pictures.items():
+    # In the order in which a removal holds them: a blob that two reports share is held by a reference to it.
+    for (number, kind), sha256 in sorted(pictures.items(), key=lambda each: each[1]):
         session.add(PictureRow(scan_id=scan_id, number=number, kind=kind, sha256=sha256))
     save_appearances(session, scan_id, report.appearances)
     session.execute(delete(ReportRow).where(ReportRow.scan_id == scan_id))

@@ -9,6 +9,7 @@ from review_app import ReviewApp
 from sqlalchemy import create_engine, select, text
 from test_backends import postgres  # noqa: F401
 
+from service import intake
 from service.access.keys import create_key
 from service.jobs.heartbeat import Heartbeat, bury, counted
 from service.store.removal import remove_scan
@@ -111,6 +112,25 @@ def test_a_clip_whose_last_scan_is_removed_while_it_comes_again_is_kept(app, mon
     assert made.json()["id"] != earlier
     with app.client() as client:
         assert client.get(f"/v1/scans/{made.json()['id']}/clip").content == clip
+
+
+def test_a_scan_that_is_removed_while_its_clip_comes_again_holds_nobody_up(app, monkeypatch):
+    clip = os.urandom(1000)
+    earlier = send(app, clip).json()["id"]
+    check = intake.check_bytes
+    removal = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", earlier))
+
+    def check_while_it_is_removed(*args):
+        removal.start()
+        removal.join(0.5)
+        check(*args)
+
+    monkeypatch.setattr(intake, "check_bytes", check_while_it_is_removed)
+    again = send(app, clip)
+    removal.join()
+    assert (again.status_code, again.json()["id"]) == (202, earlier)
+    with app.client() as client:
+        assert client.get(f"/v1/scans/{earlier}").status_code == 404
 
 
 def test_a_clip_that_is_sent_and_removed_all_the_time_makes_no_fault(app):
