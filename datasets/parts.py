@@ -34,6 +34,7 @@ def make_part(part: SyntheticPart, data: Path, out: Path, *, workers: int) -> No
             seed=part.seed,
             classes=part.classes,
             negative_share=_negative_share(part),
+            other_proportions=part.other_proportions,
             workers=workers,
             backgrounds=weapon_free_pictures(data, "train"),
         )
@@ -59,7 +60,9 @@ def is_made(part: SyntheticPart, out: Path) -> bool:
 def _is_of(part: SyntheticPart, manifest: dict[str, Any]) -> bool:
     made = manifest["seed"], tuple(manifest["classes"]), manifest.get("negative_share", NEGATIVE_SHARE)
     is_to_measure_on = manifest.get("held_out") or manifest.get("split", "train") != "train"
-    return made == (part.seed, part.classes, _negative_share(part)) and not is_to_measure_on
+    is_stretched = manifest.get("other_proportions", False)
+    asked = part.seed, part.classes, _negative_share(part)
+    return made == asked and is_stretched == part.other_proportions and not is_to_measure_on
 
 
 def _negative_share(part: SyntheticPart) -> float:

@@ -39,6 +39,7 @@ class Job:
     samples: int
     photos: tuple[Path, ...]
     held_out: bool
+    other_proportions: bool
 
 
 def kind_of(
@@ -83,6 +84,7 @@ def render_set(
     tow_share: float = TOW_SHARE,
     negative_share: float = NEGATIVE_SHARE,
     held_out: bool = False,
+    other_proportions: bool = False,
 ) -> None:
     """Render pictures 0..count-1 into `out`.
 
@@ -90,7 +92,8 @@ def render_set(
     Pictures that are there already are left alone. `backgrounds` are weapon-free photographs, or a folder of them, to
     stand behind some scenes; such pictures inherit the photographs' licences. `tow_share` and `negative_share` are
     shares of the pictures, the other classes divide what is left. `held_out` uses the models, paints and skies of
-    `casts.HELD_OUT`, which no other picture shows: a set to measure on, never to train on.
+    `casts.HELD_OUT`, which no other picture shows: a set to measure on, never to train on. `other_proportions` makes
+    weapons a little longer, wider or taller than their models.
 
     Raises ValueError for a class without models, or for shares that make more than the whole; DataError where `out`
     holds other pictures or cannot be written, and where `backgrounds` has no picture.
@@ -109,6 +112,7 @@ def render_set(
         "classes": list(classes),
         "negative_share": negative_share,
         "held_out": held_out,
+        "other_proportions": other_proportions,
     }
     begin_folder(out, made)
     try:
@@ -126,6 +130,7 @@ def render_set(
             samples,
             photos,
             held_out,
+            other_proportions,
         )
         for index in range(count)
         if not _image_path(out, seed, index).exists()
@@ -155,7 +160,13 @@ def render_one(job: Job) -> None:
     for attempt in range(MAX_TRIES):
         rng = np.random.default_rng([job.seed, job.index, attempt])
         photo = _photo(job, rng)
-        drawn = staging.build(rng, job.kind, held_out=job.held_out, open_horizon=photo is not None)
+        drawn = staging.build(
+            rng,
+            job.kind,
+            held_out=job.held_out,
+            open_horizon=photo is not None,
+            other_proportions=job.other_proportions,
+        )
         night = drawn.weather.name == "night"
         renderer = Renderer(drawn)
         noise_seed = int(rng.integers(1 << 30))

@@ -20,20 +20,30 @@ from datasets.synthetic.props import Painted
 from datasets.synthetic.render import outline
 from datasets.synthetic.scene import NEGATIVE, Camera, Light, Scene, Thing, Weather, aimed, crew, person, random_ground
 from datasets.synthetic.sky import random_sky, unseen_sky
-from datasets.synthetic.weapons import Weapon
+from datasets.synthetic.weapons import Weapon, stretched
 
 WEATHERS = {"clear": 0.55, "haze": 0.1, "dust": 0.06, "smoke": 0.1, "night": 0.11, "snow": 0.08}
 SETTINGS = {"open": 0.66, "street": 0.2, "grove": 0.14}
 ASPECT = (64, 36)
 CAMERA_TRIES = 14
+PROPORTIONS = (0.87, 1.15)
+"""Least and greatest factor on each of length, width and height of a weapon in a scene with other proportions."""
 PAINT_PX = 96
 
 
-def build(rng: np.random.Generator, kind: str, *, held_out: bool = False, open_horizon: bool = False) -> Scene:
+def build(
+    rng: np.random.Generator,
+    kind: str,
+    *,
+    held_out: bool = False,
+    open_horizon: bool = False,
+    other_proportions: bool = False,
+) -> Scene:
     """A scene about one `kind` (a class of `casts.CASTS`, or `negative`: look-alikes only).
 
     `held_out` uses models, paints and skies that no other scene shows; `open_horizon` keeps what would hide a
-    photograph behind the scene low.
+    photograph behind the scene low. With `other_proportions` each weapon and look-alike is a little longer, wider or
+    taller than its model, so that the few models there are do not stand for the whole class.
     """
     weather = str(rng.choice(list(WEATHERS), p=list(WEATHERS.values())))
     setting = "open" if open_horizon else str(rng.choice(list(SETTINGS), p=list(SETTINGS.values())))
@@ -42,12 +52,16 @@ def build(rng: np.random.Generator, kind: str, *, held_out: bool = False, open_h
     if setting == "street":
         land.bumps, land.hills, land.berm = 0.02, 0.0, None
     azimuth = float(rng.uniform(0, 2 * np.pi))
-    subject = nothing_labelled(rng, earth, held_out) if kind == NEGATIVE else CASTS[kind](rng, earth, held_out)
 
+    def cast(kind: str) -> Weapon:
+        drawn = nothing_labelled(rng, earth, held_out) if kind == NEGATIVE else CASTS[kind](rng, earth, held_out)
+        return stretched(drawn, *rng.uniform(*PROPORTIONS, 3)) if other_proportions else drawn
+
+    subject = cast(kind)
     stage = _Stage(rng, land)
     stage.enter(subject, 0, 0, float(rng.uniform(0, 360)), crowd=1.0)
     for _ in range(int(rng.choice([0, 1, 2], p=[0.52, 0.33, 0.15]))):
-        stage.beside(_neighbour(rng, earth, held_out, kind), azimuth)
+        stage.beside(cast(_neighbour(rng, kind)), azimuth)
     if rng.random() < 0.16:
         stage.line_up(azimuth, subject.footprint)
     stage.dress(setting, azimuth, subject.footprint, earth)
@@ -58,12 +72,11 @@ def build(rng: np.random.Generator, kind: str, *, held_out: bool = False, open_h
     return scene
 
 
-def _neighbour(rng: np.random.Generator, earth: Colour, held_out: bool, kind: str) -> Weapon:
+def _neighbour(rng: np.random.Generator, kind: str) -> str:
+    """What stands beside a subject of `kind`."""
     names, shares = zip(*NEIGHBOURS, strict=True)
     name = str(rng.choice(names, p=shares))
-    if kind == NEGATIVE or name == "unlabelled":
-        return nothing_labelled(rng, earth, held_out)
-    return CASTS[name](rng, earth, held_out)
+    return NEGATIVE if kind == NEGATIVE or name == "unlabelled" else name
 
 
 class _Stage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,6 +68,13 @@ def split(dressed: dict[str, tuple[Mesh, Material]], prefix: str) -> tuple[Paint
 
 def moved(parts: Painted, matrix: np.ndarray) -> Painted:
     return [(mesh.transformed(matrix), material) for mesh, material in parts]
+
+
+def stretched(weapon: Weapon, length: float, width: float, height: float) -> Weapon:
+    """`weapon` with its parts, and who is on it, stretched by these factors; the crew about it is not."""
+    stretch = scaling(length, width, height)
+    groups = tuple((name, label, moved(parts, stretch)) for name, label, parts in weapon.groups)
+    return replace(weapon, groups=groups, footprint=weapon.footprint * max(length, width))
 
 
 TOW_CREW: tuple[Crew, ...] = (

@@ -109,6 +109,9 @@ class SyntheticPart(_Strict):
         le=0.65,
         description="scenes: share that shows look-alikes only; unnamed, the generator's own",
     )
+    other_proportions: bool = Field(
+        default=False, description="scenes: weapons are a little longer, wider or taller than their models"
+    )
     objects_of: tuple[str, ...] = Field(
         default=(), description="composites: earlier parts, or `rendered`, whose objects are pasted beside photographs'"
     )

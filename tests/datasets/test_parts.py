@@ -95,6 +95,19 @@ def test_a_part_of_look_alikes_is_not_mixed_with_one_that_was_made_otherwise(
     assert "remove it first" in capsys.readouterr().err
 
 
+def test_a_part_of_other_proportions_is_not_taken_for_one_without(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["dataset", "synthetic", "--config", "tiny.yaml"]) == 0
+    other = "{name: scenes-4, kind: scenes, count: 2, seed: 4, classes: [humvee], other_proportions: true}"
+    lines = [line for line in SETTINGS.splitlines() if "composites-5" not in line and "scenes-4" not in line]
+    lines.insert(lines.index("synthetic:") + 1, f"  - {other}")
+    (data / "other.yaml").write_text("\n".join(lines))
+    capsys.readouterr()
+    assert run(["dataset", "synthetic", "--config", "other.yaml"]) == 1
+    assert "remove it first" in capsys.readouterr().err
+
+
 def test_a_set_to_measure_on_takes_other_models_and_the_splits_own_photographs(data: Path) -> None:
     options = ["--held-out", "--backgrounds-of", "test", "--negative-share", "0", "--count", "2", "--seed", "6"]
     assert run(["dataset", "render", "--out", "scenes", "--classes", "mlrs", *options]) == 0

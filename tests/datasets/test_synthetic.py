@@ -11,6 +11,7 @@ from datasets.synthetic import render_set, staging
 from datasets.synthetic.casts import CASTS, HELD_OUT
 from datasets.synthetic.footage import film, recoded
 from datasets.synthetic.render import Renderer, outline, visible
+from datasets.synthetic.weapons import Weapon, stretched
 from detector.errors import DataError
 
 pytest.importorskip("mitsuba", reason="mitsuba is not installed: pip install 'ordnance[render]'")
@@ -118,6 +119,30 @@ def test_the_outline_of_a_thing_in_full_view_is_its_box() -> None:
 def test_every_thing_of_a_scene_has_a_name_of_its_own(number: int) -> None:
     names = [thing.name for thing in staging.build(np.random.default_rng([SEED, number]), "tow_launcher").things]
     assert len(set(names)) == len(names)
+
+
+def extents(weapon: Weapon) -> np.ndarray:
+    lows, highs = zip(*(mesh.bounds() for _, _, parts in weapon.groups for mesh, _ in parts), strict=True)
+    return np.max(highs, axis=0) - np.min(lows, axis=0)
+
+
+def test_a_weapon_of_other_proportions_is_the_same_weapon_stretched() -> None:
+    drawn = CASTS["howitzer"](np.random.default_rng(5), (0.5, 0.4, 0.3), False)
+    longer = stretched(drawn, 1.1, 0.9, 1.2)
+    assert extents(longer) == pytest.approx(extents(drawn) * (1.1, 0.9, 1.2))
+    assert [group[:2] for group in longer.groups] == [group[:2] for group in drawn.groups]
+    assert longer.footprint == pytest.approx(1.1 * drawn.footprint)
+
+
+def test_a_set_of_other_proportions_says_so_and_is_not_mixed_with_others(tmp_path: Path) -> None:
+    settings = {"count": 1, "seed": SEED, "classes": ("humvee",), "workers": 1, "width": WIDTH, "height": HEIGHT}
+    render_set(tmp_path / "plain", **settings)
+    render_set(tmp_path / "other", **settings, other_proportions=True)
+    [plain, other] = [(tmp_path / name / "images").glob("*.jpg") for name in ("plain", "other")]
+    assert next(plain).read_bytes() != next(other).read_bytes()
+    assert json.loads((tmp_path / "other" / "manifest.json").read_text())["other_proportions"] is True
+    with pytest.raises(DataError, match="other_proportions True, not False"):
+        render_set(tmp_path / "other", **settings)
 
 
 def test_the_manifest_says_that_a_set_is_held_out_and_what_that_means(tmp_path: Path) -> None:
