@@ -12,6 +12,7 @@ from av import VideoFrame
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from detector.video.display import name_converted_matrix
 from detector.video.limits import (
     MAX_CONSECUTIVE_DEMUX_FAILURES,
     MAX_CONSECUTIVE_FAILURES,
@@ -243,6 +244,7 @@ class Reader:
             self._problems.add(cut_off(end, self._probe.promised_end_seconds))
 
     def _accept(self, frame: VideoFrame, packet_seconds: float | None = None) -> None:
+        name_converted_matrix(frame)
         is_keyframe = bool(frame.key_frame)
         seconds = self._frame_clock.seconds(frame.pts, is_keyframe, otherwise=packet_seconds)
         self.frames_decoded += 1
