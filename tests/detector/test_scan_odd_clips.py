@@ -179,6 +179,17 @@ def shots(lengths, red_shot=None):
     return picture
 
 
+@pytest.mark.parametrize("gop", [4, 20])
+def test_the_keyframes_plan_keeps_its_promise_without_keyframes(tmp_path, gop):
+    """Pictures that are refreshed bit by bit have places to begin at, which containers call keyframes, decoders not."""
+    path = write(tmp_path / "refreshed.mp4", 100, with_red(41, 63), gop=gop, x264="intra-refresh=1")
+    report, _ = scan(path, plan="keyframes", cadence_seconds=0.5)
+    assert report.coverage.guarantee_s <= 0.5
+    assert report.errors == ()
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((4.1, 6.3), abs=0.5)
+
+
 def test_a_shot_between_two_samples_gets_one_of_its_own(tmp_path):
     lengths = [52, 9, 20, 5, 114]
     path = write(tmp_path / "cuts.mp4", sum(lengths), shots(lengths, red_shot=1), rate=25)
