@@ -376,6 +376,19 @@ def test_another_video_stream_is_told_of(tmp_path):
     assert "1 more video stream (h264)" in told.message
 
 
+def test_of_an_animated_picture_all_pictures_are_looked_at(tmp_path):
+    """An AVIF sequence holds its first picture twice: by itself, for what shows stills, and in the sequence."""
+    path = tmp_path / "animated.avif"
+    with av.open(str(path), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=10, options={"preset": "12"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(12):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey(number, (320, 240)), format="rgb24")))
+        container.mux(stream.encode(None))
+    report, _ = scan(path, plan="every-frame")
+    assert report.coverage.samples == 12
+
+
 @pytest.mark.parametrize("plan", ["adaptive", "interval", "keyframes"])
 def test_a_jump_far_ahead_costs_neither_time_nor_memory(tmp_path, plan):
     clip = write(tmp_path / "clip.mp4", 60, with_red(20, 40), gop=10)
