@@ -47,9 +47,10 @@ class Change:
 
     @property
     def is_beyond_spread(self) -> bool:
-        """Whether the rounds of both do not overlap; without rounds, whether it differs by more than PLAIN_CHANGE."""
+        """Whether the rounds of both do not overlap; where one of them has a single round or tells none, whether it
+        differs by more than PLAIN_CHANGE."""
         one, other = self.before, self.after
-        if one.rounds and other.rounds and one.rounds[0] < one.rounds[1]:
+        if one.rounds and other.rounds and one.rounds[0] < one.rounds[1] and other.rounds[0] < other.rounds[1]:
             return one.rounds[1] < other.rounds[0] or other.rounds[1] < one.rounds[0]
         return abs(other.value - one.value) > PLAIN_CHANGE * max(abs(one.value), abs(other.value))
 
@@ -75,8 +76,8 @@ def compare_files(first: Path, second: Path, *, everything: bool = False) -> str
         lines += [_line(change, width) for change in shown]
         lines.append("")
     lines.append(
-        f"{len(both)} figures in both, {len(beyond)} of them changed (*): their rounds do not overlap, or, where no "
-        f"rounds are told, they differ by more than {PLAIN_CHANGE:.0%}."
+        f"{len(both)} figures in both, {len(beyond)} of them changed (*): their rounds do not overlap, or, where there "
+        f"are not several of both, they differ by more than {PLAIN_CHANGE:.0%}."
     )
     for path, mine, theirs in ((first, *figures), (second, figures[1], figures[0])):
         if alone := sum(name not in theirs for name in mine):
@@ -99,6 +100,8 @@ def _read(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is not JSON; give the .json file that an ordnance bench wrote.") from error
     if not isinstance(content, dict) or not isinstance(content.get("machine"), dict):
         raise DataError(f"{path} is no result of ordnance bench: it has no 'machine'.")
+    if content.get("measured") is False:
+        raise DataError(f"{path}: there is nothing to compare, as nothing was measured in that run.")
     return content
 
 

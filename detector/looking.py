@@ -6,6 +6,7 @@ import math
 import queue
 import threading
 import time
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,7 @@ from detector.appearances import Look, StaticPicture, look_of
 from detector.best_pictures import BestPictures
 from detector.frame import Frame
 from detector.models.letterbox import Square
+from detector.sampling.coverage import SAME_PICTURE_SECONDS
 from detector.sampling.cuts import CutWatch
 from detector.sampling.identical import is_near_identical
 from detector.sampling.plan import Request
@@ -121,13 +123,32 @@ def _frames(video: Readable, request: Request, state: ScanState) -> Iterator[Fra
 
 
 def _all_frames(video: Readable, request: Request, state: ScanState) -> Iterator[Frame]:
-    if request.times is None or request.keyframes_only:
+    if request.times is None:
         yield from video.frames(keyframes_only=request.keyframes_only)
+    elif request.keyframes_only:
+        yield from _keyframes(video, request.times)
     elif request.shots and state.cuts is not None:
         for _, frame in video.frames_at(request.times, _within(state.deadline_of(request), state.cuts)):
             yield frame
     else:
         yield from _frames_and_kept(video, request, request.times, state)
+
+
+def _keyframes(video: Readable, times: tuple[float, ...]) -> Iterator[Frame]:
+    """The keyframes that the container lists at these times, quickly for as long as the decoder agrees.
+
+    Where it does not take a whole one for such (intra refresh, codecs that do not tell), the others are sought.
+    """
+    errors_before, served = video.decode_errors, 0
+    for frame in video.frames(keyframes_only=True):
+        reached = bisect_right(times, frame.pts_seconds + SAME_PICTURE_SECONDS)
+        if reached > served + 1 and video.decode_errors == errors_before:
+            break
+        served = reached
+        yield frame
+    if served < len(times) and video.decode_errors == errors_before:
+        for _, frame in video.frames_at(times[served:]):
+            yield frame
 
 
 def _frames_and_kept(video: Readable, request: Request, times: tuple[float, ...], state: ScanState) -> Iterator[Frame]:

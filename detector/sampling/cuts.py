@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
@@ -64,7 +65,12 @@ class CutWatch:
         if self._was_seen(picture.seconds):
             self._is_sampled |= is_sample
             return None
-        extra = self._take(picture.seconds, self._grey(picture), is_sample)
+        try:
+            grey = self._grey(picture)
+        except (av.FFmpegError, ValueError):
+            # Who converts it for the model finds the same, and reports it.
+            return None
+        extra = self._take(picture.seconds, grey, is_sample)
         if self._is_sampled:
             self._held = None
         elif not self._is_held_well:

@@ -17,6 +17,10 @@ from detector.video.limits import MAX_PIXEL_ASPECT
 
 _HD_HEIGHT = 720
 _COLORSPACE_UNSPECIFIED = 2
+_BT2020, _BT2020_CONSTANT_LUMINANCE, _ICTCP = 9, 10, 14
+_CONVERTED_MATRICES = frozenset((0, 1, 2, 4, 5, 6, 7, _BT2020))
+"""FFmpeg's numbers (libavutil/pixfmt.h, AVColorSpace) of those from which its scaler converts (libswscale 9.5); of any
+other it refuses the picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,18 @@ class Display:
                 threads=1,
             )
         return self._orientation.apply(rgb.to_ndarray().astype(np.uint8, copy=False))
+
+
+def name_converted_matrix(picture: VideoFrame) -> None:
+    """Have a picture whose colour matrix cannot be converted from say that it is of the nearest one: that of its
+    primaries, BT.2020's where that follows, else none. The colours of YCgCo and ICtCp are then wrong, shapes are not.
+    """
+    if int(picture.colorspace) in _CONVERTED_MATRICES:
+        return
+    nearest = int(picture.color_primaries)
+    if int(picture.colorspace) in (_BT2020_CONSTANT_LUMINANCE, _ICTCP):
+        nearest = _BT2020
+    picture.colorspace = nearest if nearest in _CONVERTED_MATRICES else _COLORSPACE_UNSPECIFIED
 
 
 def colorspace_of(picture: VideoFrame) -> int:

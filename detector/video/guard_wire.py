@@ -145,14 +145,16 @@ def pack_picture(frame: Frame) -> tuple[dict[str, Any], Sequence[NDArray[np.uint
     if not isinstance(planes, Planes):
         return {"shape": frame.image.shape}, [frame.image]
     colours = planes.colours
-    return {"matrix": colours.matrix, "full_range": colours.is_full_range}, planes.planes
+    facts = {"matrix": colours.matrix, "full_range": colours.is_full_range, "interlaced": planes.is_interlaced}
+    return facts, planes.planes
 
 
 def unpack_picture(header: dict[str, Any], body: bytearray, display: Display) -> NDArray[np.uint8] | Planes:
     """What Frame takes. Raises WireBroken where it is no picture of that display."""
     try:
         if "matrix" in header:
-            return Planes.of_bytes(body, Colours(int(header["matrix"]), bool(header["full_range"])), display)
+            colours = Colours(int(header["matrix"]), bool(header["full_range"]))
+            return Planes.of_bytes(body, colours, display, is_interlaced=bool(header["interlaced"]))
         height, width, channels = (int(side) for side in header["shape"])
         if (width, height, channels) != (*display.size, 3):
             raise WireBroken("a picture of another size")

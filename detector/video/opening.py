@@ -27,6 +27,7 @@ FORMAT_WHITELIST = ",".join(VIDEO_FORMATS + SOUND_FORMATS)
 
 ASK_FOR_COPY = "play it to check, and copy or export it again from the original"
 
+_NOT_ALLOWED = "Format not on whitelist"
 _JPEG_START = b"\xff\xd8\xff"
 _JPEG_AFTER_JPEG = re.compile(rb"\xff\xd9\x00*" + _JPEG_START)
 _STILL_PICTURES = {
@@ -141,7 +142,14 @@ def _not_a_video(name: str, head: bytes, error: Exception) -> NotAVideo:
         return NotAVideo(
             f"{name}: this MP4 file lacks its index, as when a recording or copy was cut off; {ASK_FOR_COPY}."
         )
-    return NotAVideo(f"{name}: this is not a video that can be read ({reason_of(error)}); {ASK_FOR_COPY}.")
+    reason = reason_of(error)
+    if _NOT_ALLOWED in reason:
+        # FFmpeg's own words are the list of all that are.
+        kind = reason.partition(":")[0].removesuffix("_pipe")
+        return NotAVideo(
+            f"{name}: this is not a video that can be read (FFmpeg takes it for '{kind}'); give a video file."
+        )
+    return NotAVideo(f"{name}: this is not a video that can be read ({reason}); {ASK_FOR_COPY}.")
 
 
 def _as_text(head: bytes) -> str:

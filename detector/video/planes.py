@@ -14,7 +14,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-from detector.video.display import Display, colorspace_of
+from detector.video.display import Display, Orientation, colorspace_of
 
 _FORMATS = ("yuv420p", "yuvj420p")
 MATRICES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114)}
@@ -40,21 +40,30 @@ class Planes:
     The decoder's buffers are held, 1.5 bytes a pixel, for as long as this is.
     """
 
-    def __init__(self, planes: Sequence[NDArray[np.uint8]], colours: Colours, display: Display) -> None:
-        """`planes` are luma (height, width), Cb and Cr (height / 2, width / 2)."""
+    def __init__(
+        self,
+        planes: Sequence[NDArray[np.uint8]],
+        colours: Colours,
+        display: Display,
+        *,
+        is_interlaced: bool = False,
+    ) -> None:
+        """`planes` are luma (height, width), Cb and Cr (height / 2, width / 2); each field has its own rows of them."""
         self.planes = tuple(planes)
         self.colours = colours
+        self.is_interlaced = is_interlaced
         self.height, self.width = planes[0].shape
         self._display = display
         self._picture: VideoFrame | None = None
 
     @classmethod
     def of(cls, picture: VideoFrame, display: Display) -> Planes | None:
-        """Those of a decoded picture; None unless it is of a usual format, to be shown as it lies, its sides even."""
+        """Those of a decoded picture; None unless it is of a usual format, to be shown as it lies, its sides even, as
+        are those of its fields."""
         is_fit = (
             picture.format.name in _FORMATS
             and display.shows_unchanged(picture)
-            and picture.width % 2 == picture.height % 2 == 0
+            and picture.width % 2 == picture.height % (4 if picture.interlaced_frame else 2) == 0
             and colorspace_of(picture) in MATRICES
             and all(plane.line_size >= plane.width for plane in picture.planes)
         )
@@ -62,24 +71,28 @@ class Planes:
             return None
         planes = [_rows(plane)[:, : plane.width] for plane in picture.planes]
         is_full = picture.format.name == "yuvj420p" or int(picture.color_range) == int(ColorRange.JPEG)
-        made = cls(planes, Colours(colorspace_of(picture), is_full), display)
+        colours = Colours(colorspace_of(picture), is_full)
+        made = cls(planes, colours, display, is_interlaced=picture.interlaced_frame)
         made._picture = picture
         return made
 
     @classmethod
-    def of_bytes(cls, content: bytearray, colours: Colours, display: Display) -> Planes:
+    def of_bytes(cls, content: bytearray, colours: Colours, display: Display, *, is_interlaced: bool = False) -> Planes:
         """Those whose rows follow each other in `content`. Raises ValueError where they are no picture of `display`."""
         width, height = display.coded_size
         half = width // 2 * (height // 2)
-        fits = len(content) == width * height + 2 * half and width % 2 == height % 2 == 0
+        is_even = width % 2 == height % (4 if is_interlaced else 2) == 0
+        fits = len(content) == width * height + 2 * half and is_even
         if not fits or not display.is_upright or colours.matrix not in MATRICES:
             raise ValueError(f"{len(content)} bytes are no picture of {width}x{height} in planes")
         luma, *chroma = np.split(np.frombuffer(content, np.uint8), [width * height, width * height + half])
         halves = [plane.reshape(height // 2, width // 2) for plane in chroma]
-        return cls([luma.reshape(height, width), *halves], colours, display)
+        return cls([luma.reshape(height, width), *halves], colours, display, is_interlaced=is_interlaced)
 
     def image(self) -> NDArray[np.uint8]:
         """The whole picture, RGB uint8 (height, width, 3)."""
+        if self._picture is None and self.is_interlaced:
+            return self._woven()
         if self._picture is None:
             self._picture = self._copied()
         return self._display.image(self._picture)
@@ -107,6 +120,14 @@ class Planes:
         import cv2
 
         return np.asarray(cv2.LUT(part, _FULL_RANGE), np.uint8)
+
+    def _woven(self) -> NDArray[np.uint8]:
+        """Each field by itself, as swscale does with a picture that says of itself that it is interlaced."""
+        image = np.empty((self.height, self.width, 3), np.uint8)
+        display = Display(self.width, self.height // 2, Orientation())
+        for first in (0, 1):
+            image[first::2] = Planes([plane[first::2] for plane in self.planes], self.colours, display).image()
+        return image
 
     def _copied(self) -> VideoFrame:
         """As FFmpeg wants it: its code may read some bytes past the end of a row."""

@@ -182,7 +182,8 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
 
 
 def moving_pictures(name: str, container: InputContainer) -> VideoStream:
-    """The stream to scan: not a cover picture; by default flag, then picture size, then order in the file.
+    """The stream to scan: not a cover picture, nor the one picture that stands for a sequence (AVIF) where there is
+    another; by default flag, then picture size, then order in the file.
 
     Raises NoVideoStream, or NoDecodableFrame if FFmpeg has no decoder for any of them.
     """
@@ -195,9 +196,14 @@ def moving_pictures(name: str, container: InputContainer) -> VideoStream:
             f"{name}: there is no decoder for this file's video codec; convert it to H.264 in MP4 first."
         )
 
-    def rank(stream: VideoStream) -> tuple[bool, int, int]:
+    def rank(stream: VideoStream) -> tuple[bool, bool, int, int]:
         codec = stream.codec_context
-        return (bool(stream.disposition & Disposition.default), codec.width * codec.height, -stream.index)
+        return (
+            stream.frames != 1,
+            bool(stream.disposition & Disposition.default),
+            codec.width * codec.height,
+            -stream.index,
+        )
 
     return max(decodable, key=rank)
 

@@ -12,6 +12,7 @@ from av import VideoFrame
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from detector.video.display import name_converted_matrix
 from detector.video.limits import (
     MAX_CONSECUTIVE_DEMUX_FAILURES,
     MAX_CONSECUTIVE_FAILURES,
@@ -126,6 +127,20 @@ class Reader:
             except (av.FFmpegError, ValueError):
                 return False
         self._begin_at(packet_number, wanted_seconds)
+        problems, errors_before = self._problems, self.decode_errors
+        self._problems = ProblemLog()
+        leads_there = self._leads_to(wanted_seconds)
+        if leads_there:
+            for problem in self._problems:
+                problems.add(problem)
+        else:
+            # What is no place to begin at is no damage; what is, is found again by who reads up to here.
+            self.decode_errors = errors_before
+        self._problems = problems
+        return leads_there
+
+    def _leads_to(self, wanted_seconds: float) -> bool:
+        """Whether the first picture from that time on is shown then, and a keyframe; it is the next to be read."""
         while (picture := self.read()) is not None:
             if picture.seconds >= wanted_seconds - SAME_TIME_SECONDS:
                 self._pending.appendleft(picture)
@@ -243,6 +258,7 @@ class Reader:
             self._problems.add(cut_off(end, self._probe.promised_end_seconds))
 
     def _accept(self, frame: VideoFrame, packet_seconds: float | None = None) -> None:
+        name_converted_matrix(frame)
         is_keyframe = bool(frame.key_frame)
         seconds = self._frame_clock.seconds(frame.pts, is_keyframe, otherwise=packet_seconds)
         self.frames_decoded += 1

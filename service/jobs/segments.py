@@ -255,7 +255,7 @@ class SegmentedScanner(Scanner):
                 times = tuple(look.sample.pts_seconds for look in looks)
                 yield _Piece(replace(request, times=times, closer=looks), times)
             return
-        if request.times is not None and not request.keyframes_only:
+        if request.times is not None:
             for start in range(0, len(request.times), size):
                 times = request.times[start : start + size]
                 yield _Piece(replace(request, times=times), times)

@@ -42,6 +42,15 @@ def test_rounds_that_overlap_are_no_change(tmp_path: Path, capsys: pytest.Captur
     assert " *\n" not in out
 
 
+@pytest.mark.parametrize("several_first", [True, False])
+def test_a_single_round_has_no_spread_whichever_of_the_two_results_it_is_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], several_first: bool
+) -> None:
+    several, single = result(2.0, 1.98, 2.02), result(2.05, 2.05, 2.05)
+    assert compared(tmp_path, *((several, single) if several_first else (single, several))) == 0
+    assert "2 figures in both, 0 of them changed" in capsys.readouterr().out
+
+
 def test_other_machines_and_weights_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = result(1.0, 1.0, 1.0, model={"sha256": "bb"}) | {"machine": MACHINE | {"cores": 64}}
     assert compared(tmp_path, result(1.0, 1.0, 1.0, model={"sha256": "aa"}), other) == 0
@@ -76,6 +85,7 @@ def test_the_load_of_the_machine_is_no_difference(tmp_path: Path, capsys: pytest
         ("[]", "is no result of ordnance bench"),
         ({"suite": "infer", "machine": MACHINE}, "compare two of one suite"),
         ({"suite": "decode", "machine": MACHINE}, "no figure in common"),
+        ({"machine": MACHINE, "measured": False, "reason": "no GPU"}, "nothing was measured in that run"),
     ],
 )
 def test_what_cannot_be_compared_is_said(

@@ -11,7 +11,9 @@ import pytest
 from detector.best_pictures import BestPictures
 from detector.frame import Boxes
 from detector.models.letterbox import Square
+from detector.sampling.cuts import CutWatch
 from detector.scan import Scanner, ScanOptions
+from detector.video.reader import Picture
 
 INPUT_PX = 416
 RED = (230, 20, 20)
@@ -55,9 +57,10 @@ def grey(number, size):
     return np.repeat(np.broadcast_to(stripes, (height, width))[..., None], 3, axis=2).astype(np.uint8)
 
 
-def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec="libx264"):
+def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec="libx264", x264=""):
     with av.open(str(path), "w") as container:
-        options = {"x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0", "preset": "veryfast", "crf": "12"}
+        params = f"keyint={gop}:min-keyint={gop}:scenecut=0:{x264}"
+        options = {"x264-params": params, "preset": "veryfast", "crf": "12"}
         stream = container.add_stream(codec, rate=rate, options=options if codec == "libx264" else {"b": "4M"})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, rate)
@@ -94,6 +97,24 @@ def test_the_exact_first_and_last_frame_with_keyframes_near_or_one_alone(tmp_pat
     assert (found.first_seen_s, found.last_seen_s) == pytest.approx((first / 10, last / 10))
     assert report.coverage.guarantee_s <= 1.0
     assert inferred <= 60 + 1.5 * 4 * (last - first + 20) / 10 + 10
+
+
+@pytest.mark.parametrize(
+    "matrix", ["bt2020c", "YCgCo", "smpte2085", "chroma-derived-nc:colorprim=bt709", "chroma-derived-c", "ICtCp"]
+)
+def test_colours_told_in_a_way_that_ffmpeg_does_not_convert_are_looked_at(tmp_path, matrix):
+    path = write(tmp_path / "odd.mp4", 30, with_red(5, 14), x264=f"colormatrix={matrix}")
+    for plan in ("adaptive", "every-frame"):
+        report, _ = scan(path, plan=plan)
+        (found,) = report.appearances
+        assert (found.first_seen_s, found.last_seen_s) == pytest.approx((0.5, 1.4))
+        assert report.errors == ()
+
+
+def test_a_picture_that_cannot_be_converted_ends_no_search_for_cuts():
+    watch = CutWatch(0.25)
+    assert watch(Picture(av.VideoFrame(64, 64, "rgb4"), 0.0, is_keyframe=True), True) is None
+    assert watch.shots(1.0) == []
 
 
 @pytest.mark.parametrize("plan", ["adaptive", "keyframes", "keyframes-only", "interval"])
@@ -156,6 +177,17 @@ def shots(lengths, red_shot=None):
         return image
 
     return picture
+
+
+@pytest.mark.parametrize("gop", [4, 20])
+def test_the_keyframes_plan_keeps_its_promise_without_keyframes(tmp_path, gop):
+    """Pictures that are refreshed bit by bit have places to begin at, which containers call keyframes, decoders not."""
+    path = write(tmp_path / "refreshed.mp4", 100, with_red(41, 63), gop=gop, x264="intra-refresh=1")
+    report, _ = scan(path, plan="keyframes", cadence_seconds=0.5)
+    assert report.coverage.guarantee_s <= 0.5
+    assert report.errors == ()
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((4.1, 6.3), abs=0.5)
 
 
 def test_a_shot_between_two_samples_gets_one_of_its_own(tmp_path):
@@ -342,6 +374,19 @@ def test_another_video_stream_is_told_of(tmp_path):
     report, _ = scan(path)
     (told,) = [each for each in report.errors if each.code == "other_video_streams"]
     assert "1 more video stream (h264)" in told.message
+
+
+def test_of_an_animated_picture_all_pictures_are_looked_at(tmp_path):
+    """An AVIF sequence holds its first picture twice: by itself, for what shows stills, and in the sequence."""
+    path = tmp_path / "animated.avif"
+    with av.open(str(path), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=10, options={"preset": "12"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(12):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey(number, (320, 240)), format="rgb24")))
+        container.mux(stream.encode(None))
+    report, _ = scan(path, plan="every-frame")
+    assert report.coverage.samples == 12
 
 
 @pytest.mark.parametrize("plan", ["adaptive", "interval", "keyframes"])

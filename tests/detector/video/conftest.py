@@ -23,6 +23,7 @@ def make_clip(tmp_path: Path) -> MakeClip:
         frames: int = 50,
         gop: int = 25,
         bframes: int = 2,
+        x264: str = "",
         codec: str = "libx264",
         size: tuple[int, int] = (WIDTH, HEIGHT),
         sample_aspect: Fraction | None = None,
@@ -40,8 +41,8 @@ def make_clip(tmp_path: Path) -> MakeClip:
             if sample_aspect:
                 stream.codec_context.sample_aspect_ratio = sample_aspect
             if codec == "libx264":
-                x264 = f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes={bframes}:b-adapt=0"
-                stream.options = {"preset": "veryfast", "x264-params": x264, "crf": "15"}
+                usual = f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes={bframes}:b-adapt=0"
+                stream.options = {"preset": "veryfast", "x264-params": f"{usual}:{x264}", "crf": "15"}
             packets = []
             for number, time in enumerate(times):
                 image = picture(number) if picture else numbered_picture(number, *size)

@@ -217,6 +217,19 @@ def test_damaged_packets_are_skipped_counted_and_reported(make_clip: MakeClip) -
         assert video.errors == before
 
 
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_place_at_which_a_decoder_cannot_begin_is_no_damage(make_clip: MakeClip, name: str) -> None:
+    """Pictures that are refreshed bit by bit (drones, live streams) have no keyframe but the first, and are whole."""
+    with open_video(make_clip(name, frames=200, size=(512, 96), x264="intra-refresh=1")) as video:
+        shown = {frame.pts_seconds: number_shown(frame.image) for frame in video.frames()}
+        assert list(shown.values()) == list(range(200))
+        answers = [frame for _, frame in video.frames_at([0.04, 3.0, 6.0])]
+        assert [frame.pts_seconds for frame in answers] == pytest.approx([0.04, 3.0, 6.0])
+        assert all(number_shown(frame.image) == shown[frame.pts_seconds] for frame in answers)
+        assert video.errors == []
+        assert video.decode_errors == 0
+
+
 def test_a_hopeless_file_is_given_up(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("detector.video.reader.MAX_CONSECUTIVE_FAILURES", 5)
     path = damage_packets(make_clip(frames=100, gop=25, bframes=0), range(10, 100))

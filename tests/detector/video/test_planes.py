@@ -24,7 +24,8 @@ MEAN_LEVELS = 1.5
 """Mean absolute difference allowed, in grey levels. swscale's RGB of whole pictures is a level too dark."""
 MOST_LEVELS = 48
 """Of any one value; an edge in the chroma lies up to half a chroma pixel elsewhere."""
-UNCHANGED = {"yuv444p", "yuv422p", "yuv420p10le", "odd", "wide pixels", "small", "bt2020"}
+INTERLACED = {"x264-params": "tff=1"}
+UNCHANGED = {"yuv444p", "yuv422p", "yuv420p10le", "odd", "wide pixels", "small", "bt2020", "interlaced, small"}
 
 
 def colourful(number: int, width: int, height: int) -> NDArray[np.uint8]:
@@ -79,6 +80,8 @@ CLIPS = {
     "odd": {"size": (961, 541), "pix_fmt": "yuv444p"},
     "wide pixels": {"size": (720, 576), "aspect": Fraction(16, 11)},
     "small": {"size": (400, 300)},
+    "interlaced": {"options": INTERLACED},
+    "interlaced, small": {"size": (400, 300), "options": INTERLACED},
 }
 
 
@@ -138,7 +141,9 @@ def test_frames_kept_while_reading_goes_on_stay_as_they_were(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the guard's limits are Linux's")
-@pytest.mark.parametrize("name", ["plain", "full range", "bt601 525, hd", "odd", "wide pixels"])
+@pytest.mark.parametrize(
+    "name", ["plain", "full range", "bt601 525, hd", "odd", "wide pixels", *(name for name in CLIPS if "inter" in name)]
+)
 def test_planes_from_a_decoder_process_are_the_same(tmp_path: Path, name: str) -> None:
     path = write(tmp_path / "clip.mkv", **CLIPS[name])  # type: ignore[arg-type]
     with open_video(path) as plain, open_guarded(path) as guarded:

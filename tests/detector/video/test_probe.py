@@ -123,14 +123,16 @@ def test_no_permission(make_clip: MakeClip, monkeypatch: pytest.MonkeyPatch) -> 
         (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00", r"this is a still picture \(JPEG\)"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", r"this is a still picture \(PNG\)"),
         (b"\x00\x00\x00\x18ftypisom\x00\x00\x02\x00isommp42\x00\x00\x10\x00mdat" + bytes(4000), "lacks its index"),
+        (b"P6\n320 240\n255\n" + bytes(320 * 240 * 3), r"not a video that can be read \(FFmpeg takes it for 'ppm'\)"),
         (np.random.default_rng(6).bytes(9000), "this is not a video that can be read"),
     ],
 )
 def test_not_a_video(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "upload.mp4"
     path.write_bytes(content)
-    with pytest.raises(NotAVideo, match=rf"^upload\.mp4: .*{words}.*; .*\.$"):
+    with pytest.raises(NotAVideo, match=rf"^upload\.mp4: .*{words}.*; .*\.$") as refused:
         probe(path)
+    assert "whitelist" not in str(refused.value)
 
 
 def test_a_playlist_does_not_open_its_neighbour(
