@@ -2,6 +2,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -53,6 +54,22 @@ def test_submit_says_in_a_sentence_what_went_wrong(server, humvee, tmp_path):
         assert done.returncode == 3
         assert word in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_name_cannot_give_orders_to_the_terminal(server, tmp_path):
+    name = "[red]e\x1b[31mvil\x1b]0;title\x07.mp4"
+    (tmp_path / name).write_text("no film\n" * 30)
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "submit", name, "--server", server.url, "--plan", "hourly"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert r"[red]e\x1b[31mvil\x1b]0;title\x07.mp4: upload" in done.stderr
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.stderr)
 
 
 def test_both_clients_do_the_same(server, bands):
