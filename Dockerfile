@@ -2,8 +2,8 @@
 # Two targets: `cpu` (default, without torch) and `cuda`.
 #   docker build --target cpu -t ordnance:cpu .
 #   docker compose up                 the service with PostgreSQL and an S3 store, see compose.yaml
-#   docker run --rm --read-only --tmpfs /tmp --network none -v "$PWD/clips:/clips:ro" -v "$PWD/out:/out" \
-#     ordnance:cpu scan /clips --out /out
+#   mkdir -p out && docker run --rm --read-only --tmpfs /tmp --network none --user "$(id -u):$(id -g)" \
+#     -v "$PWD/clips:/clips:ro" -v "$PWD/out:/out" ordnance:cpu scan /clips --out /out
 
 FROM python:3.11-slim-bookworm AS build-cpu
 WORKDIR /src

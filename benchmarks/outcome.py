@@ -73,12 +73,12 @@ def goal_lines(goals: Sequence[Mapping[str, Any]]) -> list[str]:
 def write_result(
     suite: str, result: Mapping[str, Any], table: str, out: Path, draw: Callable[[Path], None] | None = None
 ) -> None:
-    """SUITE.json, SUITE.txt and, where matplotlib is there, SUITE.png in `out`; the table also to stdout."""
+    """SUITE.json, SUITE.txt and, where matplotlib is there, SUITE.png in `out`; the table first to stdout."""
+    print(table)
     out.mkdir(parents=True, exist_ok=True)
     written = [out / f"{suite}.json", out / f"{suite}.txt"]
     written[0].write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     written[1].write_text(table + "\n", encoding="utf-8")
-    print(table)
     if draw is not None:
         try:
             draw(out / f"{suite}.png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
-from detector.errors import BadOption, ClipNotFound, OrdnanceError
+from detector.errors import BadOption, ClipNotFound, ClipUnreadable, OrdnanceError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, check_out, write_report
@@ -56,7 +57,7 @@ class Failure:
 
     def reason_for(self, path: Path) -> str:
         """The message without the clip's name before it, for a line that names the clip itself."""
-        return self.message.removeprefix(f"{path.name}: ")
+        return self.message.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,16 @@ def find_clips(patterns: Sequence[str]) -> tuple[list[Path], list[tuple[Path, Fa
     missing = []
     for pattern in patterns:
         path = Path(pattern)
-        if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in CLIP_SUFFIXES and p.is_file())
-            if not found:
+        if not pattern:
+            words = "An empty name was given; name a clip, or the folder that is meant (. for this one)."
+            missing.append((path, _failure(ClipNotFound(words))))
+            continue
+        if os.path.isdir(path):
+            found, shut = _clips_in(path)
+            missing += shut
+            if not found and not shut:
                 missing.append((path, _failure(ClipNotFound(f"The folder {path} holds no clip; give clips by name."))))
-        elif path.exists() or path.is_symlink() or not glob.has_magic(pattern):
+        elif os.path.lexists(path) or not glob.has_magic(pattern):
             found = [path]
         else:
             found = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if not os.path.isdir(name))
@@ -139,6 +145,31 @@ def find_clips(patterns: Sequence[str]) -> tuple[list[Path], list[tuple[Path, Fa
                 missing.append((path, _failure(ClipNotFound(f"No file matches the pattern {pattern}."))))
         clips.update(dict.fromkeys(found))
     return list(clips), missing
+
+
+def _clips_in(folder: Path) -> tuple[list[Path], list[tuple[Path, Failure]]]:
+    """The clips below `folder`, and the folders there that the operating system does not let be read."""
+    shut: list[OSError] = []
+    found = [
+        Path(place, name)
+        for place, _, names in os.walk(folder, onerror=shut.append)
+        for name in names
+        if Path(name).suffix.lower() in CLIP_SUFFIXES and _may_be_clip(Path(place, name))
+    ]
+    words = "The folder {} cannot be read ({}), so its clips are not scanned; change its permissions or its owner."
+    return sorted(found), [
+        (Path(each.filename), _failure(ClipUnreadable(words.format(each.filename, each.strerror)))) for each in shut
+    ]
+
+
+def _may_be_clip(path: Path) -> bool:
+    """Whether it is a file, or cannot be told: opening it says why."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _folder_of(report: Report, out: Path) -> Path:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import socket
 from dataclasses import dataclass
 
 from detector.errors import OrdnanceError
 from service.settings import Settings, unknown_variables
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
+"""As browsers send it: small letters, no path, no slash at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ def check(settings: Settings) -> list[Finding]:
         *_blobs(settings),
         *_model(settings),
         *_tracing(settings),
+        *_address(settings),
         *_access(settings),
         *_guard(settings),
     ]
@@ -88,8 +94,25 @@ def _tracing(settings: Settings) -> list[Finding]:
     return [Finding("ORDNANCE_OTEL_ENDPOINT is set; that needs: pip install 'ordnance[otel]'.")]
 
 
+def _address(settings: Settings) -> list[Finding]:
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as trial:
+        try:
+            trial.bind((settings.host, 0))
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or error
+            words = f"{settings.host} cannot be listened on ({reason}); set ORDNANCE_HOST to one of this machine."
+            return [Finding(words)]
+    return []
+
+
 def _access(settings: Settings) -> list[Finding]:
     found = []
+    for origin in settings.cors_origins:
+        if origin not in ("*", "null") and not _ORIGIN.fullmatch(origin):
+            words = (
+                f"ORDNANCE_CORS_ORIGINS holds {origin}, which no browser sends: an origin is like https://host:8443."
+            )
+            found.append(Finding(words))
     if settings.webhook_hosts and settings.webhook_secret is None:
         found.append(Finding("ORDNANCE_WEBHOOK_HOSTS is set, ORDNANCE_WEBHOOK_SECRET is not: webhooks need both."))
     if "*" in settings.cors_origins:

@@ -1,21 +1,15 @@
-"""The `ordnance` command: the library's commands, and those of the service; heavy imports wait until one runs."""
+"""The `ordnance` command. What it needs is imported in `main`, so that a Ctrl-C meanwhile is answered as any other."""
 
 from __future__ import annotations
 
 import sys
 
-from detector.cli import app, run
-from service.commands.keys import keys_app
-from service.commands.serve import WithSettings, config_app, serve_command, worker_command
-from service.commands.submit import submit_command
-
-app.command("serve", cls=WithSettings)(serve_command)
-app.command("worker", cls=WithSettings)(worker_command)
-app.command("submit")(submit_command)
-app.add_typer(keys_app, name="keys")
-app.add_typer(config_app, name="config")
-
 
 def main() -> None:
     """Entry point of the console script."""
+    try:
+        from service.commands import run
+    except KeyboardInterrupt:
+        print("ordnance: interrupted; nothing was begun.", file=sys.stderr)
+        sys.exit(130)
     sys.exit(run())

@@ -265,6 +265,8 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
     )
     headers = {**_TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
     made = yield from _ask(_Call("POST", "/v1/uploads", headers))
+    if "Location" not in made.headers:
+        raise _error_of(made)
     address = httpx.URL(made.headers["Location"]).raw_path.decode()
     offset, failures, length = 0, 0, FIRST_CHUNK_BYTES
     with ThreadPoolExecutor(1) as reader:
@@ -441,10 +443,14 @@ def _request(http: httpx.Client | httpx.AsyncClient, call: _Call) -> httpx.Reque
 
 def _address(server: str) -> httpx.URL:
     """Raises BadOption."""
+    reason = "it names no scheme and host"
     try:
-        return httpx.URL(server)
+        url = httpx.URL(server)
+        if url.scheme in ("http", "https") and url.host:
+            return url
     except httpx.InvalidURL as error:
-        raise BadOption(f"'{server[:200]}' is no address of a server ({error}); give http(s)://host:port.") from None
+        reason = str(error)
+    raise BadOption(f"'{server[:200]}' is no address of a server ({reason}); give http(s)://host:port.")
 
 
 def _headers(key: str | None) -> dict[str, str]:

@@ -70,10 +70,11 @@ def _bound_socket(settings: Settings) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         bound.close()
+        reason = getattr(error, "strerror", None) or error
         raise BadOption(
-            f"Port {settings.port} of {settings.host} cannot be listened on ({error.strerror}); end what listens "
+            f"Port {settings.port} of {settings.host} cannot be listened on ({reason}); end what listens "
             "there, or give another address by --port and --host (ORDNANCE_PORT, ORDNANCE_HOST)."
         ) from error
     bound.set_inheritable(True)

@@ -8,15 +8,23 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from detector.errors import BadOption
 
 PREFIX = "ORDNANCE_"
+ENV_FILE = ".env"
 GIB = 1024**3
 MIB = 1024**2
+CENTURY_DAYS = 36500
 _MASK = "**********"
+_ELSEWHERE = (
+    *("AGREEMENT_MODEL", "CHROMIUM", "DATA", "DEBUG", "KEY", "NEW_LOOKS", "PICTURES", "REQUIRE_CUDA", "SERVER"),
+    *("TEST_KILLS", "TEST_SEED", "TEST_VENV"),
+)
+"""Variables of other commands and of the tests."""
 _OPEN_BLOB_OPTIONS = ("anon", "endpoint_url", "region_name", "use_ssl", "verify")
 """Options of a blob file system that are shown; any other may be a secret, under whatever name its library has."""
 
@@ -28,15 +36,26 @@ def _words(value: object) -> object:
     return value
 
 
+def _place(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except (RuntimeError, OSError) as error:
+        raise ValueError(
+            f"{path} cannot be found ({str(error).rstrip('.')}); give a path that begins with /"
+        ) from error
+
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(BaseSettings):
     """The settings; see `describe` for the list that `ordnance serve --help` prints."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=".env", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", env_ignore_empty=True, allow_inf_nan=False
+    )
 
-    store: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+    store: Annotated[Path, AfterValidator(_place)] = Field(
         default=Path("ordnance-store"), description="Folder with the database, the clips and uploads under way."
     )
     database_url: SecretStr | None = Field(
@@ -79,21 +98,38 @@ class Settings(BaseSettings):
         default=512 * MIB, ge=0, description="Uploads are refused (507) where the disk would have less left."
     )
     guard_memory_bytes: int = Field(
-        default=4 * GIB, ge=256 * MIB, description="Address space of a decoder process; 8K video needs about 3 GiB."
+        default=4 * GIB,
+        ge=256 * MIB,
+        le=2**60,
+        description="Address space of a decoder process; 8K video needs about 3 GiB.",
     )
     guard_cpu_seconds: int = Field(
-        default=3600, ge=10, description="Processor seconds of one decoder process, after which another takes over."
+        default=3600,
+        ge=10,
+        le=2**31,
+        description="Processor seconds of one decoder process, after which another takes over.",
     )
     guard_stall_seconds: float = Field(
-        default=60, gt=0, description="Wall clock in which a decoder must deliver something, or the segment ends."
+        default=60,
+        gt=0,
+        le=86400,
+        description="Wall clock in which a decoder must deliver something, or the segment ends.",
     )
 
     upload_stall_seconds: float = Field(
-        default=30, gt=0, description="Seconds without a byte of an upload after which its connection counts as broken."
+        default=30,
+        gt=0,
+        le=86400,
+        description="Seconds without a byte of an upload after which its connection counts as broken.",
     )
-    upload_hours: float = Field(default=24, gt=0, description="Hours after which an unfinished upload is removed.")
+    upload_hours: float = Field(
+        default=24, gt=0, le=24 * CENTURY_DAYS, description="Hours after which an unfinished upload is removed."
+    )
     retention_days: float | None = Field(
-        default=None, gt=0, description="Days after which finished scans and their clips are removed; never."
+        default=None,
+        gt=0,
+        le=CENTURY_DAYS,
+        description="Days after which finished scans and their clips are removed; never.",
     )
     bytes_per_day: int = Field(default=200 * GIB, ge=1, description="Upload quota of a key that has none of its own.")
     concurrent_scans: int = Field(
@@ -159,11 +195,15 @@ def load_settings(**given: object) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         name = str(first["loc"][0]) if first["loc"] else ""
-        raise BadOption(f"{PREFIX}{name.upper()} cannot be used: {first['msg']}.") from error
+        raise BadOption(
+            f"{PREFIX}{name.upper()} cannot be used: {first['msg'].removeprefix('Value error, ')}."
+        ) from error
     except SettingsError as error:
         named = re.search(r'field "(\w+)"', str(error))
         name = f"{PREFIX}{named[1].upper()}" if named else "A setting"
         raise BadOption(f'{name} cannot be used: it is not JSON, such as {{"anon": true}}.') from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadOption(f"The settings in {Path(ENV_FILE).absolute()} cannot be read ({error}).") from error
 
 
 def describe() -> list[tuple[str, str, str]]:
@@ -205,10 +245,7 @@ def _masked_url(text: str) -> str:
 
 
 def unknown_variables() -> list[str]:
-    """Variables of the environment that look like settings and are none: most likely misspelt."""
-    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    elsewhere = {
-        f"{PREFIX}{name}"
-        for name in ("DATA", "DEBUG", "REQUIRE_CUDA", "TEST_VENV", "TEST_KILLS", "TEST_SEED", "KEY", "SERVER")
-    }
-    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known | elsewhere)
+    """Variables of the environment and the .env file that look like settings and are none: most likely misspelt."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | {f"{PREFIX}{name}" for name in _ELSEWHERE}
+    given = {name.upper() for name in (*os.environ, *dotenv_values(ENV_FILE)) if name.upper().startswith(PREFIX)}
+    return sorted(given - known)

@@ -13,6 +13,7 @@ from detector._version import __version__
 from detector.cli import bench, dataset, evaluate, info, scan, training
 from detector.cli.exit_codes import ExitCode
 from detector.cli.printable import printable
+from detector.cli.streams import mend_streams
 from detector.errors import OrdnanceError, UsageError
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
@@ -58,6 +59,7 @@ def _root(
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. No traceback reaches the user unless ORDNANCE_DEBUG is set."""
+    mend_streams()
     code = _run(arguments)
     if code == ExitCode.INTERRUPTED:
         _complain("interrupted; what is finished is kept, and the same command goes on (scan: with --resume).")

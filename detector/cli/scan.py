@@ -69,6 +69,7 @@ def scan_command(
     """Find weapons in clips and report when each was seen."""
     from detector.batch import BatchOptions, run_batch, suit_memory
     from detector.cli.progress import progress_display
+    from detector.cli.streams import print_json
     from detector.cli.table import print_report
     from detector.scan import ScanOptions
 
@@ -101,7 +102,7 @@ def scan_command(
                     display.say(f"{outcome.path}: {reason}")
             elif outcome.report and as_json:
                 with display.paused():
-                    print(outcome.report.to_json(indent=2 if outcome.alone else None), flush=True)
+                    print_json(outcome.report.to_json(indent=2 if outcome.alone else None))
             elif outcome.report:
                 with display.paused():
                     print_report(outcome.report, outcome.folder, sys.stdout)

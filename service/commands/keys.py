@@ -22,9 +22,11 @@ def create(
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires_in_days: Annotated[float | None, typer.Option(help="Never by default.")] = None,
     priority: Annotated[int, typer.Option(min=1, max=9, help="1 goes first, 9 last.")] = 5,
-    bytes_per_day: Annotated[int | None, typer.Option(min=1, help="Upload quota; the service's by default.")] = None,
-    concurrent_scans: Annotated[int | None, typer.Option(min=1, help="Scans that may wait or run.")] = None,
-    requests_per_minute: Annotated[int | None, typer.Option(min=1, help="Rate of requests.")] = None,
+    bytes_per_day: Annotated[
+        int | None, typer.Option(min=1, max=2**60, help="Upload quota; the service's by default.")
+    ] = None,
+    concurrent_scans: Annotated[int | None, typer.Option(min=1, max=10**9, help="Scans that may wait or run.")] = None,
+    requests_per_minute: Annotated[int | None, typer.Option(min=1, max=10**9, help="Rate of requests.")] = None,
     store: Store = None,
 ) -> None:
     """Make a key. It is printed once and cannot be shown again."""

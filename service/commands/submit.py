@@ -60,7 +60,7 @@ def submit_command(
         **{"model": model, "classes": classes, "threshold": threshold},
     }
     failed = False
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     console = Console(file=sys.stderr)
     with Client(server, key) as client, Progress(*columns, console=console, disable=quiet) as progress:
         for clip in clips:
@@ -95,7 +95,7 @@ def _one(
     from detector.errors import OrdnanceError
     from detector.report.fields import without_surrogates
 
-    name = without_surrogates(clip.name)
+    name = printable(without_surrogates(clip.name))
     bar = progress.add_task(f"{name}: upload", total=max(1, clip.stat().st_size))
     scan = client.submit(clip, lambda sent, _: progress.update(bar, completed=sent), **options)
     if not wait:

@@ -14,9 +14,10 @@ from benchmarks.excerpt import Excerpt, build_excerpt
 from benchmarks.infer.agreement import shared
 from benchmarks.infer.command import measure as measure_inference
 from benchmarks.infer.models import Found
-from benchmarks.outcome import at_least
+from benchmarks.outcome import at_least, write_result
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took, take_turns
+from detector.cli import run
 from detector.errors import DataError
 from detector.video import open_video
 
@@ -107,3 +108,25 @@ def test_one_suite_that_fails_stops_no_other(
     written = json.loads((tmp_path / "all.json").read_bytes())
     assert (written["failed"], list(written["suites"])) == ({"broken": "DataError: There is no data."}, ["whole"])
     assert "whole: fast  reached      3.00 times" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "suite", ["all", "cuda", "decode", "growth", "infer", "page", "scan", "search", "service", "time"]
+)
+def test_a_folder_that_cannot_be_written_is_refused_before_the_suite_runs(
+    suite: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a file"
+    file.write_bytes(b"")
+    assert run(["bench", suite, "--out", str(file / "results")]) == 2
+    said = capsys.readouterr()
+    assert (said.out, len(said.err.splitlines())) == ("", 1)
+    assert "choose another --out" in said.err
+
+
+def test_a_table_is_shown_where_it_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a file"
+    file.write_bytes(b"")
+    with pytest.raises(OSError):
+        write_result("decode", {}, "the table of an hour", file / "results")
+    assert "the table of an hour" in capsys.readouterr().out

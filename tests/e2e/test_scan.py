@@ -190,6 +190,7 @@ def test_a_file_that_is_no_video_gets_one_sentence(ordnance, tmp_path, name):
         (["missing.mp4"], 3, "missing.mp4"),
         (["."], 3, "holds no clip"),
         (["no-*.mp4"], 3, "No file matches"),
+        ([""], 3, "An empty name was given"),
         (["x.mp4", "--plan", "hourly"], 2, "interval, keyframes, keyframes-only, every-frame"),
         (["x.mp4", "--every", "0"], 2, "cadence"),
         (["x.mp4", "--every", "-1"], 2, "cadence"),
@@ -224,6 +225,46 @@ def test_a_file_that_may_not_be_read_is_named(ordnance, clip):
     done = ordnance("scan", clip)
     assert done.returncode == 3
     assert "bands.mp4" in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt" or (os.geteuid() == 0 and shutil.which("setpriv") is None), reason="root reads all")
+def test_what_a_folder_holds_and_may_not_be_read_is_named(clip, tmp_path):
+    for name in ("open", "shut", "listed"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+        shutil.copyfile(clip, tmp_path / "tree" / name / f"{name}.mp4")
+    (tmp_path / "tree" / "shut").chmod(0)
+    (tmp_path / "tree" / "listed").chmod(0o444)
+    as_others = [
+        "setpriv",
+        "--bounding-set=-dac_override,-dac_read_search",
+        "--inh-caps=-dac_override,-dac_read_search",
+    ]
+    try:
+        done = subprocess.run(
+            [
+                *(as_others if os.geteuid() == 0 else []),
+                sys.executable,
+                "-m",
+                "service",
+                "scan",
+                "tree",
+                "--out",
+                "out",
+            ],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            timeout=300,
+            check=False,
+        )
+    finally:
+        for name in ("shut", "listed"):
+            (tmp_path / "tree" / name).chmod(0o755)
+    assert done.returncode == 3, done.stderr
+    assert "2 of 3 clips could not be scanned" in done.stderr
+    assert "tree/shut  [clip_unreadable] The folder tree/shut cannot be read" in done.stderr
+    assert "tree/listed/listed.mp4  [clip_unreadable] there is no permission to read this file" in done.stderr
+    assert report_of(tmp_path / "out" / "open")["clip"]["name"] == "open.mp4"
 
 
 def test_a_bad_clip_does_not_end_the_batch(ordnance, clip, tmp_path):

@@ -2,6 +2,7 @@ import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from service_server import upload, wait_for
@@ -215,6 +216,13 @@ def run(*arguments, **environment):
         ({"ORDNANCE_STOER": "x"}, "ORDNANCE_STOER"),
         ({"ORDNANCE_MODEL": "nope"}, "nope"),
         ({"ORDNANCE_WEBHOOK_HOSTS": "a.example"}, "WEBHOOK_SECRET"),
+        ({"ORDNANCE_STORE": "~nobody-of-this-name/store"}, "ORDNANCE_STORE cannot be used"),
+        ({"ORDNANCE_HOST": "192.0.2.1"}, "ORDNANCE_HOST"),
+        ({"ORDNANCE_CORS_ORIGINS": "https://a.example/"}, "https://a.example/, which no browser sends"),
+        ({"ORDNANCE_GUARD_STALL_SECONDS": "inf"}, "ORDNANCE_GUARD_STALL_SECONDS cannot be used"),
+        ({"ORDNANCE_GUARD_MEMORY_BYTES": "1" + "0" * 20}, "ORDNANCE_GUARD_MEMORY_BYTES cannot be used"),
+        ({"ORDNANCE_GUARD_CPU_SECONDS": "1" + "0" * 20}, "ORDNANCE_GUARD_CPU_SECONDS cannot be used"),
+        ({"ORDNANCE_UPLOAD_HOURS": "1e300"}, "ORDNANCE_UPLOAD_HOURS cannot be used"),
     ],
 )
 def test_config_check_explains_what_is_wrong(tmp_path, environment, word):
@@ -224,8 +232,26 @@ def test_config_check_explains_what_is_wrong(tmp_path, environment, word):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("content", "word"),
+    [
+        (b"ORDNANCE_WORKRES=4\nPOSTGRES_PASSWORD=x\n", "wrong: ORDNANCE_WORKRES is no setting"),
+        (b"ORDNANCE_STORE=caf\xe9\n", ".env cannot be read"),
+    ],
+)
+def test_config_check_looks_into_the_env_file(tmp_path, monkeypatch, content, word):
+    (tmp_path / ".env").write_bytes(content)
+    monkeypatch.chdir(tmp_path)
+    done = run("config", "check", PYTHONPATH=str(Path(__file__).parents[2]))
+    assert done.returncode in (1, 2)
+    assert word in done.stdout + done.stderr
+    assert "POSTGRES" not in done.stdout
+    assert "fault of ours" not in done.stderr
+
+
 def test_config_check_is_content_with_the_defaults(tmp_path):
-    done = run("config", "check", ORDNANCE_STORE=str(tmp_path / "store"))
+    others = {"ORDNANCE_CHROMIUM": "/usr/bin/chromium", "ORDNANCE_NEW_LOOKS": "", "ORDNANCE_PICTURES": "pictures"}
+    done = run("config", "check", ORDNANCE_STORE=str(tmp_path / "store"), **others)
     assert done.returncode == 0, done.stdout
     assert "can be used" in done.stdout
 
@@ -260,6 +286,14 @@ def test_a_key_ends_before_the_calendar_does(tmp_path, days):
     listed = run("keys", "list", **store)
     assert listed.returncode == 0, listed.stderr
     assert len(listed.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("quota", ["--bytes-per-day", "--concurrent-scans", "--requests-per-minute"])
+def test_a_quota_that_no_database_holds_is_wrong_usage(tmp_path, quota):
+    done = run("keys", "create", "alice", quota, "1" + "0" * 20, ORDNANCE_STORE=str(tmp_path / "store"))
+    assert done.returncode == 2
+    assert quota in done.stderr
+    assert done.stdout == ""
 
 
 def test_a_port_that_is_taken_is_named_with_a_remedy(tmp_path):

@@ -2,6 +2,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -53,6 +54,22 @@ def test_submit_says_in_a_sentence_what_went_wrong(server, humvee, tmp_path):
         assert done.returncode == 3
         assert word in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_a_name_cannot_give_orders_to_the_terminal(server, tmp_path):
+    name = "[red]e\x1b[31mvil\x1b]0;title\x07.mp4"
+    (tmp_path / name).write_text("no film\n" * 30)
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "submit", name, "--server", server.url, "--plan", "hourly"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert r"[red]e\x1b[31mvil\x1b]0;title\x07.mp4: upload" in done.stderr
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.stderr)
 
 
 def test_both_clients_do_the_same(server, bands):
@@ -199,11 +216,37 @@ def test_a_clip_whose_name_is_no_utf_8_is_sent_like_any_other(server, bands, tmp
 
 @pytest.mark.parametrize(
     ("server", "key", "word"),
-    [("http://127.0.0.1:1", "ключ", "key"), ("http://127.0.0.1:1", "ord_\n", "key"), ("http://a:b", None, "address")],
+    [
+        ("http://127.0.0.1:1", "ключ", "key"),
+        ("http://127.0.0.1:1", "ord_\n", "key"),
+        *((server, None, "address") for server in ("http://a:b", "127.0.0.1", "localhost:8008", "ftp://a", "http://")),
+    ],
 )
 def test_a_key_or_address_that_cannot_be_one_is_refused(server, key, word):
     with pytest.raises(BadOption, match=word):
         Client(server, key)
+
+
+def test_a_server_that_says_yes_to_everything_is_not_taken_for_ordnance(tmp_path):
+    class Agreeing(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *arguments):
+            pass
+
+    (tmp_path / "clip.mp4").write_bytes(b"clip")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Agreeing) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        with (
+            Client(f"http://127.0.0.1:{other.server_port}") as client,
+            pytest.raises(ServerError, match="is it Ordnance that listens there"),
+        ):
+            client.submit(tmp_path / "clip.mp4")
+        other.shutdown()
 
 
 def test_a_report_that_cannot_be_written_ends_no_batch(server, bands, tmp_path):

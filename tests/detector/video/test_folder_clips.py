@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from detector.batch import find_clips
+from detector.batch import Failure, find_clips
 from detector.errors import NotAVideo
 from detector.video import open_video
 
@@ -79,6 +79,13 @@ def test_a_folder_gives_clips_of_rarer_kinds_and_all_their_pictures(suffix: str,
     with open_video(path) as video:
         times = video.probe.pts_seconds.tolist()
         assert [number_shown(frame.image) for _, frame in video.frames_at(times)] == list(range(FRAMES))
+
+
+def test_a_failure_that_names_its_clip_by_path_or_name_is_told_once() -> None:
+    for named in ("deep/a.mp4", "a.mp4"):
+        assert (
+            Failure("x", f"{named}: there is no such file.").reason_for(Path("deep/a.mp4")) == "there is no such file."
+        )
 
 
 def jpegs(tmp_path: Path) -> list[bytes]:
