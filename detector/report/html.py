@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from detector.report.review import ReviewInfo, VerdictInfo
@@ -48,8 +49,11 @@ _HEADING_PX, _ROW_PX, _BAR_PX = 20, 16, 11
 _COVERAGE_PX, _AXIS_PX = 32, 24
 
 
-def render_html(report: Report, thumbnails: Mapping[str, bytes]) -> str:
+def render_html(
+    report: Report, thumbnails: Mapping[str, bytes], addresses: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """The page. `thumbnails` holds JPEGs by the names of `thumbnail_name` and `crop_name`; any may be missing.
+    `addresses` holds by the same names where those are that the page does not; by default beside it, by their paths.
 
     Whatever comes from the clip, such as its name, appears as text.
     """
@@ -58,7 +62,7 @@ def render_html(report: Report, thumbnails: Mapping[str, bytes]) -> str:
         css=_resource("report.css"),
         summary=summary(report),
         timeline=_timeline(report),
-        pictures=_pictures(report, thumbnails),
+        pictures=_pictures(report, thumbnails, addresses),
         reviews={each.appearance: each for each in report.review or ()},
         lost_s=sum(each.to_s - each.from_s for each in report.coverage.undecoded),
         most_rows=MOST_ROWS,
@@ -237,10 +241,10 @@ def _class_counts(appearances: Sequence[AppearanceInfo]) -> list[tuple[str, int,
     return sorted(((name, counts[name], first[name]) for name in counts), key=lambda row: (row[2], row[0]))
 
 
-def _pictures(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, str]:
+def _pictures(report: Report, thumbnails: Mapping[str, bytes], addresses: Mapping[str, str]) -> dict[str, str]:
     """Where the page finds each picture that there is, by its path in the report.
 
-    A `data:` URI for those of the surest appearances, as many as EMBEDDED_BYTES holds; the path for the others.
+    A `data:` URI for those of the surest appearances, as many as EMBEDDED_BYTES holds; the address for the others.
     Suspected overlays come last.
     """
     sources: dict[str, str] = {}
@@ -251,7 +255,7 @@ def _pictures(report: Report, thumbnails: Mapping[str, bytes]) -> dict[str, str]
             name = path.removeprefix("thumbnails/") if path else ""
             if path is None or name not in thumbnails:
                 continue
-            sources[path] = path
+            sources[path] = addresses.get(name, path)
             if left < 0:
                 continue
             jpeg = thumbnails[name]

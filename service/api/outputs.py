@@ -79,15 +79,17 @@ def report_html(
     if verdicts:
         reviewed = _reviewed(ctx, scan_id, report)
         report = reviewed if reviewed.review else report
-    pictures = {}
+    pictures, addresses = {}, {}
     with ctx.database.read() as session:
         rows = list(session.query(PictureRow).filter(PictureRow.scan_id == scan_id))
     for row in rows:
         appearance = report.appearances[row.number - 1]
         name = thumbnail_name(appearance.id) if row.kind == "thumbnail" else crop_name(appearance.id)
         pictures[name] = ctx.blobs.read(row.sha256)
-    page = render_html(report, pictures)
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-popups"
+        addresses[name] = f"/v1/scans/{scan_id}/frames/{row.number}/{row.kind}"
+    page = render_html(report, pictures, addresses)
+    # Of its own origin, so that the browser sends its cookie where a link leads to a picture; scripts there are none.
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-popups allow-same-origin"
     return Response(page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": policy})
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from service.problems import NotFound
 from service.store.database import add_missing, now
@@ -73,8 +74,15 @@ def list_scans(
     if clip_sha256 is not None:
         query = query.where(ScanRow.clip_sha256 == clip_sha256)
     if name_contains:
-        query = query.where(func.lower(ScanRow.name).contains(name_contains.lower(), autoescape=True))
+        query = query.where(holds(ScanRow.name, name_contains))
     return list(session.scalars(query.order_by(ScanRow.created_at.desc(), ScanRow.id.desc()).limit(limit)))
+
+
+def holds(column: ColumnElement[str] | InstrumentedAttribute[str], text: str) -> ColumnElement[bool]:
+    """Whether it holds the text in any case, with letters and accents written as one character or as two: macOS writes
+    `й` in file names as two, keyboards as one."""
+    forms = sorted({unicodedata.normalize(form, text.lower()) for form in ("NFC", "NFD")})
+    return or_(*(func.lower(column).contains(each, autoescape=True) for each in forms))
 
 
 def count_open(session: Session, owner: str) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from service.store.scans import holds
 from service.store.tables import OPEN_STATES, AppearanceRow, JudgementRow, ScanRow
 
 UNREVIEWED = "unreviewed"
@@ -58,9 +59,9 @@ def find_appearances(
     if wanted.scan_states:
         query = query.where(scan.state.in_(wanted.scan_states))
     if wanted.name:
-        query = query.where(_holds(scan.name, wanted.name))
+        query = query.where(holds(scan.name, wanted.name))
     if wanted.note:
-        query = query.where(_judged(_holds(JudgementRow.note, wanted.note)))
+        query = query.where(_judged(holds(JudgementRow.note, wanted.note)))
     if wanted.verdicts:
         query = query.where(_judged(JudgementRow.verdict.in_(wanted.verdicts)))
     if wanted.review_states:
@@ -137,7 +138,3 @@ def _judged(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
     return exists().where(
         JudgementRow.scan_id == AppearanceRow.scan_id, JudgementRow.number == AppearanceRow.number, *conditions
     )
-
-
-def _holds(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    return func.lower(column).contains(text.lower(), autoescape=True)

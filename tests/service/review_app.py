@@ -35,7 +35,7 @@ class ReviewApp:
 
     def client(self, key: str | None = None, *, base_url: str = "http://127.0.0.1:8008") -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=base_url, headers=headers, transport=_InProcess(self.app))
+        return httpx.Client(base_url=base_url, headers=headers, transport=InProcess(self.app))
 
     def close(self) -> None:
         self.context.viewer.close()
@@ -109,7 +109,7 @@ class ReviewApp:
             )
 
 
-class _InProcess(httpx.BaseTransport):
+class InProcess(httpx.BaseTransport):
     """Calls the app as a client on this machine would."""
 
     def __init__(self, app) -> None:

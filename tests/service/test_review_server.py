@@ -1,6 +1,7 @@
 """The review on a real server: clips that no browser plays, a browser's session, two reviewers, a restart."""
 
 import json
+import re
 import zipfile
 from io import BytesIO
 
@@ -8,10 +9,13 @@ import cv2
 import httpx
 import numpy as np
 import pytest
+from review_app import InProcess
 from service_server import upload, wait_for
 from test_stills import HEIGHT, UNEVEN_MS, WIDTH, shown, turn, write
 
-from detector.report import Report
+from detector.report import Report, html
+from service.api.app import create_app
+from service.settings import load_settings
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,23 @@ def test_two_reviewers_a_report_and_an_export(server, alice, scan):
     assert "reviewers agree" not in alice.get(scan["links"]["report.html"], params={"verdicts": "0"}).text
     archive = zipfile.ZipFile(BytesIO(alice.get(f"/v1/scans/{scan['id']}/verdicts.yolo.zip").content))
     assert sum(name.startswith("images/") for name in archive.namelist()) >= 2
+
+
+def test_pictures_that_a_report_page_has_no_room_for_are_linked_to_where_they_are(server, alice, scan, monkeypatch):
+    monkeypatch.setattr(html, "EMBEDDED_BYTES", -1)
+    app = create_app(load_settings(store=server.store, allow_anonymous=False))
+    try:
+        with httpx.Client(base_url=server.url, transport=InProcess(app), headers=alice.headers) as client:
+            page = client.get(scan["links"]["report.html"]).text
+    finally:
+        app.state.context.viewer.close()
+        app.state.context.jobs.close()
+        app.state.context.database.close()
+    links = re.findall(r'<a href="([^"#]+)">Open', page)
+    assert len(links) >= 2
+    for each in links:
+        answer = alice.get(each)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/jpeg"), each
 
 
 def test_a_browser_stays_signed_in_over_a_restart_and_its_verdicts_stay(start, bands, humvee):

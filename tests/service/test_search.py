@@ -1,5 +1,6 @@
 """Appearances over all scans, and scans by what is in them."""
 
+import unicodedata
 from datetime import UTC, datetime
 
 import pytest
@@ -160,3 +161,19 @@ def test_scans_count_their_classes_and_verdicts(alice, scans):
     assert counts == {"old": ({"humvee": 1, "tank": 1}, 2), "new": ({"tank": 2}, 1), "empty": ({}, 0)}
     one = alice.get(f"/v1/scans/{scans['new']}").json()
     assert (one["classes"], one["reviewed"]) == ({"tank": 2}, 1)
+
+
+@pytest.mark.parametrize("stored", ["NFC", "NFD"])
+@pytest.mark.parametrize("asked", ["NFC", "NFD"])
+def test_names_and_notes_are_found_however_their_accents_are_written(review, stored, asked):
+    """macOS writes the й of a file name as two characters, a keyboard as one."""
+    written, word = unicodedata.normalize(stored, "Бойцы у моста.mp4"), unicodedata.normalize(asked, "БОЙЦЫ")
+    owner = f"{stored}-{asked}".lower()
+    scan_id = review.add_scan(owner, written)
+    with review.client(review.key(owner)) as client:
+        url = f"/v1/scans/{scan_id}/appearances/1/verdict"
+        assert client.put(url, json={"verdict": "confirmed", "note": written}).status_code == 200
+        for path, field in (("/v1/scans", "name"), ("/v1/search", "name"), ("/v1/search", "note")):
+            items = client.get(path, params={field: word}).json()["items"]
+            assert len(items) == 1, (path, field)
+            assert client.get(path, params={field: "Тойцы"}).json()["items"] == []

@@ -12,7 +12,10 @@ export async function fillClasses(select) {
 // Calls `changed` whenever the form asks for something else. Returns a function that gives what it asks for.
 export function startFilters(form, changed) {
   const given = new URLSearchParams(location.search);
-  for (const [name, value] of given) if (form.elements[name]) form.elements[name].value = value;
+  for (const [name, value] of given) {
+    const field = form.elements.namedItem(name);
+    if (field) field.value = value;
+  }
   let timer = 0;
   let before = String(queryOf(form));
 
@@ -33,7 +36,16 @@ export function startFilters(form, changed) {
     look();
   });
   form.addEventListener("reset", () => setTimeout(look, 0));
-  return () => queryOf(form);
+  return () => withMoments(queryOf(form));
+}
+
+// Days are those of the clock by which the pages show when scans were made, not those of UTC.
+function withMoments(query) {
+  for (const [name, later] of [["since", 0], ["until", 1]]) {
+    const [year, month, day] = (query.get(name) ?? "").split("-").map(Number);
+    if (day) query.set(name, new Date(year, month - 1, day + later).toISOString());
+  }
+  return query;
 }
 
 function queryOf(form) {

@@ -18,7 +18,7 @@ function write(list) {
   keep(PLACE, list.length ? JSON.stringify(list.slice(-MOST)) : null);
 }
 
-// {name, size, modified, address} of every upload that has not ended.
+// {name, size, modified, address, options} of every upload that has not ended.
 export function keptUploads() {
   return read();
 }
@@ -27,8 +27,8 @@ export function keptFor(file) {
   return read().find((each) => each.name === file.name && each.size === file.size && each.modified === file.lastModified);
 }
 
-export function keepUpload(file, address) {
-  write([...read().filter((each) => each.address !== address), { name: file.name, size: file.size, modified: file.lastModified, address }]);
+export function keepUpload(file, address, options) {
+  write([...read().filter((each) => each.address !== address), { name: file.name, size: file.size, modified: file.lastModified, address, options }]);
 }
 
 export function dropUpload(address) {

@@ -9,8 +9,8 @@ const wrong = document.getElementById("wrong");
 
 function goOn() {
   const asked = new URLSearchParams(location.search).get("next") ?? "/";
-  const there = new URL(asked, location.origin);
-  location.replace(there.origin === location.origin && asked.startsWith("/") ? there : "/");
+  const there = URL.canParse(asked, location.origin) ? new URL(asked, location.origin) : null;
+  location.replace(there?.origin === location.origin && asked.startsWith("/") ? there : "/");
 }
 
 async function signIn() {

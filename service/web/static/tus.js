@@ -1,7 +1,7 @@
 // Resumable upload of one file by tus 1.0 (https://tus.io/protocols/resumable-upload).
 
 import { forgetProof, proof, Problem } from "./api.js";
-import { dropUpload, keepUpload, keptFor } from "./kept_uploads.js";
+import { dropUpload, keepUpload } from "./kept_uploads.js";
 import { t } from "./labels.js";
 
 const PART_BYTES = 16 * 1024 * 1024;
@@ -9,19 +9,24 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 15_000;
 const STALL_MS = 60_000;
 const GIVE_UP_TRIES = 10;
+// A refusal that lasts longer, such as that of a day's quota, ends the upload until somebody tries it again.
+const LONGEST_REFUSAL_SECONDS = 300;
 const VERSION = { "Tus-Resumable": "1.0.0" };
 // Worth another try by itself: no answer, the upload is held by the request that was cut off, too fast, the server starts.
 const PASSING = new Set([0, 409, 423, 429, 500, 502, 503, 504]);
+// Of these the server's own words say why the upload waits.
+const REFUSED = new Set([429, 503]);
 const LOST = new Set([404, 410]);
 
 function base64(text) {
   return btoa(String.fromCodePoint(...new TextEncoder().encode(text)));
 }
 
-// An upload of `file`. `options` are those of a scan. `changed` is called whenever state, sent or why has changed.
+// An upload of `file`. `options` are those of a scan; of one that an earlier page began, `kept`, the server has them
+// already (`begunWith`). `changed` is called whenever state, sent or why has changed.
 // States: waiting, sending, lost (goes on by itself), paused, failed, done.
 export class Upload {
-  constructor(file, options, changed) {
+  constructor(file, options, changed, kept = null) {
     this.file = file;
     this.options = options;
     this.changed = changed;
@@ -31,7 +36,8 @@ export class Upload {
     this.scan = null;
     this.isGivenUp = false;
     this.creation = null;
-    this.address = keptFor(file)?.address ?? null;
+    this.address = kept?.address ?? null;
+    this.begunWith = kept?.options ?? null;
     this.turn = { isOver: true, request: null, wake: null };
   }
 
@@ -56,12 +62,12 @@ export class Upload {
       } catch (problem) {
         if (turn.isOver) return;
         if (problem.status === 403 && wait === FIRST_WAIT_MS) forgetProof();
-        else if (!PASSING.has(problem.status)) {
+        else if (!PASSING.has(problem.status) || problem.wait > LONGEST_REFUSAL_SECONDS) {
           this.#become("failed", problem.detail);
           return;
         }
         if (this.sent > before) wait = FIRST_WAIT_MS;
-        this.#become("lost");
+        this.#become("lost", REFUSED.has(problem.status) ? problem.detail : "");
         await sleep(turn, wait);
         wait = Math.min(wait * 2, LONGEST_WAIT_MS);
       }
@@ -100,6 +106,7 @@ export class Upload {
   // Goes on where the turn is over: one that was broken off might exist, and nobody would know its address.
   async #create() {
     this.sent = 0;
+    this.begunWith = null;
     const pairs = Object.entries({ filename: this.file.name, ...this.options }).map(([name, value]) => `${name} ${base64(String(value))}`);
     const answer = await this.#call({ isOver: false }, "POST", "/v1/uploads", {
       "Upload-Length": String(this.file.size),
@@ -108,7 +115,7 @@ export class Upload {
     // Only the path: behind a proxy the server may not know its own scheme.
     this.address = new URL(answer.getResponseHeader("Location"), location.href).pathname;
     if (this.isGivenUp) await giveUp(this.address);
-    else keepUpload(this.file, this.address);
+    else keepUpload(this.file, this.address, this.options);
   }
 
   // Where the server is; false where it knows nothing of this upload any more.
@@ -236,5 +243,7 @@ function problemOf(request) {
   } catch {
     // HEAD has no body, and a proxy's error page is no JSON.
   }
-  return new Problem(told.code ?? "error", told.detail ?? t("base.failed", { status: request.status }), request.status);
+  const problem = new Problem(told.code ?? "error", told.detail ?? t("base.failed", { status: request.status }), request.status);
+  problem.wait = Number(request.getResponseHeader("Retry-After") ?? 0);
+  return problem;
 }

@@ -3,7 +3,7 @@
 import { droppedFiles, videosOf } from "./dropped.js";
 import { element } from "./element.js";
 import { bytes } from "./format.js";
-import { dropUpload, keptUploads } from "./kept_uploads.js";
+import { dropUpload, keptFor, keptUploads } from "./kept_uploads.js";
 import { t } from "./labels.js";
 import { giveUp, lookUp, Upload } from "./tus.js";
 
@@ -73,7 +73,10 @@ function add(files, options) {
   for (const file of files) {
     const kept = entries.find((each) => each.kept && each.kept.name === file.name && each.kept.size === file.size && each.kept.modified === file.lastModified);
     if (kept) drop(kept);
-    const upload = new Upload(file, options, (changed) => changed === upload && show(entry));
+    // Chosen twice it is sent twice: giving one up must not take the other's bytes.
+    const begun = keptFor(file);
+    const isTaken = entries.some(({ upload: other }) => other?.address && other.address === begun?.address);
+    const upload = new Upload(file, options, (changed) => changed === upload && show(entry), isTaken ? null : begun);
     const entry = { upload, row: rowOf(file.name) };
     entries.push(entry);
     parts.list.append(entry.row.item);
@@ -140,8 +143,7 @@ function drop(entry) {
 function show(entry) {
   const { upload, row } = entry;
   const { state } = upload;
-  const key = state === "waiting" && upload.sent ? "paused" : state;
-  const words = t(`library.upload.${key}`, { percent: upload.percent, size: bytes(upload.file.size), why: upload.why });
+  const words = wordsOf(upload);
   if (row.words.textContent !== words) row.words.textContent = words;
   row.item.dataset.state = state;
   row.meter.value = upload.percent;
@@ -153,6 +155,17 @@ function show(entry) {
   row.link.hidden = state !== "done";
   if (upload.scan) row.link.href = `/scans/${upload.scan}`;
   showBox();
+}
+
+function wordsOf({ state, sent, why, percent, file, options, begunWith }) {
+  const key = state === "waiting" && sent ? "paused" : state === "lost" && why ? "refused" : state;
+  const words = t(`library.upload.${key}`, { percent, size: bytes(file.size), why });
+  const isByOther = begunWith && state !== "failed" && planOf(begunWith) !== planOf(options);
+  return isByOther ? t("library.upload.begun_by", { words, plan: planOf(begunWith) }) : words;
+}
+
+function planOf({ plan, every_s: every }) {
+  return every ? `${plan}, ${every} s` : plan;
 }
 
 function showBox() {
@@ -171,7 +184,7 @@ function showKept() {
       if (entries.some(({ upload }) => upload?.address === kept.address)) return;
       const entry = { kept, row: rowOf(kept.name) };
       const percent = Math.floor((100 * found.sent) / Math.max(1, found.size));
-      entry.row.words.textContent = t("library.upload.kept", { percent, size: bytes(found.size) });
+      entry.row.words.textContent = t("library.upload.kept", { percent, size: bytes(found.size), plan: kept.options ? planOf(kept.options) : "?" });
       entry.row.item.dataset.state = "kept";
       entry.row.meter.value = percent;
       entry.row.buttons.remove.hidden = false;

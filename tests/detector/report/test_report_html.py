@@ -177,6 +177,16 @@ def test_pictures_beyond_the_limit_are_linked_surest_first(
     assert links == [f"thumbnails/{id}-{kind}.jpg" for id in ("a1", "a2") for kind in ("frame", "crop")]
 
 
+def test_pictures_beyond_the_limit_are_linked_to_the_addresses_given(
+    report: Report, thumbnails: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(html, "EMBEDDED_BYTES", -1)
+    page = Page(render_html(report, thumbnails, {"a1-frame.jpg": "/pictures/1"}))
+    links = [attrs["href"] for attrs in page.all("a") if "href" in attrs]
+    assert "/pictures/1" in links and "thumbnails/a1-crop.jpg" in links
+    assert "thumbnails/a1-frame.jpg" not in links
+
+
 def test_a_picture_that_is_missing_has_no_place_on_the_page(report: Report, thumbnails: dict[str, bytes]) -> None:
     page = Page(render_html(report, {"a3-crop.jpg": thumbnails["a3-crop.jpg"]}))
     assert len(list(page.all("img"))) == 1

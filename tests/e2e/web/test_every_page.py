@@ -87,6 +87,21 @@ def test_the_library_prints_without_its_controls(person, library):
     assert one.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
+def test_a_link_of_the_report_page_to_a_picture_comes_from_this_site(person, library, armour_id):
+    """The page is in a sandbox: of no origin, its links would come without the session's cookie and be refused."""
+    one = person(library).open()
+    picture = f"/v1/scans/{armour_id}/frames/1/thumbnail"
+
+    def with_link(route):
+        route.fulfill(response=route.fetch(), body=f'<a href="{picture}">Open the picture</a>')
+
+    one.page.route("**/report.html", with_link)
+    one.page.goto(f"{library.url}/v1/scans/{armour_id}/report.html")
+    with one.page.expect_response(f"**{picture}") as answer:
+        one.page.get_by_role("link", name="Open the picture").click()
+    assert answer.value.status == 200
+
+
 def test_every_module_is_announced_and_asked_for_once(person, library, path):
     one = person(library).open(path)
     settle(one.page)

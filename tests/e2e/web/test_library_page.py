@@ -1,5 +1,8 @@
 """The list of scans: live, narrowed down, and worked on several at once."""
 
+from urllib.parse import parse_qs
+
+import pytest
 from browsing import padded
 from playwright.sync_api import expect
 from service_server import cut_demo, upload, wait_for
@@ -85,6 +88,22 @@ def test_filters_narrow_the_list_and_stay_in_the_address(person, library, armour
     for query, count in shown.items():
         one.open(f"/?{query}")
         expect(one.scans()).to_have_count(count)
+
+
+@pytest.mark.parametrize("page", ["/", "/search", "/gallery"])
+def test_days_are_those_of_the_clock_by_which_times_are_shown(person, library, page):
+    """Riyadh is three hours ahead of UTC."""
+    one = person(library, timezone_id="Asia/Riyadh").open(f"{page}?since=2026-11-30&until=2026-11-30")
+    asked = parse_qs(next(each for each in one.asked if "until=" in each and "/v1/" in each).partition("?")[2])
+    assert asked["since"] + asked["until"] == ["2026-11-29T21:00:00.000Z", "2026-11-30T21:00:00.000Z"]
+    expect(one.page.get_by_label("Scanned from")).to_have_value("2026-11-30")
+    expect(one.page.locator("#problem")).to_have_text("")
+
+
+def test_an_address_may_name_what_is_no_filter(person, library):
+    one = person(library).open("/?length=5&item=2&name=bands")
+    expect(one.page.get_by_label("File name holds")).to_have_value("bands")
+    expect(one.scan_of("bands.mp4")).to_be_visible()
 
 
 def test_several_scans_are_scanned_again_and_deleted_after_a_question(person, library, bands, tmp_path):

@@ -84,7 +84,7 @@ def test_settings_are_each_persons_own(person, guarded, key):
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://example.org/", "//example.org/", "/\\example.org", "javascript:alert(1)"]
+    "elsewhere", ["https://example.org/", "//example.org/", "/\\example.org", "javascript:alert(1)", "//["]
 )
 def test_signing_in_leads_nowhere_else(person, guarded, key, elsewhere):
     one = person(guarded)

@@ -1,5 +1,6 @@
 """Uploads from the library page: dropped, paused, resumed after a reload, through the end of the server."""
 
+import base64
 import hashlib
 import json
 import re
@@ -131,6 +132,65 @@ def test_a_refused_upload_says_why_and_is_tried_again(person, library, bands, tm
     one.page.unroute("**/v1/uploads")
     one.page.get_by_role("button", name=f"Try {clip.name} again").click()
     expect(one.upload_of(clip.name)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+
+
+def test_an_upload_that_the_server_puts_off_says_why(person, library, bands, tmp_path):
+    why = "7 scans wait or run, 7 are allowed; wait for one to end."
+    waiting, tomorrow = (padded(bands, 41_100 + each, tmp_path / f"put-off-{each}.mp4") for each in range(2))
+    retry_after = {waiting.name: "30", tomorrow.name: "40000"}
+
+    def refuse(route):
+        name = base64.b64decode(route.request.headers["upload-metadata"].split(",")[0].split(" ")[1]).decode()
+        body = json.dumps({"code": "quota_exceeded", "detail": why, "status": 429})
+        headers = {"Retry-After": retry_after[name]}
+        route.fulfill(status=429, content_type="application/problem+json", body=body, headers=headers)
+
+    one = person(library).open()
+    one.page.route("**/v1/uploads", refuse)
+    one.choose(waiting, tomorrow)
+    expect(one.upload_of(waiting.name).locator(".words")).to_have_text(f"Waits at 0 %: {why} It goes on by itself.")
+    expect(one.upload_of(tomorrow.name).locator(".words")).to_have_text(f"Failed: {why}")
+    one.page.unroute("**/v1/uploads")
+    one.page.get_by_role("button", name=f"Try {tomorrow.name} again").click()
+    for each in (waiting, tomorrow):
+        expect(one.upload_of(each.name)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+
+
+def test_an_upload_that_goes_on_after_a_reload_says_by_which_plan_it_was_begun(person, library, bands, tmp_path):
+    clip = padded(bands, 6_100_000, tmp_path / "begun.mp4")
+    one = person(library).open()
+    one.throttle(1_500_000)
+    one.page.locator("#plan").select_option("keyframes")
+    one.choose(clip)
+    wait_under_way(one, clip.name)
+    one.page.get_by_role("button", name="Pause all").click()
+    one.page.reload()
+    expect(one.upload_of(clip.name).locator(".words")).to_contain_text("for a scan by the plan keyframes")
+    one.choose(clip)
+    said = one.upload_of(clip.name).locator(".words")
+    expect(said).to_contain_text("scanned by the plan that it was begun with: keyframes")
+    one.throttle(-1)
+    expect(one.upload_of(clip.name)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+    with library.client() as client:
+        scan = client.get("/v1/scans", params={"name": clip.name}).json()["items"][0]
+    assert scan["options"]["plan"] == "keyframes"
+
+
+def test_of_a_file_chosen_twice_one_upload_is_given_up_without_the_other(person, library, bands, tmp_path):
+    clip = padded(bands, 6_200_000, tmp_path / "twice.mp4")
+    one = person(library).open()
+    one.throttle(1_500_000)
+    one.choose(clip)
+    wait_under_way(one, clip.name)
+    one.choose(clip)
+    both = one.upload_of(clip.name)
+    expect(both).to_have_count(2)
+    expect(both.nth(1).locator(".words")).to_have_text(re.compile(r"\b[1-9]\d? %"), timeout=UPLOAD_MS)
+    with one.page.expect_response(lambda each: each.request.method == "DELETE" and each.status == 204):
+        both.nth(1).get_by_role("button", name="Remove").click()
+    one.throttle(-1)
+    expect(both).to_have_count(1)
+    expect(both).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
 
 
 def test_an_upload_that_is_given_up_leaves_nothing(person, library, bands, tmp_path):
