@@ -132,6 +132,13 @@ def now() -> float:
     return time.time()
 
 
+def clock(session: Session) -> float:
+    """The same by the database's own clock, which goes the same for all machines that share it."""
+    if session.get_bind().dialect.name == "sqlite":
+        return now()
+    return float(session.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+
+
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:
     # SQLAlchemy begins transactions below; the driver's own way begins none before a SELECT.
     connection.isolation_level = None
