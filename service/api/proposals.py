@@ -135,6 +135,7 @@ def take_over(ctx: Ctx, who: Reviewer, remote: Remote, scan_id: ScanId, taken: T
         scan = _ended(find_scan(session, who.owner, scan_id))
         proposed = {each.number: each for each in read_proposals(session, scan)}
     with ctx.database.write() as session:
+        find_scan(session, who.owner, scan_id, hold=True)
         judged = {row.number for row in verdicts_in_force(session, scan_id) if row.reviewer_id == who.reviewer_id}
         given = []
         for each in taken.items:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from detector.errors import OrdnanceError
 from detector.memory import give_back_freed
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
@@ -24,7 +26,7 @@ from service.jobs.shared_model import SharedModel
 from service.jobs.wanted import Wanted, Watched
 from service.settings import Settings
 from service.store.blobs import BlobStore
-from service.store.clips import keep_pictures, link_clip
+from service.store.clips import hold_pictures, keep_pictures, link_clip
 from service.store.database import Database, now
 from service.store.results import (
     Detections,
@@ -205,13 +207,18 @@ class _Kept:
             for kind, name in (("thumbnail", thumbnail_name(each.id)), ("crop", crop_name(each.id)))
             if name in result.pictures
         }
-        hashes = keep_pictures(desk.database, desk.blobs, list(crops.values()))
         number, parts = self.scanner.rest()
         detections = self._detections(parts)
-        with desk.database.write() as session:
-            if not save_report(session, scan.id, report, dict(zip(crops, hashes, strict=True))):
-                raise ScanStopped
-            save_detections(session, scan.id, number, detections)
+        while True:
+            hashes = keep_pictures(desk.database, desk.blobs, list(crops.values()))
+            with desk.database.write() as session:
+                _hold_running(session, scan.id)
+                if not hold_pictures(session, hashes):
+                    # A scan that had one of them as well was removed meanwhile.
+                    continue
+                save_report(session, scan.id, report, dict(zip(crops, hashes, strict=True)))
+                save_detections(session, scan.id, number, detections)
+                break
         self._count(parts)
 
     def _save(self, number: int, parts: Sequence[Part], carry: Carry | None) -> None:
@@ -276,15 +283,20 @@ class _Kept:
             "coverage": self.scanner.coverage(samples).model_dump(mode="json", by_alias=True),
         }
         with self._desk.database.write() as session:
-            scan = session.get(ScanRow, self._scan.id, with_for_update=True)
-            if scan is None or scan.state != ScanState.RUNNING:
-                raise ScanStopped
-            scan.finds = len(infos)
+            _hold_running(session, self._scan.id).finds = len(infos)
             session.flush()
             save_progress(session, self._scan.id, progress)
             save_appearances(session, self._scan.id, infos)
         self._shown_at = time.monotonic()
         self._show_cost = self._shown_at - started
+
+
+def _hold_running(session: Session, scan_id: str) -> ScanRow:
+    """The scan's row, held until the transaction ends. Raises ScanStopped where it no longer runs."""
+    scan = session.get(ScanRow, scan_id, with_for_update=True)
+    if scan is None or scan.state != ScanState.RUNNING:
+        raise ScanStopped
+    return scan
 
 
 def _has_budget(scan: ScanRow) -> bool:
