@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -21,6 +22,7 @@ from service.api.scans import ScanId
 from service.api.webvtt import appearances_vtt
 from service.problems import Conflict, NotFound
 from service.review import reviews_of
+from service.store.blobs import BlobGone
 from service.store.results import read_report
 from service.store.scans import find_scan
 from service.store.tables import PictureRow, ScanState
@@ -85,7 +87,8 @@ def report_html(
     for row in rows:
         appearance = report.appearances[row.number - 1]
         name = thumbnail_name(appearance.id) if row.kind == "thumbnail" else crop_name(appearance.id)
-        pictures[name] = ctx.blobs.read(row.sha256)
+        with suppress(BlobGone):
+            pictures[name] = ctx.blobs.read(row.sha256)
     page = render_html(report, pictures)
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-popups"
     return Response(page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": policy})

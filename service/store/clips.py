@@ -141,6 +141,15 @@ def sweep(database: Database, blobs: BlobStore) -> int:
     return removed
 
 
+def drop_copies(database: Database, blobs: BlobStore) -> None:
+    """Remove this machine's copies of what was removed by another one."""
+    copies = blobs.copies()
+    with database.read() as session:
+        kept = set(session.scalars(select(BlobRow.sha256).where(BlobRow.sha256.in_(copies)))) if copies else set()
+    for sha256 in set(copies) - kept:
+        blobs.drop_copy(sha256)
+
+
 def _claim(database: Database, blobs: BlobStore, sizes: Mapping[str, int], owner: str | None) -> None:
     deadline = time.monotonic() + DELETING_WAIT_SECONDS
     while True:

@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from detector.errors import BadOption
 from service.settings import Settings
 
+OUTAGES = (OperationalError, InterfaceError, TimeoutError)
+"""Errors of a database that cannot be reached, restarts, or is too busy: the same again may well succeed."""
 BUSY_SECONDS = 30
 """How long a writer waits for another one in SQLite."""
 MIGRATION_LOCK = 0x4F52444E
