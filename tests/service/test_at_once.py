@@ -13,7 +13,7 @@ from worker_desk import desk_of
 
 from service import intake
 from service.access.keys import create_key
-from service.api import scans
+from service.api import proposals, scans
 from service.jobs.heartbeat import Heartbeat, bury, counted
 from service.jobs.scanning import begin, run_scan
 from service.store import removal
@@ -236,3 +236,30 @@ def test_a_clip_that_is_used_again_as_the_unused_are_swept_is_kept(app):
     assert failures == []
     with app.client() as client:
         assert client.get(f"/v1/scans/{scan}/clip").content == b"clip"
+
+
+def test_a_verdict_that_is_given_while_proposals_are_taken_over_stays(app, monkeypatch):
+    first, second = app.add_scan(name="first"), app.add_scan(name="second")
+    read = proposals.verdicts_in_force
+
+    def give(scan, verdict):
+        with app.client() as client:
+            answer = client.put(f"/v1/scans/{scan}/appearances/1/verdict", json={"verdict": verdict})
+            assert answer.status_code == 200
+
+    giving = threading.Thread(target=give, args=(second, "wrong"))
+
+    def read_then_give(*given):
+        rows = read(*given)
+        giving.start()
+        giving.join(0.5)
+        return rows
+
+    give(first, "confirmed")
+    monkeypatch.setattr(proposals, "verdicts_in_force", read_then_give)
+    with app.client() as client:
+        items = [{"appearance": 1, "verdict": "confirmed"}]
+        assert client.post(f"/v1/scans/{second}/proposals", json={"items": items}).status_code == 200
+        giving.join()
+        (item,) = client.get(f"/v1/scans/{second}/verdicts").json()["items"]
+    assert item["verdict"] == "wrong"
