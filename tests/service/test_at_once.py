@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from review_app import ReviewApp
 from sqlalchemy import create_engine, delete, select, text
-from sqlalchemy.orm import make_transient
+from sqlalchemy.orm import Session, make_transient
 from test_backends import postgres  # noqa: F401
 from worker_desk import desk_of
 
@@ -21,7 +21,7 @@ from service.store.clips import GRACE_SECONDS, hold_clip, remove_marked, sweep
 from service.store.database import now
 from service.store.removal import remove_scan
 from service.store.scans import move_scan
-from service.store.tables import OPEN_STATES, ClipRow, ScanRow, ScanState, UsageRow
+from service.store.tables import OPEN_STATES, AppearanceRow, ClipRow, IdempotencyRow, ScanRow, ScanState, UsageRow
 
 MANY = 6
 
@@ -263,3 +263,42 @@ def test_a_verdict_that_is_given_while_proposals_are_taken_over_stays(app, monke
         giving.join()
         (item,) = client.get(f"/v1/scans/{second}/verdicts").json()["items"]
     assert item["verdict"] == "wrong"
+
+
+def test_a_scan_that_is_removed_while_it_is_judged_makes_no_fault(app, monkeypatch):
+    scan = app.add_scan()
+    removal = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", scan))
+
+    def load(session, kind, key, **options):
+        row = get(session, kind, key, **options)
+        if kind is AppearanceRow and not removal.ident:
+            removal.start()
+            removal.join(0.5)
+        return row
+
+    get = Session.get
+    monkeypatch.setattr(Session, "get", load)
+    with app.client() as client:
+        answer = client.put(f"/v1/scans/{scan}/appearances/1/verdict", json={"verdict": "wrong"})
+        removal.join()
+        assert answer.status_code == 200
+        assert client.get(f"/v1/scans/{scan}").status_code == 404
+
+
+def test_an_upload_that_is_sent_again_as_its_scan_is_removed_is_kept(app, monkeypatch):
+    clip, key = os.urandom(1000), {"Idempotency-Key": "one"}
+    earlier = send(app, clip, **key).json()["id"]
+    removal = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", earlier))
+
+    def load(session, kind, key, **options):
+        row = get(session, kind, key, **options)
+        if kind is IdempotencyRow and not removal.ident:
+            removal.start()
+            removal.join(0.5)
+        return row
+
+    get = Session.get
+    monkeypatch.setattr(Session, "get", load)
+    again = send(app, clip, **key)
+    removal.join()
+    assert again.status_code == 202
