@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -15,7 +16,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from detector.errors import BadOption, OrdnanceError
 from detector.report import Report
@@ -38,6 +39,7 @@ _LATER = (429, 502, 503, 504)
 _AGAIN = (409, 460, *_LATER)
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 OnProgress = Callable[[int, int], None]
 
 
@@ -271,10 +273,10 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
     offset, failures, length = 0, 0, FIRST_CHUNK_BYTES
     with ThreadPoolExecutor(1) as reader:
         # The next chunk is read and summed while this one travels.
-        chunk, ahead = _chunk(clip, 0, length), None
+        chunk, ahead = _chunk(clip, size, 0, length), None
         while True:
             if chunk.offset + len(chunk.content) < size:
-                ahead = reader.submit(_chunk, clip, chunk.offset + len(chunk.content), length)
+                ahead = reader.submit(_chunk, clip, size, chunk.offset + len(chunk.content), length)
             headers = {
                 **_TUS,
                 "Content-Type": "application/offset+octet-stream",
@@ -302,7 +304,7 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
             if scan is not None:
                 return (yield from _scan(scan.rsplit("/", 1)[-1]))
             following = ahead.result() if ahead is not None else None
-            chunk = following if following and following.offset == offset else _chunk(clip, offset, length)
+            chunk = following if following and following.offset == offset else _chunk(clip, size, offset, length)
 
 
 def _next_length(length: int, seconds: float) -> int:
@@ -321,16 +323,20 @@ class _Chunk:
     checksum: str
 
 
-def _chunk(clip: Path, offset: int, length: int) -> _Chunk:
+def _chunk(clip: Path, size: int, offset: int, length: int) -> _Chunk:
+    """Raises BadOption where the clip no longer has the `size` that was announced."""
     with clip.open("rb") as file:
+        if os.fstat(file.fileno()).st_size != size:
+            raise BadOption(
+                f"{clip.name} has changed its size since its upload began; upload it again once nothing writes to it."
+            )
         file.seek(offset)
         content = file.read(length)
     return _Chunk(offset, content, base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode())
 
 
 def _scan(scan_id: str) -> Steps[ScanOut]:
-    answer = yield from _ask(_Call("GET", f"/v1/scans/{scan_id}"))
-    return ScanOut.model_validate_json(answer.content)
+    return _read(ScanOut, (yield from _ask(_Call("GET", f"/v1/scans/{scan_id}"))))
 
 
 def _scans(filters: dict[str, Any]) -> Steps[list[ScanOut]]:
@@ -339,7 +345,7 @@ def _scans(filters: dict[str, Any]) -> Steps[list[ScanOut]]:
     while True:
         params = {**filters, "limit": 200, **({"cursor": cursor} if cursor else {})}
         answer = yield from _ask(_Call("GET", "/v1/scans", params=params))
-        page = ScanPage.model_validate_json(answer.content)
+        page = _read(ScanPage, answer)
         found += page.items
         cursor = page.next
         if cursor is None:
@@ -352,7 +358,7 @@ def _appearances(scan_id: str, min_confidence: float) -> Steps[list[AppearanceOu
     while True:
         params = {"min_confidence": min_confidence, "limit": 500, **({"cursor": cursor} if cursor else {})}
         answer = yield from _ask(_Call("GET", f"/v1/scans/{scan_id}/appearances", params=params))
-        page = AppearancePage.model_validate_json(answer.content)
+        page = _read(AppearancePage, answer)
         found += page.items
         cursor = page.next
         if cursor is None:
@@ -370,8 +376,7 @@ def _fetch(path: str) -> Steps[bytes]:
 
 
 def _cancel(scan_id: str) -> Steps[ScanOut]:
-    answer = yield from _ask(_Call("POST", f"/v1/scans/{scan_id}/cancel"))
-    return ScanOut.model_validate_json(answer.content)
+    return _read(ScanOut, (yield from _ask(_Call("POST", f"/v1/scans/{scan_id}/cancel"))))
 
 
 def _delete(scan_id: str) -> Steps[None]:
@@ -387,6 +392,14 @@ def _ask(call: _Call) -> Steps[httpx.Response]:
             return answer
         failures += 1
         yield _Pause(_pause_after(answer, failures))
+
+
+def _read(kind: type[M], answer: httpx.Response) -> M:
+    """Raises ServerError where the answer is of another kind."""
+    try:
+        return kind.model_validate_json(answer.content)
+    except ValidationError:
+        raise _error_of(answer) from None
 
 
 def _error_of(answer: httpx.Response | Exception) -> ServerError:

@@ -167,8 +167,12 @@ def accept(
                         raise Conflict(
                             "This Idempotency-Key was used for another clip or other options; use a fresh one."
                         )
+                    scan = session.get(ScanRow, known.scan_id, with_for_update=True)
+                    if scan is None:
+                        # Removed since the key was looked up, and the key with it.
+                        continue
                     usage.bytes += upload.bytes
-                    return find_scan(session, principal.owner, known.scan_id), False
+                    return scan, False
             # Scan before clip, as where a scan is removed.
             earlier = earlier_scan(session, principal.owner, upload.sha256, order.fingerprint)
             if earlier is None and not hold_clip(session, principal.owner, upload.sha256):

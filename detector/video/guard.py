@@ -44,6 +44,7 @@ CODECS = (
 have written in the last thirty years. FFmpeg has some 200 more, for games and for formats nobody sends any more, whose
 decoders are looked after least."""
 
+_DAMAGED = "the file is damaged or made to harm: play it to check, or export it again from the original"
 PROBE_STALL_FACTOR = 5
 """Reading all packets of a long clip delivers nothing on the way; it may take this many times the usual stall."""
 
@@ -293,7 +294,11 @@ class GuardedVideo:
         code = self._process.exit_code() if self._process else None
         self._stop()
         if code == EXIT_MEMORY:
-            return self._ended(f"it needed more than {self._limits.memory_bytes} bytes of memory", fault_of_clip=True)
+            return self._ended(
+                f"it needed more than {self._limits.memory_bytes} bytes of memory",
+                fault_of_clip=True,
+                remedy="make its pictures smaller, or have the operator allow more",
+            )
         if code == -signal.SIGXCPU:
             return self._ended(f"it used more than {self._limits.cpu_seconds} s of processor time", fault_of_clip=True)
         if code is not None and code < 0:
@@ -301,10 +306,9 @@ class GuardedVideo:
             return self._ended(f"signal {name}", fault_of_clip=code != -signal.SIGKILL)
         return self._ended(f"exit code {code}", fault_of_clip=code not in (None, 0))
 
-    def _ended(self, reason: str, *, fault_of_clip: bool) -> DecoderEnded:
+    def _ended(self, reason: str, *, fault_of_clip: bool, remedy: str = _DAMAGED) -> DecoderEnded:
         return DecoderEnded(
-            f"{self._path.name}: the decoder process ended ({reason}); the file is damaged or made to harm: play it "
-            "to check, or export it again from the original.",
+            f"{self._path.name}: the decoder process ended ({reason}); {remedy}.",
             reason=reason,
             fault_of_clip=fault_of_clip,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import socket
 import sys
@@ -82,6 +83,8 @@ def _read(connection: socket.socket, outlet: Outlet, video: Video, request: dict
             for frame in video.frames(keyframes_only=request["keyframes_only"]):
                 _send_frame(outlet, None, frame)
     except NoDecodableFrame as error:
+        if not _has_room_for_more(video.probe):
+            raise MemoryError from error
         failure = error
     account = {
         "end": True,
@@ -94,6 +97,16 @@ def _read(connection: socket.socket, outlet: Outlet, video: Video, request: dict
         "cpu_seconds": time.process_time(),
     }
     wire.send(connection, account)
+
+
+def _has_room_for_more(facts: Probe) -> bool:
+    """Whether two more pictures could be held: where FFmpeg gets no memory it often says that a picture is damaged."""
+    pixels = max(facts.width * facts.height, facts.coded_width * facts.coded_height)
+    try:
+        mmap.mmap(-1, 2 * pixels * 3).close()
+    except OSError:
+        return False
+    return True
 
 
 def _send_frame(outlet: Outlet, target: float | None, frame: Frame) -> None:

@@ -102,14 +102,21 @@ def create_key(
 
 
 def rotate_key(database: Database, key_id: str, *, overlap_hours: float = 24.0) -> str:
-    """A new key with the rights of an old one, which expires after `overlap_hours`. Raises NotFound or BadOption."""
+    """A new key with the rights of an old one, which expires after `overlap_hours`. Raises NotFound or BadOption.
+
+    It lasts as long as the latest of those that were rotated from one another.
+    """
     if not 0 <= overlap_hours <= MOST_DAYS * 24:
         raise BadOption(f"A key cannot work for {overlap_hours} more hours; give 0 to {MOST_DAYS * 24}.")
     with database.read() as session:
         old = session.get(KeyRow, key_id)
         if old is None or old.revoked_at is not None:
             raise NotFound(f"There is no key '{key_id}' in use; `ordnance keys list` shows them.")
-        days = None if old.expires_at is None else (old.expires_at - old.created_at) / 86400
+        first = old.reviewer_id or old.id
+        line = select(KeyRow).where((KeyRow.id == first) | (KeyRow.reviewer_id == first))
+        # The end of a key that was rotated before is that of its overlap.
+        latest = session.scalars(line.order_by(KeyRow.created_at.desc()).limit(1)).one()
+        days = None if latest.expires_at is None else (latest.expires_at - latest.created_at) / 86400
     fresh = create_key(
         database,
         old.owner,
@@ -120,7 +127,7 @@ def rotate_key(database: Database, key_id: str, *, overlap_hours: float = 24.0) 
         bytes_per_day=old.bytes_per_day,
         concurrent_scans=old.concurrent_scans,
         requests_per_minute=old.requests_per_minute,
-        reviewer_id=old.reviewer_id or old.id,
+        reviewer_id=first,
     )
     with database.write() as session:
         row = session.get(KeyRow, key_id)

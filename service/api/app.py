@@ -39,12 +39,14 @@ from service.intake import Office
 from service.jobs.engine import Jobs
 from service.settings import Settings
 from service.store.blobs import open_blobs
+from service.store.clips import drop_copies
 from service.store.database import open_database
 from service.tracing import span
 from service.web import pages
 
 log = logging.getLogger("ordnance.api")
 
+COPIES_SECONDS = 60.0
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -65,7 +67,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        running = [asyncio.create_task(each) for each in (context.hub.run(), uploads.complete_whole_uploads(context))]
+        chores = (context.hub.run(), uploads.complete_whole_uploads(context), _drop_copies(context))
+        running = [asyncio.create_task(each) for each in chores]
         yield
         for each in running:
             each.cancel()
@@ -119,6 +122,16 @@ def create_app(settings: Settings) -> FastAPI:
             expose_headers=list(_TUS_HEADERS),
         )
     return app
+
+
+async def _drop_copies(context: Context) -> None:
+    """Of clips that were removed by way of another machine, nothing stays on this one."""
+    while True:
+        await asyncio.sleep(COPIES_SECONDS)
+        try:
+            await asyncio.to_thread(drop_copies, context.database, context.blobs)
+        except Exception:
+            log.exception("copies of removed clips cannot be seen to; tried again in a minute")
 
 
 def _answer_head(app: FastAPI, router: APIRouter) -> None:

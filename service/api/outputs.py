@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -21,6 +22,7 @@ from service.api.scans import ScanId
 from service.api.webvtt import appearances_vtt
 from service.problems import Conflict, NotFound
 from service.review import reviews_of
+from service.store.blobs import BlobGone
 from service.store.results import read_report
 from service.store.scans import find_scan
 from service.store.tables import PictureRow, ScanState
@@ -85,8 +87,9 @@ def report_html(
     for row in rows:
         appearance = report.appearances[row.number - 1]
         name = thumbnail_name(appearance.id) if row.kind == "thumbnail" else crop_name(appearance.id)
-        pictures[name] = ctx.blobs.read(row.sha256)
         addresses[name] = f"/v1/scans/{scan_id}/frames/{row.number}/{row.kind}"
+        with suppress(BlobGone):
+            pictures[name] = ctx.blobs.read(row.sha256)
     page = render_html(report, pictures, addresses)
     # Of its own origin, so that the browser sends its cookie where a link leads to a picture; scripts there are none.
     policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; sandbox allow-popups allow-same-origin"

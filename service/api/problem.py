@@ -11,16 +11,20 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from detector.errors import OrdnanceError
 from service.problems import STATUS_OF_CODE, TITLES, ServiceError
+from service.store.blobs import FULL, BlobGone
+from service.store.database import OUTAGES
 
 log = logging.getLogger("ordnance.api")
 
 MEDIA_TYPE = "application/problem+json"
 ENDLESS = "/events"
 """How addresses end whose answer goes on: they take no HEAD."""
+_LATER = {"Retry-After": "5"}
 _CODE_OF_STATUS = {
     400: "bad_request",
     404: "not_found",
@@ -108,6 +112,26 @@ def install(app: FastAPI) -> None:
             405: "This address does not take this method; the Allow header names those that it takes.",
         }.get(error.status_code, str(error.detail))
         return problem(code, detail, headers, error.status_code)
+
+    @app.exception_handler(OSError)
+    async def _disk(request: Request, error: OSError) -> JSONResponse:
+        if isinstance(error, BlobGone):
+            return problem("not_found", "These bytes are gone from the store; upload the clip again, and scan it.")
+        log.error("disk or store failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
+        if error.errno in FULL:
+            return problem("storage_full", "The disk is full; ask the operator to make room.")
+        words = (
+            "The disk or store that holds the clips does not do its work; try again, and tell the operator if it stays."
+        )
+        return problem("not_ready", words, _LATER)
+
+    @app.exception_handler(SQLAlchemyError)
+    async def _database(request: Request, error: SQLAlchemyError) -> JSONResponse:
+        if not isinstance(error, OUTAGES):
+            return await _unknown(request, error)
+        log.error("database failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
+        words = "The database does not answer, or is too busy; try again, and tell the operator if it stays."
+        return problem("not_ready", words, _LATER)
 
     @app.exception_handler(Exception)
     async def _unknown(request: Request, error: Exception) -> JSONResponse:

@@ -135,6 +135,7 @@ def take_over(ctx: Ctx, who: Reviewer, remote: Remote, scan_id: ScanId, taken: T
         scan = _ended(find_scan(session, who.owner, scan_id))
         proposed = {each.number: each for each in read_proposals(session, scan)}
     with ctx.database.write() as session:
+        find_scan(session, who.owner, scan_id, hold=True)
         judged = {row.number for row in verdicts_in_force(session, scan_id) if row.reviewer_id == who.reviewer_id}
         given = []
         for each in taken.items:
@@ -161,7 +162,7 @@ def take_over(ctx: Ctx, who: Reviewer, remote: Remote, scan_id: ScanId, taken: T
 def take_back(ctx: Ctx, who: Reviewer, remote: Remote, scan_id: ScanId, asked: TakeBackIn) -> GivenOut:
     """Your verdicts before them are in force again, and are the answer, as far as there are any."""
     with ctx.database.write() as session:
-        scan = find_scan(session, who.owner, scan_id)
+        scan = find_scan(session, who.owner, scan_id, hold=True)
         rows = [undo_verdict(session, who, scan_id, number) for number in dict.fromkeys(asked.appearances)]
         audit.note(session, who, "undo", remote=remote, scan_id=scan_id, clip_sha256=scan.clip_sha256)
         return GivenOut(items=[VerdictOut.of(row, row.reviewer, who) for row in rows if row is not None])

@@ -327,7 +327,7 @@ def detections(
 def cancel(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId) -> ScanOut:
     """What was found so far stays. A scan that has ended cannot be stopped (409)."""
     with ctx.database.write() as session:
-        row = find_scan(session, who.owner, scan_id)
+        row = find_scan(session, who.owner, scan_id, hold=True)
         if row.state not in OPEN_STATES:
             raise Conflict(f"This scan is {row.state}; only one that waits or runs can be stopped.")
         move_scan(session, scan_id, ScanState.CANCELLED, come_from=OPEN_STATES, finished_at=now())

@@ -154,7 +154,7 @@ def give(ctx: Ctx, who: Reviewer, remote: Remote, scan_id: ScanId, number: Numbe
     """It takes the place of your earlier one, which stays in the history. Only once the scan has ended (409)."""
     class_name = _class_of(given)
     with ctx.database.write() as session:
-        scan = find_scan(session, who.owner, scan_id)
+        scan = find_scan(session, who.owner, scan_id, hold=True)
         found = session.get(AppearanceRow, (scan_id, number))
         if found is not None and found.class_name == class_name:
             raise BadOption(f"'{class_name}' is what the scan took it for; give 'confirmed', or another class.")
@@ -173,7 +173,7 @@ def give(ctx: Ctx, who: Reviewer, remote: Remote, scan_id: ScanId, number: Numbe
 def undo(ctx: Ctx, who: Reviewer, remote: Remote, scan_id: ScanId, number: Number) -> Response:
     """The one before it is in force again, and is the answer."""
     with ctx.database.write() as session:
-        scan = find_scan(session, who.owner, scan_id)
+        scan = find_scan(session, who.owner, scan_id, hold=True)
         row = undo_verdict(session, who, scan_id, number)
         audit.note(session, who, "undo", remote=remote, scan_id=scan_id, clip_sha256=scan.clip_sha256)
     if row is None:

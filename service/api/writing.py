@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
 import os
 import zlib
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from service.problems import StorageFull
+from service.store.blobs import FULL
 
 BUFFER_BYTES = 1024 * 1024
 """Handed to the thread at once; as much again may gather meanwhile, and is in memory with it."""
@@ -98,7 +98,7 @@ class FileWriter:
             # A request that is cancelled must not leave a thread behind that nobody waits for.
             await asyncio.shield(self._writing)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            if error.errno in FULL:
                 raise StorageFull("The disk is full; ask the operator to make room.") from error
             raise
         self._writing = None

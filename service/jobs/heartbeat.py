@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from service.store.database import Database, add_missing, now
+from service.store.database import Database, add_missing, clock, now
 from service.store.tables import CounterRow, WorkerRow
 
 log = logging.getLogger("ordnance.worker")
@@ -39,7 +39,7 @@ class Heartbeat:
                     host=socket.gethostname(),
                     pid=os.getpid(),
                     started_at=now(),
-                    seen_at=now(),
+                    seen_at=clock(session),
                     ready=False,
                     counters={},
                 )
@@ -51,7 +51,7 @@ class Heartbeat:
             changed = session.execute(
                 update(WorkerRow)
                 .where(WorkerRow.id == self.worker_id)
-                .values(seen_at=now(), ready=ready, model=model, counters=counters)
+                .values(seen_at=clock(session), ready=ready, model=model, counters=counters)
             )
             return bool(changed.rowcount)
 
@@ -66,7 +66,8 @@ def dead_workers(database: Database, own_id: str) -> list[str]:
     queue."""
     with database.read() as session:
         rows = list(session.scalars(select(WorkerRow).where(WorkerRow.id != own_id)))
-    return [row.id for row in rows if _is_dead(row)]
+        at = clock(session)
+    return [row.id for row in rows if _is_dead(row, at)]
 
 
 def bury(database: Database, worker_ids: Sequence[str]) -> None:
@@ -93,7 +94,7 @@ def counted(database: Database) -> dict[str, float]:
 
 def living(database: Database) -> list[WorkerRow]:
     with database.read() as session:
-        return list(session.scalars(select(WorkerRow).where(WorkerRow.seen_at > now() - DEAD_SECONDS)))
+        return list(session.scalars(select(WorkerRow).where(WorkerRow.seen_at > clock(session) - DEAD_SECONDS)))
 
 
 def _add(session: Session, name: str, value: float) -> None:
@@ -101,8 +102,8 @@ def _add(session: Session, name: str, value: float) -> None:
     session.execute(update(CounterRow).where(CounterRow.name == name).values(value=CounterRow.value + value))
 
 
-def _is_dead(row: WorkerRow) -> bool:
-    is_silent = now() - row.seen_at > DEAD_SECONDS
+def _is_dead(row: WorkerRow, at: float) -> bool:
+    is_silent = at - row.seen_at > DEAD_SECONDS
     if row.host != socket.gethostname():
         return is_silent
     return not _is_alive(row.pid) or (is_silent and not _is_that_worker(row))

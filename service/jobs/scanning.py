@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from itertools import count
+from typing import Any, TypeVar
 
-from detector.errors import OrdnanceError
+from sqlalchemy.orm import Session
+
+from detector.errors import OrdnanceError, VideoError
 from detector.memory import give_back_freed
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scan import Progress, ScanOptions, ScanResult
+from detector.video import sha256_file
 from detector.video.guard import GuardLimits
 from detector.video.guard_process import Decoders
 from service.decoding import guard_limits
@@ -22,9 +26,10 @@ from service.jobs.samples import pack, unpack
 from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
 from service.jobs.wanted import Wanted, Watched
+from service.problems import NotReady
 from service.settings import Settings
-from service.store.blobs import BlobStore
-from service.store.clips import keep_pictures, link_clip
+from service.store.blobs import BlobGone, BlobStore
+from service.store.clips import hold_pictures, keep_pictures, link_clip
 from service.store.database import Database, now
 from service.store.results import (
     Detections,
@@ -49,6 +54,24 @@ SHOW_SECONDS = 1.0
 """How often what a running scan has found and looked at is shown, as long as it takes no more of the scan's time than
 RELINK_SHARE: both are made anew from all samples."""
 RELINK_SHARE = 0.02
+
+
+STORE_ATTEMPTS = 6
+STORE_PAUSE_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+class ClipDamaged(OrdnanceError):
+    """The store holds other bytes than those that were uploaded."""
+
+    code = "clip_damaged"
+
+
+class StoreFailed(OrdnanceError):
+    """The store lets a clip not be read, or a picture not be written."""
+
+    code = "store_failed"
 
 
 @dataclass(slots=True)
@@ -134,7 +157,7 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
 def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> None:
     folder = desk.settings.work_folder / scan.id
     try:
-        path = link_clip(desk.blobs, scan.clip_sha256, scan.name, folder)
+        path = _patiently(desk, watched, "read", lambda: link_clip(desk.blobs, scan.clip_sha256, scan.name, folder))
         if _has_budget(scan):
             # What a budget leaves time for is not the same twice: it is spent anew, not gone on with.
             with desk.database.write() as session:
@@ -149,13 +172,57 @@ def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> 
             segment_samples=desk.settings.segment_samples,
             journal=journal,
         )
-        result = scanner.scan(path)
+        try:
+            result = scanner.scan(path)
+        except VideoError:
+            _check_bytes(scan, sha256_file(path))
+            raise
+        _check_bytes(scan, result.report.clip.sha256)
         journal.finish(result)
-    except FileNotFoundError as error:
+    except BlobGone as error:
         watched.check()
         raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_bytes(scan: ScanRow, sha256: str) -> None:
+    """Raises ClipDamaged."""
+    if sha256 != scan.clip_sha256:
+        raise ClipDamaged("The store no longer holds the bytes that were uploaded, but others; upload the clip again.")
+
+
+def _patiently(desk: Desk, watched: Watched, verb: str, do: Callable[[], T]) -> T:
+    """What `do` returns, which reads or writes blobs. While the store is away it is waited for.
+
+    Raises StoreFailed where it fails although the store works, ScanStopped where the scan is no longer wanted.
+    """
+    for failures in count(1):
+        try:
+            return do()
+        except (OSError, NotReady) as error:
+            if isinstance(error, BlobGone) and _works(desk.blobs):
+                raise
+            log.warning("the store fails: %s", error, extra={"scan": watched.scan_id})
+            if failures == STORE_ATTEMPTS:
+                reason = getattr(error, "strerror", None) or str(error)
+                raise StoreFailed(
+                    f"The disk or store that holds the clips could not be {verb} ({reason}); POST …/rescan once the "
+                    "operator has seen to it."
+                ) from error
+            time.sleep(STORE_PAUSE_SECONDS)
+            while not _works(desk.blobs):
+                watched.check()
+                time.sleep(STORE_PAUSE_SECONDS)
+    raise AssertionError
+
+
+def _works(blobs: BlobStore) -> bool:
+    try:
+        blobs.check()
+    except OSError:
+        return False
+    return True
 
 
 class _Kept:
@@ -205,13 +272,20 @@ class _Kept:
             for kind, name in (("thumbnail", thumbnail_name(each.id)), ("crop", crop_name(each.id)))
             if name in result.pictures
         }
-        hashes = keep_pictures(desk.database, desk.blobs, list(crops.values()))
         number, parts = self.scanner.rest()
         detections = self._detections(parts)
-        with desk.database.write() as session:
-            if not save_report(session, scan.id, report, dict(zip(crops, hashes, strict=True))):
-                raise ScanStopped
-            save_detections(session, scan.id, number, detections)
+        while True:
+            hashes = _patiently(
+                desk, self._watched, "written", lambda: keep_pictures(desk.database, desk.blobs, list(crops.values()))
+            )
+            with desk.database.write() as session:
+                _hold_running(session, scan.id)
+                if not hold_pictures(session, hashes):
+                    # A scan that had one of them as well was removed meanwhile.
+                    continue
+                save_report(session, scan.id, report, dict(zip(crops, hashes, strict=True)))
+                save_detections(session, scan.id, number, detections)
+                break
         self._count(parts)
 
     def _save(self, number: int, parts: Sequence[Part], carry: Carry | None) -> None:
@@ -276,15 +350,20 @@ class _Kept:
             "coverage": self.scanner.coverage(samples).model_dump(mode="json", by_alias=True),
         }
         with self._desk.database.write() as session:
-            scan = session.get(ScanRow, self._scan.id, with_for_update=True)
-            if scan is None or scan.state != ScanState.RUNNING:
-                raise ScanStopped
-            scan.finds = len(infos)
+            _hold_running(session, self._scan.id).finds = len(infos)
             session.flush()
             save_progress(session, self._scan.id, progress)
             save_appearances(session, self._scan.id, infos)
         self._shown_at = time.monotonic()
         self._show_cost = self._shown_at - started
+
+
+def _hold_running(session: Session, scan_id: str) -> ScanRow:
+    """The scan's row, held until the transaction ends. Raises ScanStopped where it no longer runs."""
+    scan = session.get(ScanRow, scan_id, with_for_update=True)
+    if scan is None or scan.state != ScanState.RUNNING:
+        raise ScanStopped
+    return scan
 
 
 def _has_budget(scan: ScanRow) -> bool:

@@ -23,7 +23,7 @@ from detector.models import Model
 from detector.report import CoverageInfo
 from detector.sampling.cuts import CutWatch
 from detector.sampling.plan import Plan, Request, Sample
-from detector.scan import Progress, Scanner, ScanOptions, _coverage_info, _Decoding
+from detector.scan import Progress, Scanner, ScanOptions, ScanResult, _coverage_info, _Decoding
 from detector.video import DecodeProblem, Probe
 from detector.video.guard import GuardedVideo, GuardLimits, open_guarded
 from detector.video.guard_process import Decoders
@@ -105,6 +105,7 @@ class SegmentedScanner(Scanner):
         self._segment = 0
         self._open_parts: list[Part] = []
         self._ended_in_a_row = 0
+        self._last_reason = ""
         self._scan_state: ScanState | None = None
         self._video: _PartedVideo | None = None
         self._running_plan: Plan | None = None
@@ -124,6 +125,19 @@ class SegmentedScanner(Scanner):
     def decode_seconds(self) -> float:
         """Processor time of the decoders so far."""
         return self._video.guarded.cpu_seconds if self._video else 0.0
+
+    def scan(self, path: Path | str, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
+        """As Scanner's. Raises DecoderEnded as well: where decoders ended before one picture could be looked at."""
+        result = super().scan(path, on_progress)
+        if not self.samples and self._ended_in_a_row:
+            reason = self._last_reason
+            raise DecoderEnded(
+                f"Not one picture could be looked at ({reason}); play the clip to check, or export it again, smaller "
+                "where memory ran out.",
+                reason=reason,
+                fault_of_clip=True,
+            )
+        return result
 
     def so_far(self) -> list[Sample]:
         """The samples by time, with those of the part that is being made."""
@@ -235,11 +249,15 @@ class SegmentedScanner(Scanner):
                 unpack_cuts(carry["cuts"], state.cuts)
 
     def _check(self, part: Part) -> None:
-        self._ended_in_a_row = self._ended_in_a_row + 1 if part.decoder_ended else 0
+        if part.decoder_ended:
+            self._ended_in_a_row += 1
+            self._last_reason = part.problems[-1][2]
+        else:
+            self._ended_in_a_row = 0
         if part.error is not None:
             raise _error(*part.error)
         if self._ended_in_a_row >= MAX_ENDED_DECODERS:
-            reason = part.problems[-1][2]
+            reason = self._last_reason
             raise DecoderEnded(
                 f"The decoder ended {MAX_ENDED_DECODERS} times in a row ({reason}); the clip is damaged or made to "
                 "harm.",

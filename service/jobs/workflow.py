@@ -6,12 +6,14 @@ import logging
 from collections.abc import Callable
 
 from dbos import DBOS
+from dbos import error as engine_errors
 
 from detector.errors import OrdnanceError, VideoError
 from service.jobs import webhooks
 from service.jobs.engine import SCAN_WORKFLOW, WEBHOOK_WORKFLOW
 from service.jobs.scanning import Desk, begin, fail, run_scan
 from service.jobs.segments import ScanStopped
+from service.store.database import OUTAGES
 from service.tracing import span
 
 log = logging.getLogger("ordnance.scan")
@@ -81,6 +83,10 @@ def scan(scan_id: str) -> None:
         log.warning("scan failed: %s", error, extra={**context, "code": error.code})
         fail(here, scan_id, error.code, str(error))
     except Exception as error:
+        if _is_outage(error):
+            log.warning("the database failed; the scan goes into the queue again: %s", error, extra=context)
+            # Open, but no longer at work: `Jobs.revive` finds it.
+            return
         log.exception("scan failed", extra=context)
         fail(
             here,
@@ -108,6 +114,12 @@ def deliver(scan_id: str, attempt: int = 0) -> None:
 def _deliver(scan_id: str) -> bool:
     with span("webhook", scan_id=scan_id):
         return webhooks.deliver(desk(), scan_id)
+
+
+def _is_outage(error: Exception) -> bool:
+    if isinstance(error, engine_errors.DBOSMaxStepRetriesExceeded):
+        return bool(error.errors) and isinstance(error.errors[-1], OUTAGES)
+    return isinstance(error, OUTAGES)
 
 
 def _about(name: str, error: VideoError) -> str:

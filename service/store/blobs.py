@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import secrets
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from detector.errors import BadOption
 from service.settings import Settings
 
-COPY_BYTES = 4 * 1024 * 1024
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The errors of a disk that has no room."""
 DATA = "data"
 """Each blob lies in a folder of its own: a hostile playlist finds no neighbour by a relative name."""
+
+
+class BlobGone(FileNotFoundError):
+    """The store does not have these bytes (any more)."""
 
 
 class BlobStore(Protocol):
@@ -25,17 +32,20 @@ class BlobStore(Protocol):
     def has(self, sha256: str) -> bool: ...
 
     def put_file(self, sha256: str, source: Path) -> None:
-        """Store the file's bytes under their hash. `source` stays, perhaps as another name of the same bytes."""
+        """Store the file's bytes under their hash. `source` stays, perhaps as another name of the same bytes.
+
+        What lies there already stays, unless it was damaged since.
+        """
         ...
 
     def put_bytes(self, sha256: str, content: bytes) -> None: ...
 
     def local_path(self, sha256: str) -> Path:
-        """A path on this machine from which the blob can be read. Raises FileNotFoundError."""
+        """A path on this machine from which the blob can be read. Raises BlobGone."""
         ...
 
     def read(self, sha256: str) -> bytes:
-        """All bytes; for small blobs. Raises FileNotFoundError."""
+        """All bytes; for small blobs. Raises BlobGone."""
         ...
 
     def delete(self, sha256: str) -> None:
@@ -44,6 +54,14 @@ class BlobStore(Protocol):
 
     def names(self) -> Iterator[tuple[str, float]]:
         """(hash, time of the last change as epoch seconds) of all blobs."""
+        ...
+
+    def copies(self) -> list[str]:
+        """Hashes of the blobs of which this machine has copies besides."""
+        ...
+
+    def drop_copy(self, sha256: str) -> None:
+        """Remove this machine's copy; the blob stays."""
         ...
 
     def check(self) -> None:
@@ -64,7 +82,9 @@ class FolderBlobs:
     def put_file(self, sha256: str, source: Path) -> None:
         target = self._path(sha256)
         if target.exists():
-            return
+            if _is_whole(target, sha256, source.stat().st_size):
+                return
+            target.unlink(missing_ok=True)
         _sync(source)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -104,11 +124,14 @@ class FolderBlobs:
     def local_path(self, sha256: str) -> Path:
         path = self._path(sha256)
         if not path.exists():
-            raise FileNotFoundError(sha256)
+            raise BlobGone(sha256)
         return path
 
     def read(self, sha256: str) -> bytes:
-        return self._path(sha256).read_bytes()
+        try:
+            return self._path(sha256).read_bytes()
+        except FileNotFoundError:
+            raise BlobGone(sha256) from None
 
     def delete(self, sha256: str) -> None:
         folder = self._path(sha256).parent
@@ -123,6 +146,12 @@ class FolderBlobs:
         for path in self._folder.glob(f"??/*/{DATA}"):
             with suppress(FileNotFoundError):
                 yield path.parent.name, path.stat().st_mtime
+
+    def copies(self) -> list[str]:
+        return []
+
+    def drop_copy(self, sha256: str) -> None:
+        """There is none."""
 
     def check(self) -> None:
         probe = self._folder / f".{secrets.token_hex(6)}.probe"
@@ -151,16 +180,28 @@ class FsspecBlobs:
         cache.mkdir(parents=True, exist_ok=True)
 
     def has(self, sha256: str) -> bool:
-        self._fs.invalidate_cache()
-        return bool(self._fs.exists(self._key(sha256)))
+        with _as_os_errors():
+            self._fs.invalidate_cache()
+            return bool(self._fs.exists(self._key(sha256)))
 
     def put_file(self, sha256: str, source: Path) -> None:
-        if not self.has(sha256):
+        size = source.stat().st_size
+        cached = self._cache / sha256 / DATA
+        if cached.exists() and not _is_whole(cached, sha256, size):
+            cached.unlink(missing_ok=True)
+        with _as_os_errors():
+            self._fs.invalidate_cache()
+            try:
+                if self._fs.size(self._key(sha256)) == size:
+                    return
+            except FileNotFoundError:
+                pass
             self._fs.put_file(str(source), self._key(sha256))
 
     def put_bytes(self, sha256: str, content: bytes) -> None:
         if not self.has(sha256):
-            self._fs.pipe_file(self._key(sha256), content)
+            with _as_os_errors():
+                self._fs.pipe_file(self._key(sha256), content)
 
     def local_path(self, sha256: str) -> Path:
         path = self._cache / sha256 / DATA
@@ -171,7 +212,8 @@ class FsspecBlobs:
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = path.with_name(f".{secrets.token_hex(6)}.partial")
         try:
-            self._fs.get_file(self._key(sha256), str(staging))
+            with _as_os_errors(sha256):
+                self._fs.get_file(self._key(sha256), str(staging))
             os.replace(staging, path)
         finally:
             staging.unlink(missing_ok=True)
@@ -179,27 +221,36 @@ class FsspecBlobs:
         return path
 
     def read(self, sha256: str) -> bytes:
-        content: bytes = self._fs.cat_file(self._key(sha256))
+        with _as_os_errors(sha256):
+            content: bytes = self._fs.cat_file(self._key(sha256))
         return content
 
     def delete(self, sha256: str) -> None:
-        shutil.rmtree(self._cache / sha256, ignore_errors=True)
-        with suppress(FileNotFoundError):
+        self.drop_copy(sha256)
+        with suppress(FileNotFoundError), _as_os_errors():
             self._fs.rm_file(self._key(sha256))
 
     def names(self) -> Iterator[tuple[str, float]]:
-        self._fs.invalidate_cache()
-        try:
-            found = self._fs.find(self._root, detail=True)
-        except FileNotFoundError:
-            return
+        with _as_os_errors():
+            self._fs.invalidate_cache()
+            try:
+                found = self._fs.find(self._root, detail=True)
+            except FileNotFoundError:
+                return
         for key, facts in found.items():
             changed = facts.get("LastModified") or facts.get("mtime") or facts.get("created")
             yield key.rsplit("/", 1)[-1], changed.timestamp() if hasattr(changed, "timestamp") else float(changed or 0)
 
+    def copies(self) -> list[str]:
+        return [folder.name for folder in self._cache.iterdir()]
+
+    def drop_copy(self, sha256: str) -> None:
+        shutil.rmtree(self._cache / sha256, ignore_errors=True)
+
     def check(self) -> None:
-        self._fs.invalidate_cache()
-        self._fs.pipe_file(f"{self._root}/.probe", b"ordnance")
+        with _as_os_errors():
+            self._fs.invalidate_cache()
+            self._fs.pipe_file(f"{self._root}/.probe", b"ordnance")
 
     def _key(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
@@ -232,6 +283,33 @@ def open_blobs(settings: Settings) -> BlobStore:
             ) from error
     cache_bytes = max(4 * settings.max_upload_bytes, 1024**3)
     return FsspecBlobs(settings.blob_url, settings.blob_options, settings.store / "cache", cache_bytes)
+
+
+@contextmanager
+def _as_os_errors(sha256: str | None = None) -> Iterator[None]:
+    """Lets OSError alone come out, of whatever kind the library's own errors are; BlobGone where `sha256` is not there.
+
+    fsspec's file systems raise what their libraries do where no answer comes (botocore's ConnectTimeoutError).
+    """
+    try:
+        yield
+    except FileNotFoundError as error:
+        if sha256 is None:
+            raise
+        raise BlobGone(sha256) from error
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+def _is_whole(path: Path, sha256: str, size: int) -> bool:
+    """Whether the file still holds those bytes, `size` many."""
+    try:
+        with path.open("rb") as file:
+            return path.stat().st_size == size and hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    except FileNotFoundError:
+        return False
 
 
 def _sync(path: Path) -> None:

@@ -7,6 +7,7 @@ bytes are removed, so that whatever is killed in between, no referenced byte is 
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,9 @@ from sqlalchemy.orm import Session
 from service.problems import NotReady
 from service.store.blobs import BlobStore
 from service.store.database import Database, add_missing, now
-from service.store.tables import BlobRow, ClipRow, PictureRow
+from service.store.tables import BlobRow, ClipRow, PictureRow, ScanRow
+
+log = logging.getLogger("ordnance.store")
 
 DELETING_WAIT_SECONDS = 10.0
 GRACE_SECONDS = 3600.0
@@ -28,7 +31,7 @@ _SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 def keep_clip(database: Database, blobs: BlobStore, owner: str, sha256: str, size: int, source: Path) -> None:
     """Make the clip the owner's, and `source`, which stays, its bytes. Raises OSError where they cannot be kept."""
-    _claim(database, {sha256: size}, owner)
+    _claim(database, blobs, {sha256: size}, owner)
     blobs.put_file(sha256, source)
 
 
@@ -41,10 +44,17 @@ def keep_pictures(database: Database, blobs: BlobStore, contents: Sequence[bytes
     """Store pictures that rows will refer to within GRACE_SECONDS; returns their hashes."""
     hashes = [hashlib.sha256(content).hexdigest() for content in contents]
     if contents:
-        _claim(database, dict(zip(hashes, map(len, contents), strict=True)), None)
+        _claim(database, blobs, dict(zip(hashes, map(len, contents), strict=True)), None)
     for sha256, content in zip(hashes, contents, strict=True):
         blobs.put_bytes(sha256, content)
     return hashes
+
+
+def hold_pictures(session: Session, hashes: Sequence[str]) -> bool:
+    """Whether all these pictures are (still) kept; if so, none is removed before the transaction ends."""
+    query = select(BlobRow).where(BlobRow.sha256.in_(set(hashes))).order_by(BlobRow.sha256).with_for_update(read=True)
+    held = session.scalars(query).all()
+    return len(held) == len(set(hashes)) and not any(row.deleting for row in held)
 
 
 def link_clip(blobs: BlobStore, sha256: str, name: str, folder: Path) -> Path:
@@ -70,7 +80,8 @@ def drop_unreferenced(session: Session, hashes: list[str]) -> list[str]:
 
 
 def remove_marked(database: Database, blobs: BlobStore, hashes: list[str] | None = None) -> int:
-    """Remove the bytes and rows of marked blobs (all, or these); returns how many went."""
+    """Remove the bytes and rows of marked blobs (all, or these); returns how many went. What the store does not let go
+    stays marked."""
     with database.read() as session:
         query = select(BlobRow.sha256).where(BlobRow.deleting)
         if hashes is not None:
@@ -78,24 +89,35 @@ def remove_marked(database: Database, blobs: BlobStore, hashes: list[str] | None
         marked = list(session.scalars(query))
     removed = 0
     for sha256 in marked:
-        with database.write() as session:
-            # Held until its bytes are gone: another process that read the same list must not remove fresh ones.
-            row = session.get(BlobRow, sha256, with_for_update=True)
-            if row is not None and row.deleting:
+        try:
+            with database.write() as session:
+                # Held until its bytes are gone: another process that read the same list must not remove fresh ones.
+                row = session.get(BlobRow, sha256, with_for_update=True)
+                if row is None or not row.deleting:
+                    continue
+                if _is_referenced(session, sha256):
+                    row.deleting = False
+                    continue
                 blobs.delete(sha256)
                 session.delete(row)
-                removed += 1
+            removed += 1
+        except OSError as error:
+            log.warning("bytes cannot be removed yet: %s", error, extra={"blob": sha256})
     return removed
 
 
 def sweep(database: Database, blobs: BlobStore) -> int:
     """Remove what nobody has referred to for GRACE_SECONDS, and finish removals that were cut short."""
     old = now() - GRACE_SECONDS
-    with database.write() as session:
-        from service.store.tables import ScanRow
-
-        has_scan = exists().where(ScanRow.owner == ClipRow.owner, ScanRow.clip_sha256 == ClipRow.sha256)
-        session.execute(delete(ClipRow).where(ClipRow.created_at < old, ~has_scan))
+    has_scan = exists().where(ScanRow.owner == ClipRow.owner, ScanRow.clip_sha256 == ClipRow.sha256)
+    with database.read() as session:
+        unused = list(session.execute(select(ClipRow.owner, ClipRow.sha256).where(ClipRow.created_at < old, ~has_scan)))
+    for owner, sha256 in unused:
+        with database.write() as session:
+            # Held before it is seen again whether a scan needs it: one may be made just now.
+            if hold_clip(session, owner, sha256):
+                this = (ClipRow.owner == owner, ClipRow.sha256 == sha256)
+                session.execute(delete(ClipRow).where(*this, ~has_scan))
     with database.write() as session:
         stale = list(
             session.scalars(
@@ -119,7 +141,16 @@ def sweep(database: Database, blobs: BlobStore) -> int:
     return removed
 
 
-def _claim(database: Database, sizes: Mapping[str, int], owner: str | None) -> None:
+def drop_copies(database: Database, blobs: BlobStore) -> None:
+    """Remove this machine's copies of what was removed by another one."""
+    copies = blobs.copies()
+    with database.read() as session:
+        kept = set(session.scalars(select(BlobRow.sha256).where(BlobRow.sha256.in_(copies)))) if copies else set()
+    for sha256 in set(copies) - kept:
+        blobs.drop_copy(sha256)
+
+
+def _claim(database: Database, blobs: BlobStore, sizes: Mapping[str, int], owner: str | None) -> None:
     deadline = time.monotonic() + DELETING_WAIT_SECONDS
     while True:
         with database.write() as session:
@@ -128,7 +159,8 @@ def _claim(database: Database, sizes: Mapping[str, int], owner: str | None) -> N
             add_missing(session, BlobRow, *rows)
             query = select(BlobRow).where(BlobRow.sha256.in_(sizes)).order_by(BlobRow.sha256).with_for_update()
             kept = session.scalars(query).all()
-            if len(kept) == len(sizes) and not any(row.deleting for row in kept):
+            going = [row.sha256 for row in kept if row.deleting]
+            if len(kept) == len(sizes) and not going:
                 for row in kept:
                     row.touched_at = now()
                 if owner is not None:
@@ -137,7 +169,9 @@ def _claim(database: Database, sizes: Mapping[str, int], owner: str | None) -> N
                 return
         if time.monotonic() > deadline:
             raise NotReady("The same bytes are just being removed; try again in a minute.", retry_after_seconds=60)
-        time.sleep(0.1)
+        # Who began to remove them may have been killed.
+        if not remove_marked(database, blobs, going):
+            time.sleep(0.1)
 
 
 def _is_referenced(session: Session, sha256: str) -> bool:

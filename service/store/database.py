@@ -11,12 +11,14 @@ from typing import Any
 
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from detector.errors import BadOption
 from service.settings import Settings
 
+OUTAGES = (OperationalError, InterfaceError, TimeoutError)
+"""Errors of a database that cannot be reached, restarts, or is too busy: the same again may well succeed."""
 BUSY_SECONDS = 30
 """How long a writer waits for another one in SQLite."""
 MIGRATION_LOCK = 0x4F52444E
@@ -130,6 +132,13 @@ def _migrate_jobs(settings: Settings) -> None:
 def now() -> float:
     """UTC as epoch seconds."""
     return time.time()
+
+
+def clock(session: Session) -> float:
+    """The same by the database's own clock, which goes the same for all machines that share it."""
+    if session.get_bind().dialect.name == "sqlite":
+        return now()
+    return float(session.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

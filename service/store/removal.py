@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from service.problems import NotFound
 from service.settings import Settings
 from service.store.blobs import BlobStore
-from service.store.clips import drop_unreferenced, hold_clip, remove_marked, sweep
+from service.store.clips import drop_copies, drop_unreferenced, hold_clip, remove_marked, sweep
 from service.store.database import Database, now
 from service.store.scans import find_scan
 from service.store.sessions import drop_expired
@@ -76,6 +76,7 @@ def tidy(settings: Settings, database: Database, blobs: BlobStore, forget: Calla
         session.execute(delete(UsageRow).where(UsageRow.day < oldest))
         drop_expired(session)
     removed["blobs"] = sweep(database, blobs)
+    drop_copies(database, blobs)
     _remove_strays(settings, database)
     return removed
 

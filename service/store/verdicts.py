@@ -14,7 +14,7 @@ from service.access.keys import Principal
 from service.problems import Conflict, NotFound
 from service.store.database import now
 from service.store.scans import find_scan
-from service.store.tables import OPEN_STATES, AppearanceRow, JudgementRow, ScanRow, VerdictRow
+from service.store.tables import OPEN_STATES, AppearanceRow, JudgementRow, VerdictRow
 
 CONFIRMED, WRONG, UNSURE, OTHER_CLASS = VERDICTS = ("confirmed", "wrong", "unsure", "other_class")
 ReviewState = Literal["single", "agreed", "disagreed"]
@@ -128,9 +128,8 @@ def _opinion(rows: Sequence[JudgementRow]) -> Opinion:
 
 
 def _check(session: Session, owner: str, scan_id: str, number: int) -> None:
-    scan = find_scan(session, owner, scan_id)
     # The row's lock lets two verdicts of one reviewer, given at once, be put in force in the order of their history.
-    session.get(ScanRow, scan_id, with_for_update=True)
+    scan = find_scan(session, owner, scan_id, hold=True)
     if session.get(AppearanceRow, (scan_id, number)) is None:
         raise NotFound(f"This scan has no appearance number {number}; GET …/appearances lists them.")
     if scan.state in OPEN_STATES:

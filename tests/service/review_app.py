@@ -113,7 +113,7 @@ class InProcess(httpx.BaseTransport):
     """Calls the app as a client on this machine would."""
 
     def __init__(self, app) -> None:
-        self._transport = httpx.ASGITransport(app, client=("127.0.0.1", 50000))
+        self._transport = httpx.ASGITransport(app, client=("127.0.0.1", 50000), raise_app_exceptions=False)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         async def ask() -> httpx.Response:

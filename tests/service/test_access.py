@@ -7,6 +7,11 @@ from pathlib import Path
 import pytest
 from service_server import upload, wait_for
 
+from service.access.keys import create_key, rotate_key
+from service.settings import load_settings
+from service.store.database import migrate, open_database
+from service.store.tables import KeyRow
+
 BODIES = {
     "/verdict": {"verdict": "wrong"},
     "/proposals": {"items": [{"appearance": 1, "verdict": "confirmed"}]},
@@ -117,6 +122,22 @@ def test_keys_expire_rotate_and_are_revoked(server):
     assert key_id in listed
     assert "revoked" in listed
     assert old.split("_", 2)[2] not in listed
+
+
+@pytest.mark.parametrize("days", [None, 365.0])
+def test_a_key_that_is_rotated_again_lasts_as_long_as_the_first(tmp_path, days):
+    settings = load_settings(store=tmp_path)
+    migrate(settings)
+    database = open_database(settings)
+    key_id = create_key(database, "alice", expires_in_days=days).split("_")[1]
+    for _ in range(2):
+        # The first new one was lost.
+        fresh = rotate_key(database, key_id, overlap_hours=1.0).split("_")[1]
+    with database.read() as session:
+        row = session.get(KeyRow, fresh)
+    database.close()
+    lasts = None if row.expires_at is None else (row.expires_at - row.created_at) / 86400
+    assert lasts == (days if days is None else pytest.approx(days))
 
 
 def test_secrets_are_in_no_file_of_the_store(server, keys):

@@ -6,14 +6,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from review_app import ReviewApp
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import create_engine, delete, select, text
+from sqlalchemy.orm import Session, make_transient
 from test_backends import postgres  # noqa: F401
+from worker_desk import desk_of
 
 from service import intake
 from service.access.keys import create_key
+from service.api import proposals, scans
 from service.jobs.heartbeat import Heartbeat, bury, counted
+from service.jobs.scanning import begin, run_scan
+from service.store import removal
+from service.store.clips import GRACE_SECONDS, hold_clip, remove_marked, sweep
+from service.store.database import now
 from service.store.removal import remove_scan
-from service.store.tables import UsageRow
+from service.store.scans import move_scan
+from service.store.tables import OPEN_STATES, AppearanceRow, ClipRow, IdempotencyRow, ScanRow, ScanState, UsageRow
 
 MANY = 6
 
@@ -146,3 +154,151 @@ def test_a_clip_that_is_sent_and_removed_all_the_time_makes_no_fault(app):
                         assert client.delete(f"/v1/scans/{scan['id']}").status_code in (204, 404)
 
     at_once(go, "send", "send", "send", "remove", "remove")
+
+
+def test_a_picture_of_two_scans_outlives_the_one_that_is_removed_as_the_other_ends(app, humvee, monkeypatch):
+    with desk_of(app) as desk, app.client() as client:
+
+        def scan(name):
+            params = {"plan": "interval", "every_s": "1", "name": name, "threshold": "0.2" if name == "a" else "0.21"}
+            made = client.post("/v1/scans", params=params, content=humvee.read_bytes()).json()["id"]
+            run_scan(desk, begin(desk, made), lambda do: do())
+            return made
+
+        earlier = scan("a")
+        put, slow = desk.blobs.put_bytes, []
+
+        def put_then_remove(sha256, content):
+            put(sha256, content)
+            if not slow:
+                # Another process removes the earlier scan, and is slow to remove the bytes.
+                remove_scan(app.database, app.context.blobs, "local", earlier)
+
+        monkeypatch.setattr(desk.blobs, "put_bytes", put_then_remove)
+        monkeypatch.setattr(removal, "remove_marked", lambda *args: slow.append(args))
+        later = scan("b")
+        remove_marked(*slow[0])
+        (found,) = client.get(f"/v1/scans/{later}/appearances").json()["items"]
+        for kind in ("thumbnail", "crop"):
+            assert client.get(found["links"][kind]).content.startswith(b"\xff\xd8\xff")
+    assert not remove_marked(app.database, app.context.blobs)
+
+
+def test_a_scan_that_ends_as_it_is_cancelled_is_not_said_to_be_cancelled(app, monkeypatch):
+    scan = app.add_scan(state="running")
+    find = scans.find_scan
+
+    def find_then_end(session, *given, **options):
+        ending = threading.Thread(target=end)
+        row = find(session, *given, **options)
+        ending.start()
+        ending.join(0.5)
+        endings.append(ending)
+        return row
+
+    def end():
+        with app.database.write() as session:
+            move_scan(session, scan, ScanState.DONE, come_from=OPEN_STATES, finished_at=now())
+
+    endings = []
+    monkeypatch.setattr(scans, "find_scan", find_then_end)
+    with app.client() as client:
+        answer = client.post(f"/v1/scans/{scan}/cancel")
+        endings[0].join()
+        ended = client.get(f"/v1/scans/{scan}").json()["state"]
+    assert (answer.status_code, answer.json()["state"], ended) == (200, "cancelled", "cancelled")
+    assert app.audit(scan) == ["cancel"]
+
+
+def test_a_clip_that_is_used_again_as_the_unused_are_swept_is_kept(app):
+    scan = app.add_scan()
+    with app.database.write() as session:
+        row = session.get(ScanRow, scan)
+        session.execute(delete(ScanRow))
+        session.get(ClipRow, ("local", row.clip_sha256)).created_at -= GRACE_SECONDS + 1
+    failures = []
+
+    def sweep_now():
+        try:
+            sweep(app.database, app.context.blobs)
+        except Exception as error:
+            failures.append(error)
+
+    sweeping = threading.Thread(target=sweep_now)
+    with app.database.write() as session:
+        assert hold_clip(session, "local", row.clip_sha256)
+        make_transient(row)
+        session.add(row)
+        session.flush()
+        sweeping.start()
+        sweeping.join(0.5)
+    sweeping.join()
+    assert failures == []
+    with app.client() as client:
+        assert client.get(f"/v1/scans/{scan}/clip").content == b"clip"
+
+
+def test_a_verdict_that_is_given_while_proposals_are_taken_over_stays(app, monkeypatch):
+    first, second = app.add_scan(name="first"), app.add_scan(name="second")
+    read = proposals.verdicts_in_force
+
+    def give(scan, verdict):
+        with app.client() as client:
+            answer = client.put(f"/v1/scans/{scan}/appearances/1/verdict", json={"verdict": verdict})
+            assert answer.status_code == 200
+
+    giving = threading.Thread(target=give, args=(second, "wrong"))
+
+    def read_then_give(*given):
+        rows = read(*given)
+        giving.start()
+        giving.join(0.5)
+        return rows
+
+    give(first, "confirmed")
+    monkeypatch.setattr(proposals, "verdicts_in_force", read_then_give)
+    with app.client() as client:
+        items = [{"appearance": 1, "verdict": "confirmed"}]
+        assert client.post(f"/v1/scans/{second}/proposals", json={"items": items}).status_code == 200
+        giving.join()
+        (item,) = client.get(f"/v1/scans/{second}/verdicts").json()["items"]
+    assert item["verdict"] == "wrong"
+
+
+def test_a_scan_that_is_removed_while_it_is_judged_makes_no_fault(app, monkeypatch):
+    scan = app.add_scan()
+    removal = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", scan))
+
+    def load(session, kind, key, **options):
+        row = get(session, kind, key, **options)
+        if kind is AppearanceRow and not removal.ident:
+            removal.start()
+            removal.join(0.5)
+        return row
+
+    get = Session.get
+    monkeypatch.setattr(Session, "get", load)
+    with app.client() as client:
+        answer = client.put(f"/v1/scans/{scan}/appearances/1/verdict", json={"verdict": "wrong"})
+        removal.join()
+        assert answer.status_code == 200
+        assert client.get(f"/v1/scans/{scan}").status_code == 404
+
+
+def test_an_upload_that_is_sent_again_as_its_scan_is_removed_is_kept(app, monkeypatch):
+    clip, key = os.urandom(1000), {"Idempotency-Key": "one"}
+    earlier = send(app, clip, **key).json()["id"]
+    removal = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", earlier))
+
+    def load(session, kind, key, **options):
+        row = get(session, kind, key, **options)
+        if kind is IdempotencyRow and not removal.ident:
+            removal.start()
+            removal.join(0.5)
+        return row
+
+    get = Session.get
+    monkeypatch.setattr(Session, "get", load)
+    again = send(app, clip, **key)
+    removal.join()
+    assert again.status_code == 202

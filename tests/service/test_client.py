@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from benchmarks.service.clips import pad_clip
@@ -262,3 +263,36 @@ def test_a_report_that_cannot_be_written_ends_no_batch(server, bands, tmp_path):
     assert done.returncode == 3
     assert done.stderr.count("cannot be read or written (Not a directory)") == 2
     assert "fault of ours" not in done.stderr
+
+
+@pytest.mark.parametrize("size", [1000, 5000])
+def test_a_clip_that_changes_its_size_while_it_is_sent_is_named(tmp_path, monkeypatch, size):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x" * 3000)
+    monkeypatch.setattr("service.client.FIRST_CHUNK_BYTES", 2000)
+    asked = iter(range(20))
+
+    def answer(request):
+        next(asked)
+        if request.method == "POST":
+            return httpx.Response(201, headers={"Location": "/v1/uploads/1"})
+        os.truncate(clip, size)
+        offset = int(request.headers["Upload-Offset"]) + len(request.content)
+        return httpx.Response(204, headers={"Upload-Offset": str(offset)})
+
+    with Client("http://127.0.0.1:1") as client:
+        client._http = httpx.Client(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(answer))
+        with pytest.raises(BadOption, match=r"clip.mp4 has changed its size"):
+            client.submit(clip)
+
+
+@pytest.mark.parametrize("call", [lambda c: c.scan("1"), lambda c: c.scans(), lambda c: c.cancel("1")])
+def test_a_server_that_is_another_is_said_to_be(call, tmp_path):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x")
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text="<h1>Welcome</h1>"))
+    with Client("http://127.0.0.1:1") as client:
+        client._http = httpx.Client(base_url="http://127.0.0.1:1", transport=transport)
+        for each in (call, lambda client: client.submit(clip)):
+            with pytest.raises(ServerError, match="is it Ordnance"):
+                each(client)

@@ -7,8 +7,10 @@ import time
 
 import pytest
 from service_server import upload, wait_for
+from test_at_once import app  # noqa: F401
+from test_backends import postgres  # noqa: F401
 
-from service.jobs.heartbeat import dead_workers
+from service.jobs.heartbeat import DEAD_SECONDS, Heartbeat, dead_workers, living
 from service.settings import load_settings
 from service.store.blobs import open_blobs
 from service.store.clips import keep_clip
@@ -213,3 +215,20 @@ def test_a_worker_that_stalls_is_not_dead_as_long_as_its_process_is_there(tmp_pa
     dead = dead_workers(database, "own")
     database.close()
     assert set(dead) == {"gone-here", "zombie-here", "silent-elsewhere", "its-pid-is-anothers"}
+
+
+@pytest.mark.parametrize("app", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("ahead", [-3600.0, 3600.0])
+def test_a_worker_of_a_machine_whose_clock_is_wrong_lives_as_long_as_it_says_so(app, monkeypatch, ahead):  # noqa: F811
+    heart = Heartbeat(app.database, "elsewhere-1")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("service.jobs.heartbeat.socket.gethostname", lambda: "elsewhere.example")
+        elsewhere.setattr("service.jobs.heartbeat.now", lambda: now() + ahead)
+        heart.begin()
+        assert heart.beat(ready=True, model="m", counters={})
+    assert dead_workers(app.database, "here") == []
+    assert [row.id for row in living(app.database)] == ["elsewhere-1"]
+    with app.database.write() as session:
+        session.get(WorkerRow, "elsewhere-1").seen_at -= DEAD_SECONDS + 1
+    assert dead_workers(app.database, "here") == ["elsewhere-1"]
+    assert living(app.database) == []

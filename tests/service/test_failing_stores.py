@@ -1,0 +1,213 @@
+"""Blob stores and databases that fail for a while, and bytes that were damaged: nothing is lost, and errors say it."""
+
+import errno
+import os
+
+import pytest
+from review_app import ReviewApp
+from sqlalchemy.exc import OperationalError
+from worker_desk import desk_of
+
+from service.jobs import scanning, workflow
+from service.store.blobs import FsspecBlobs
+from service.store.clips import remove_marked
+from service.store.removal import tidy
+
+AWAY = OSError("EndpointConnectionError: Could not connect to the endpoint URL")
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture
+def app(tmp_path):
+    app = ReviewApp(tmp_path)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def desk(app):
+    with desk_of(app) as desk:
+        yield desk
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch):
+    monkeypatch.setattr(scanning, "STORE_PAUSE_SECONDS", 0.01, raising=False)
+
+
+def failing(monkeypatch, blobs, method, error, times=10**9):
+    """Have a method of the store fail so often, then work."""
+    real, failures = getattr(blobs, method), iter(range(times))
+
+    def fail(*given):
+        if next(failures, None) is not None:
+            raise error
+        return real(*given)
+
+    monkeypatch.setattr(blobs, method, fail)
+
+
+def scanned(app, desk, clip):
+    """The scan of the clip, once a worker has done what it does, and had another go where it is still open."""
+    workflow.use(desk)
+    with app.client() as client:
+        params = {"plan": "interval", "every_s": 1, "name": "clip.mp4"}
+        scan = client.post("/v1/scans", params=params, content=clip).json()
+        for _ in range(3):
+            if scan["state"] in ("queued", "running"):
+                workflow.scan.__wrapped__(scan["id"])
+                scan = client.get(f"/v1/scans/{scan['id']}").json()
+        return scan
+
+
+@pytest.mark.parametrize("method", ["local_path", "put_bytes"])
+def test_a_scan_waits_for_a_store_that_is_away(app, desk, humvee, monkeypatch, method):
+    failing(monkeypatch, desk.blobs, method, AWAY, 3)
+    failing(monkeypatch, desk.blobs, "check", AWAY, 30)
+    assert scanned(app, desk, humvee.read_bytes())["state"] == "done"
+
+
+@pytest.mark.parametrize("error", [AWAY, FULL])
+@pytest.mark.parametrize("method", ["local_path", "put_bytes"])
+def test_a_scan_whose_clip_or_pictures_a_working_store_refuses_ends_with_the_reason(
+    app, desk, humvee, monkeypatch, method, error
+):
+    failing(monkeypatch, desk.blobs, method, error)
+    scan = scanned(app, desk, humvee.read_bytes())
+    assert (scan["state"], scan["error"]["code"]) == ("failed", "store_failed")
+    assert (error.strerror or str(error)) in scan["error"]["message"]
+
+
+def test_a_scan_waits_for_a_database_that_is_away(app, desk, humvee, monkeypatch):
+    looks = iter(range(3))
+    real = desk.wanted._look
+
+    def look():
+        if next(looks, None) == 1:
+            raise OperationalError("SELECT 1", {}, Exception("the database system is shutting down"))
+        real()
+
+    monkeypatch.setattr(desk.wanted, "_look", look)
+    monkeypatch.setattr("service.jobs.wanted.LOOK_SECONDS", 0)
+    assert scanned(app, desk, humvee.read_bytes())["state"] == "done"
+
+
+def test_a_clip_that_was_damaged_in_the_store_is_not_scanned_as_if_it_were_whole(app, desk, humvee):
+    clip = humvee.read_bytes()
+    with app.client() as client:
+        for damaged in (clip[: len(clip) // 2], b"x" + clip[1:-1] + b"x", clip[:-1000] + b"x" * 1000):
+            first = client.post("/v1/scans", params={"plan": "keyframes"}, content=clip).json()
+            path = desk.blobs.local_path(first["clip"]["sha256"])
+            path.unlink()
+            path.write_bytes(damaged)
+            workflow.use(desk)
+            workflow.scan.__wrapped__(first["id"])
+            ended = client.get(f"/v1/scans/{first['id']}").json()
+            assert (ended["state"], ended["error"]["code"]) == ("failed", "clip_damaged")
+            again = client.post("/v1/scans", params={"plan": "keyframes"}, content=clip).json()
+            workflow.scan.__wrapped__(again["id"])
+            assert client.get(f"/v1/scans/{again['id']}").json()["state"] == "done"
+            assert client.get(f"/v1/scans/{again['id']}/clip").content == clip
+            client.delete(f"/v1/scans/{again['id']}")
+
+
+def test_what_is_gone_from_the_store_is_said_and_the_rest_of_a_report_is_shown(app, desk, humvee):
+    scan = scanned(app, desk, humvee.read_bytes())
+    with app.client() as client:
+        (found,) = client.get(scan["links"]["appearances"]).json()["items"]
+        whole = client.get(scan["links"]["report.html"])
+        for each in app.context.blobs.names():
+            desk.blobs.delete(each[0])
+        app.context.viewer.forget(scan["clip"]["sha256"])
+        for url in (
+            *found["links"].values(),
+            scan["links"]["clip"],
+            f"/v1/scans/{scan['id']}/still?pts=1",
+            f"/v1/scans/{scan['id']}/times",
+        ):
+            answer = client.get(url)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), url
+            assert "gone from the store" in answer.json()["detail"], url
+        page = client.get(scan["links"]["report.html"])
+        assert page.status_code == 200
+        assert page.text.count("data:image/jpeg") < whole.text.count("data:image/jpeg")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [(AWAY, 503, "not_ready"), (PermissionError("Forbidden"), 503, "not_ready"), (FULL, 507, "storage_full")],
+)
+def test_an_upload_that_the_store_does_not_take_can_be_sent_again(app, monkeypatch, error, status, code):
+    clip = os.urandom(1000)
+    with app.client() as client:
+        failing(monkeypatch, app.context.blobs, "put_file", error, 1)
+        answer = client.post("/v1/scans", content=clip)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        made = client.post("/v1/scans", content=clip)
+        assert made.status_code == 202
+        assert client.get(f"/v1/scans/{made.json()['id']}/clip").content == clip
+
+
+def test_a_resumable_upload_whose_last_byte_meets_a_failing_store_gets_its_scan_later(app, monkeypatch):
+    clip = os.urandom(1000)
+    headers = {"Tus-Resumable": "1.0.0"}
+    with app.client() as client:
+        url = client.post("/v1/uploads", headers={**headers, "Upload-Length": "1000"}).headers["Location"]
+        failing(monkeypatch, app.context.blobs, "put_file", AWAY, 1)
+        patch = {**headers, "Content-Type": "application/offset+octet-stream", "Upload-Offset": "0"}
+        assert client.patch(url, content=clip, headers=patch).status_code == 503
+        asked = client.head(url, headers=headers)
+        assert asked.headers["Upload-Offset"] == "1000"
+        assert client.get(f"{asked.headers['Ordnance-Scan']}/clip").content == clip
+
+
+def test_a_database_that_does_not_answer_is_no_fault_of_the_program(app, monkeypatch):
+    def fail(*_):
+        raise OperationalError("SELECT 1", {}, Exception("connection to server at 10.0.0.7 failed"))
+
+    with app.client() as client:
+        monkeypatch.setattr(app.database, "_read", fail)
+        answer = client.get("/v1/scans")
+    assert (answer.status_code, answer.json()["code"], "10.0.0.7" in answer.text) == (503, "not_ready", False)
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_a_removal_is_finished_when_the_store_answers_again(app, monkeypatch):
+    clips = [os.urandom(1000) for _ in range(3)]
+    with app.client() as client:
+        scans = [client.post("/v1/scans", content=clip).json() for clip in clips]
+        failing(monkeypatch, app.context.blobs, "delete", AWAY, 1)
+        for scan in scans:
+            assert client.delete(f"/v1/scans/{scan['id']}").status_code == 204
+        assert [app.context.blobs.has(scan["clip"]["sha256"]) for scan in scans] == [True, False, False]
+        remove_marked(app.database, app.context.blobs)
+        assert not list(app.context.blobs.names())
+
+
+def test_one_blob_that_cannot_be_removed_holds_no_other_up(app, monkeypatch):
+    clips = [os.urandom(1000) for _ in range(3)]
+    with app.client() as client:
+        scans = [client.post("/v1/scans", content=clip).json() for clip in clips]
+        with monkeypatch.context() as away:
+            failing(away, app.context.blobs, "delete", AWAY)
+            for scan in scans:
+                client.delete(f"/v1/scans/{scan['id']}")
+        failing(monkeypatch, app.context.blobs, "delete", PermissionError("Forbidden"), 1)
+        removed = tidy(app.settings, app.database, app.context.blobs, lambda _: None)
+        assert removed["blobs"] == 2
+        assert tidy(app.settings, app.database, app.context.blobs, lambda _: None)["blobs"] == 1
+
+
+def test_no_copy_of_a_removed_clip_stays_on_another_machine(tmp_path):
+    url = f"file://{tmp_path / 'bucket'}"
+    app = ReviewApp(tmp_path, blob_url=url, blob_options={"auto_mkdir": True})
+    cache = tmp_path / "elsewhere"
+    elsewhere = FsspecBlobs(url, {"auto_mkdir": True}, cache, 10**9)
+    with app.client() as client:
+        scans = [client.post("/v1/scans", content=os.urandom(1000)).json() for _ in range(2)]
+        for scan in scans:
+            elsewhere.local_path(scan["clip"]["sha256"])
+        assert client.delete(f"/v1/scans/{scans[0]['id']}").status_code == 204
+    tidy(app.settings, app.database, elsewhere, lambda _: None)
+    app.close()
+    assert [path.name for path in cache.iterdir()] == [scans[1]["clip"]["sha256"]]
