@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
-from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +39,8 @@ class ContenderProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, load, reason))
-        self._process.start()
+        with _deaf_to_interrupts():
+            self._process.start()
         theirs.close()
 
     def __enter__(self) -> Self:
@@ -46,9 +49,10 @@ class ContenderProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with suppress(OSError):
-            self._pipe.send(None)
-        self._process.join(STOP_SECONDS)
+        if kind is None:
+            with suppress(OSError):
+                self._pipe.send(None)
+            self._process.join(STOP_SECONDS)
         if self._process.is_alive():
             self._process.terminate()
             self._process.join()
@@ -72,6 +76,21 @@ class ContenderProcess:
         except EOFError:
             self._process.join()
             return Failed(f"its process ended with exit code {self._process.exitcode}")
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes that are begun meanwhile do not hear a terminal's Ctrl-C, which goes to all; this one ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    # Started by itself, for it ends with SIGINT no longer blocked (Python 3.11).
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(pipe: Connection, load: Load, reason: Callable[[Exception], str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,15 @@ def absent() -> Runner:
     raise NotMeasured("not installed; pip install it")
 
 
+def interrupted() -> Runner:
+    def run(job: int) -> Took:
+        # As a terminal's Ctrl-C does, which goes to all processes.
+        os.kill(os.getpid(), signal.SIGINT)
+        return Took(0.5, {"twice": 2 * job})
+
+    return run
+
+
 def failing() -> Runner:
     def run(job: int) -> Took:
         raise ValueError(f"no {job}\nand a second line")
@@ -41,6 +51,13 @@ def failing() -> Runner:
 
 def ending() -> Runner:
     return lambda job: os._exit(3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_an_interrupt_is_heard_by_the_program_and_not_by_its_contenders() -> None:
+    turns = take_turns([Contender("interrupted", interrupted)], {"one": 1}, 1, lambda _: None)
+    assert turns.not_measured == []
+    assert turns.rows["one"]["interrupted"]["twice"] == 2
 
 
 def test_contenders_run_in_processes_of_their_own_and_those_that_cannot_are_listed() -> None:
