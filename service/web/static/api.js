@@ -92,10 +92,10 @@ function goSignIn() {
   location.assign(`/sign-in?${new URLSearchParams({ next: here })}`);
 }
 
-// Events of a scan as {kind, id, data}: state, progress, appearance, gone. Each comes once, also after the connection
-// was lost; the stream ends with the scan. Returns a function that ends it before.
-export function events(scanId, onEvent) {
-  let last = 0, source = null, timer = 0, isOver = false;
+// Events of a scan numbered above `after` as {kind, id, data}: state, progress, appearance, gone. Each comes once, also
+// after the connection was lost; the stream ends with the scan. Returns a function that ends it before.
+export function events(scanId, onEvent, after = 0) {
+  let last = after, source = null, timer = 0, isOver = false;
 
   function end() {
     isOver = true;
