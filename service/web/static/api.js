@@ -18,8 +18,8 @@ export class Problem extends Error {
 let session = null;
 
 // Who is signed in; read once.
-export function whoami() {
-  session ??= ask("GET", "/v1/session").catch((problem) => {
+export function whoami(options) {
+  session ??= ask("GET", "/v1/session", undefined, {}, options).catch((problem) => {
     session = null;
     throw problem;
   });
@@ -27,8 +27,8 @@ export function whoami() {
 }
 
 // The header that proves that a change comes from this page; none where no cookie is used.
-export async function proof() {
-  const { csrf } = await whoami();
+export async function proof(options) {
+  const { csrf } = await whoami(options);
   return csrf ? { "X-CSRF-Token": csrf } : {};
 }
 
@@ -45,15 +45,15 @@ export async function get(path) {
   return known ?? ask("GET", path);
 }
 
-// A change. Throws a Problem; once signed out, the sign-in page comes.
+// A change. Throws a Problem; once signed out, the sign-in page comes, but where the page `stays`.
 export async function send(method, path, body, options = {}) {
   try {
-    return await ask(method, path, body, await proof(), options);
+    return await ask(method, path, body, await proof(options), options);
   } catch (problem) {
     // Signed in again in another tab, this page's proof is that of a session that is over.
     if (problem.code !== "forbidden") throw problem;
     forgetProof();
-    return ask(method, path, body, await proof(), options);
+    return ask(method, path, body, await proof(options), options);
   }
 }
 
@@ -77,13 +77,13 @@ export async function fetched(path, options = {}) {
     if (error.name === "AbortError") throw error;
     throw new Problem("unreachable", t("base.unreachable"), 0);
   }
-  if (!answer.ok) throw await problemOf(answer);
+  if (!answer.ok) throw await problemOf(answer, options.stays);
   return answer;
 }
 
-async function problemOf(answer) {
+async function problemOf(answer, stays = false) {
   const { code = "error", detail = "" } = await answer.json().catch(() => ({}));
-  if (answer.status === 401 && document.body.dataset.page !== "sign_in") goSignIn();
+  if (answer.status === 401 && document.body.dataset.page !== "sign_in" && !stays) goSignIn();
   return new Problem(code, detail || t("base.failed", { status: answer.status }), answer.status);
 }
 
@@ -92,10 +92,10 @@ function goSignIn() {
   location.assign(`/sign-in?${new URLSearchParams({ next: here })}`);
 }
 
-// Events of a scan as {kind, id, data}: state, progress, appearance, gone. Each comes once, also after the connection
-// was lost; the stream ends with the scan. Returns a function that ends it before.
-export function events(scanId, onEvent) {
-  let last = 0, source = null, timer = 0, isOver = false;
+// Events of a scan numbered above `after` as {kind, id, data}: state, progress, appearance, gone. Each comes once, also
+// after the connection was lost; the stream ends with the scan. Returns a function that ends it before.
+export function events(scanId, onEvent, after = 0) {
+  let last = after, source = null, timer = 0, isOver = false;
 
   function end() {
     isOver = true;

@@ -29,6 +29,8 @@ export function startControls(root) {
     state.overlays = parts.overlays.checked;
     applyFilters();
   });
+  // A threshold chosen while the scan ran leaves out what is known at its end only.
+  on("scan", () => state.threshold !== null && readWeak());
   on("items", drawChips);
   on("shown", say);
   on("verdicts", () => (state.review === "all" ? say() : applyFilters()));

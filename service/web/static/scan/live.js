@@ -24,13 +24,31 @@ export async function readItems() {
   if (state.selected) emit("selected", { seek: false });
 }
 
+// Only while the page is seen: the stream holds one of the six connections that a browser opens to a server.
 export function follow(onProblem) {
-  if (!isOpen()) return;
-  events(state.scanId, (event) => {
-    if (event.kind === "gone") goneNow();
-    else if (event.kind === "progress") progressed(event.data);
+  let end = null;
+  let place = 0;
+
+  function take({ kind, id, data }) {
+    if (kind === "gone") {
+      goneNow();
+      return;
+    }
+    place = Number(id);
+    if (kind === "progress") progressed(data);
     else soon(onProblem);
-  });
+  }
+
+  function look() {
+    if (!document.hidden && isOpen() && !state.gone) end ??= events(state.scanId, take, place);
+    else {
+      end?.();
+      end = null;
+    }
+  }
+
+  document.addEventListener("visibilitychange", look);
+  look();
 }
 
 function progressed(data) {

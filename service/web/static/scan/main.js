@@ -3,7 +3,7 @@
 import { prefs, taxonomy } from "../api.js";
 import { t } from "../labels.js";
 import { startBreaks } from "./breaks.js";
-import { nudge, readWeak, resetThreshold, startControls } from "./controls.js";
+import { nudge, resetThreshold, startControls } from "./controls.js";
 import { showCoverage } from "./coverage.js";
 import { showHead } from "./head.js";
 import { startKeys, toggleHelp } from "./keys.js";
@@ -135,10 +135,7 @@ async function begin() {
   }
   applyPrefs();
   measure();
-  if (state.prefs.threshold !== null) {
-    state.threshold = state.prefs.threshold;
-    readWeak();
-  }
+  state.threshold = state.prefs.threshold;
   emit("items");
   emit("scan");
   const asked = state.shown.find(({ number }) => location.hash === `#${number}`);

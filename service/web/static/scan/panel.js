@@ -35,6 +35,7 @@ export function startPanel(root) {
     } else if (event.key === "Escape") parts.panel.focus();
   });
   parts.save.addEventListener("click", saveNote);
+  window.addEventListener("beforeunload", (event) => isUnsaved() && event.preventDefault());
   dialog.querySelector("form").addEventListener("submit", onOtherClass);
   dialog.querySelector("[value=cancel]").addEventListener("click", () => dialog.close());
   on("selected", show);
@@ -42,6 +43,10 @@ export function startPanel(root) {
   on("shown", show);
   on("scan", show);
   on("gone", show);
+}
+
+function isUnsaved() {
+  return !state.gone && [...drafts].some(([number, text]) => text !== (state.verdicts.get(number)?.mine?.note ?? ""));
 }
 
 function canJudge() {
@@ -58,10 +63,18 @@ export function judge(verdict, cls = null) {
     openOther(item);
     return;
   }
+  giveWithDraft(item, verdict, cls);
+  if (parts.goOn.checked) move(1);
+}
+
+// A note whose verdict was not saved is a draft again, unless another one was begun meanwhile.
+async function giveWithDraft(item, verdict, cls, note = null) {
   const draft = drafts.get(item.number);
   drafts.delete(item.number);
-  give(item, verdict, { cls, note: draft ?? null });
-  if (parts.goOn.checked) move(1);
+  const isSaved = await give(item, verdict, { cls, note: draft ?? note });
+  if (isSaved || draft === undefined || drafts.has(item.number)) return;
+  drafts.set(item.number, draft);
+  show();
 }
 
 // The verdict that was given on another scan of the clip becomes mine here.
@@ -71,9 +84,7 @@ export function takeEarlier() {
     announce(t("scan.earlier.none_here"));
     return;
   }
-  const draft = drafts.get(state.selected.number);
-  drafts.delete(state.selected.number);
-  give(state.selected, proposal.verdict, { cls: proposal.class, note: draft ?? proposal.note });
+  giveWithDraft(state.selected, proposal.verdict, proposal.class, proposal.note);
   if (parts.goOn.checked) move(1);
 }
 
@@ -95,8 +106,8 @@ function saveNote() {
     announce(t("scan.note_waits"));
     return;
   }
-  drafts.delete(item.number);
-  give(item, mine.verdict, { cls: mine.class, note: parts.note.value });
+  drafts.set(item.number, parts.note.value);
+  giveWithDraft(item, mine.verdict, mine.class);
 }
 
 function openOther(item) {

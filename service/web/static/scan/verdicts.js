@@ -1,6 +1,7 @@
 // What reviewers say of each appearance: shown at once, sent in order, taken back where the server refuses.
 
 import { get, send } from "../api.js";
+import { element } from "../element.js";
 import { t } from "../labels.js";
 import { api, emit, state } from "./state.js";
 import { announce, tell } from "./notices.js";
@@ -10,6 +11,9 @@ import { checkGone } from "./stills.js";
 const MOST_AT_ONCE = 500;
 
 const done = [];
+// What the server has of mine, by number of the appearance, and how many changes of each are on their way.
+const saved = new Map();
+const underWay = new Map();
 let line = Promise.resolve();
 let changes = 0;
 let isKnown = false;
@@ -53,6 +57,8 @@ function take({ items, summary }) {
     if (entry) entry.state = agreement;
   }
   state.verdicts = found;
+  saved.clear();
+  for (const [number, { mine }] of found) if (mine) saved.set(number, mine);
   isKnown = true;
   emit("verdicts");
 }
@@ -80,19 +86,24 @@ export function mineOf(item) {
   return item?.number ? (state.verdicts.get(item.number)?.mine ?? null) : null;
 }
 
-// Resolves when the server has it. An `other_class` verdict carries the class.
+// Resolves to whether the server has it. An `other_class` verdict carries the class.
 export function give(item, verdict, { cls = null, note = null } = {}) {
-  const before = mineOf(item);
-  const words = note ?? before?.note ?? "";
+  const words = note ?? mineOf(item)?.note ?? "";
   const body = { verdict, note: words, ...(cls ? { class: cls } : {}) };
   put(item.number, given(item.number, verdict, cls, words));
   done.push(item.number);
   announce(t(`scan.said.${verdict}`, { number: item.number }));
-  return queued(() => sendOne("PUT", item.number, body), item.number, before);
+  return queued(() => sendOne("PUT", item.number, body), item.number, () => forget(item.number));
 }
 
 // Arrives also where the page is left at once.
-const sendOne = (method, number, body) => send(method, `${api}/appearances/${number}/verdict`, body, { keepalive: true });
+const sendOne = (method, number, body) =>
+  send(method, `${api}/appearances/${number}/verdict`, body, { keepalive: true, stays: true });
+
+function forget(number) {
+  const place = done.lastIndexOf(number);
+  if (place >= 0) done.splice(place, 1);
+}
 
 function given(number, verdict, cls, note) {
   return { appearance: number, reviewer: "", verdict, class: cls, note, at: Date.now() / 1000, mine: true };
@@ -103,7 +114,7 @@ export async function takeOver(proposals) {
   for (const each of proposals) set(each.appearance, given(each.appearance, each.verdict, each.class, each.note));
   emit("verdicts");
   const items = proposals.map(({ appearance, verdict, class: cls }) => ({ appearance, verdict, class: cls }));
-  const taken = await inParts(items, (part) => send("POST", `${api}/proposals`, { items: part }));
+  const taken = await inParts(items, (each) => each.appearance, (part) => send("POST", `${api}/proposals`, { items: part }));
   const numbers = taken.map((each) => each.appearance);
   done.push(...numbers);
   return numbers;
@@ -113,20 +124,24 @@ export async function takeOver(proposals) {
 export async function takeBackAll(numbers) {
   for (const number of numbers) {
     set(number, null);
-    const place = done.lastIndexOf(number);
-    if (place >= 0) done.splice(place, 1);
+    forget(number);
   }
   emit("verdicts");
-  await inParts(numbers, (part) => send("POST", `${api}/verdicts/take-back`, { appearances: part }));
+  await inParts(numbers, (number) => number, (part) => send("POST", `${api}/verdicts/take-back`, { appearances: part }));
   announce(t("scan.earlier.undone", { count: numbers.length }));
 }
 
-// Sends a long list piece by piece, in the line of all changes; then everything is as the server has it.
-async function inParts(list, sendPart) {
+// Sends a long list piece by piece, in the line of all changes; then everything is as the server has it. `numberOf` tells
+// which appearance an item of the list is about.
+async function inParts(list, numberOf, sendPart) {
   const answers = [];
   const work = async () => {
     for (let from = 0; from < list.length; from += MOST_AT_ONCE) {
-      answers.push(...(await sendPart(list.slice(from, from + MOST_AT_ONCE))).items);
+      const part = list.slice(from, from + MOST_AT_ONCE);
+      const { items } = await sendPart(part);
+      for (const each of part) saved.delete(numberOf(each));
+      for (const each of items) saved.set(each.appearance, each);
+      answers.push(...items);
     }
   };
   line = line.then(work).catch(async (problem) => {
@@ -134,7 +149,11 @@ async function inParts(list, sendPart) {
     await checkGone();
   });
   await line;
-  await readVerdicts().catch((problem) => tell("verdict", problem.detail ?? problem.message, "danger"));
+  await readVerdicts().catch((problem) => {
+    for (const each of list) set(numberOf(each), saved.get(numberOf(each)) ?? null);
+    emit("verdicts");
+    tell("verdict", problem.detail ?? problem.message, "danger");
+  });
   return answers;
 }
 
@@ -145,23 +164,44 @@ export function undo(item) {
     announce(t("scan.nothing_to_undo"));
     return null;
   }
-  const before = state.verdicts.get(number)?.mine ?? null;
   put(number, null);
   announce(t("scan.undone", { number }));
-  queued(async () => {
-    const left = await sendOne("DELETE", number);
-    if (left && !state.verdicts.get(number)?.mine) put(number, left);
-  }, number, before);
+  queued(() => sendOne("DELETE", number), number, () => done.push(number));
   return number;
 }
 
-function queued(work, number, before) {
-  line = line.then(work).catch(async (problem) => {
-    put(number, before);
-    const place = done.lastIndexOf(number);
-    if (place >= 0) done.splice(place, 1);
-    tell("verdict", t("scan.not_saved", { number, why: problem.detail ?? problem.message }), "danger");
-    await checkGone();
+// Does `work` after all that is waiting; it resolves to the verdict that the server then has. What is shown follows
+// the server where no later change of mine is on its way, so that nothing is shown as given that was not saved.
+function queued(work, number, onFailed) {
+  underWay.set(number, (underWay.get(number) ?? 0) + 1);
+  const sent = line.then(work).then(
+    (mine) => {
+      saved.set(number, mine);
+      return null;
+    },
+    (problem) => problem,
+  );
+  line = sent.then(async (problem) => {
+    underWay.set(number, underWay.get(number) - 1);
+    if (problem) onFailed();
+    if (!underWay.get(number) && !isShown(number)) put(number, saved.get(number) ?? null);
+    if (problem) await sayNotSaved(number, problem);
   });
-  return line;
+  return sent.then((problem) => problem === null);
+}
+
+function isShown(number) {
+  const [one, other] = [state.verdicts.get(number)?.mine, saved.get(number)];
+  return ["verdict", "class", "note"].every((name) => one?.[name] === other?.[name]);
+}
+
+async function sayNotSaved(number, problem) {
+  const notice = tell("verdict", t("scan.not_saved", { number, why: problem.detail ?? problem.message }), "danger");
+  if (problem.status !== 401) {
+    await checkGone();
+    return;
+  }
+  // In a tab of its own, so that nothing that is written here goes.
+  const link = element("a", { text: t("sign_in.button"), href: `/sign-in?${new URLSearchParams({ next: location.pathname })}`, target: "_blank", rel: "noopener" });
+  notice.querySelector("p").append(" ", link);
 }

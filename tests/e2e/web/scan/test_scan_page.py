@@ -18,7 +18,7 @@ from scan_page import (
 )
 from service_server import DEMO, Server, cut_demo, upload, wait_for
 
-from detector.report.timecode import short
+from detector.report.timecode import hms, short
 
 # The shares of white inside a box, two pixels from its edge, and in the picture's corner, at the clip's size.
 WHITE_SHARES = """([source, [width, height], [left, top, right, bottom]]) => {
@@ -35,6 +35,14 @@ WHITE_SHARES = """([source, [width, height], [left, top, right, bottom]]) => {
   };
   return [share(left + 2, top + 2, right - left - 4, bottom - top - 4), share(2, 2, 20, 20)];
 }"""
+
+
+def as_running(route):
+    """The page of an ended scan as it would be had the scan not ended; what it asks for is answered as it is."""
+    answer = route.fetch()
+    route.fulfill(response=answer, body=answer.text().replace('"state": "done"', '"state": "running"'))
+
+
 VFR_SECONDS = [0.0, 0.04, 0.08, 0.2, 0.21, 0.25, 0.7, 0.733, 0.766, 1.4, 1.5, 1.517, 1.55, 2.0]
 
 
@@ -188,6 +196,28 @@ def test_the_threshold_works_on_stored_scores(visit, reviewing, demo_scan):
     expect(visit.page.locator("#count")).to_have_text(f"{len(found)} of {len(found)} appearances shown")
     assert not [each for each in visit.asked if each.startswith("POST")]
     assert visit.sharp() == []
+
+
+def test_a_threshold_of_ones_own_holds_for_a_scan_that_ends_while_it_is_watched(visit, reviewing, demo_scan):
+    with reviewing.client() as client:
+        client.put("/v1/preferences", json={"threshold": 0.1}).raise_for_status()
+        try:
+            visit.page.route(f"**/scans/{demo_scan}", as_running, times=1)
+            visit.page.goto(f"{reviewing.url}/scans/{demo_scan}")
+            expect(visit.page.locator("body")).to_have_attribute("data-ready", "running")
+            expect(visit.page.locator("#clip-facts")).to_contain_text("Done")
+            expect(visit.page.locator("#count")).to_contain_text("that the scan's own threshold left out")
+        finally:
+            client.put("/v1/preferences", json={"threshold": None}).raise_for_status()
+
+
+def test_times_are_those_of_the_report_to_the_millisecond(visit, demo_scan):
+    visit.open_scan(demo_scan)
+    times = [round(1001 * number / 30000, 6) for number in range(20_000)]
+    shown = visit.page.evaluate(
+        "async (times) => { const { clock } = await import('/static/scan/clock.js'); return times.map(clock); }", times
+    )
+    assert [pair for pair in zip(shown, map(hms, times), strict=True) if pair[0] != pair[1]] == []
 
 
 @pytest.mark.parametrize(
@@ -393,3 +423,24 @@ def test_thousands_of_appearances_are_a_few_rows(visit, many_scan):
     visit.page.locator("#list").evaluate("list => { list.scrollTop = list.scrollHeight / 2; }")
     expect(visit.page.locator("#list [aria-posinset='1000']")).to_be_visible()
     assert rows.count() < 40
+
+
+def test_a_page_that_nobody_sees_holds_no_connection(visit, reviewing, demo_scan):
+    """A browser opens six connections to a server: six running scans in tabs left none for any page."""
+    visit.context.add_init_script(
+        "window.streams = []; window.EventSource = class extends EventSource {"
+        " constructor(...all) { super(...all); streams.push(this); } };"
+        "window.see = (isSeen) => { Object.defineProperty(document, 'hidden', { value: !isSeen, configurable: true });"
+        " document.dispatchEvent(new Event('visibilitychange')); };"
+    )
+    visit.page.route(f"**/scans/{demo_scan}", as_running, times=1)
+    visit.page.route("**/events?*", lambda route: None, times=1)
+    visit.page.goto(f"{reviewing.url}/scans/{demo_scan}")
+    expect(visit.page.locator("body")).to_have_attribute("data-ready", "running")
+    states = "() => streams.map(({ readyState }) => readyState)"
+    assert visit.page.evaluate(states) == [0]
+    visit.page.evaluate("see(false)")
+    assert visit.page.evaluate(states) == [2]
+    visit.page.evaluate("see(true)")
+    expect(visit.page.locator("#clip-facts")).to_contain_text("Done")
+    assert len(visit.page.evaluate(states)) == 2
