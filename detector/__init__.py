@@ -9,7 +9,9 @@ Names are imported when they are first used, so that a command that needs no mod
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -61,3 +63,13 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'detector' has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)
+
+
+class _Library(ModuleType):
+    """This package, of which `scan` is the function: importing the module of that name would put itself there."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value.scan if name == "scan" and isinstance(value, ModuleType) else value)
+
+
+sys.modules[__name__].__class__ = _Library

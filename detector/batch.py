@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.context import BaseContext
@@ -187,6 +187,28 @@ def _folder_of(report: Report, out: Path) -> Path:
     return folder
 
 
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """While no other process of Ordnance chooses or fills a folder below `out`, where the file system can say so."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    held = None
+    with suppress(OSError):
+        out.mkdir(parents=True, exist_ok=True)
+        held = os.open(out, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if held is not None:
+            with suppress(OSError):
+                fcntl.flock(held, fcntl.LOCK_UN)
+            os.close(held)
+
+
 def _scan_one(
     scanner: Scanner,
     path: Path,
@@ -201,7 +223,7 @@ def _scan_one(
         result = scanner.scan(path, (lambda progress: on_progress(path, progress)) if on_progress else None)
         folder = None
         if options.out:
-            with writing or nullcontext():
+            with writing or nullcontext(), _alone_in(options.out):
                 folder = _folder_of(result.report, options.out)
                 write_report(result.report, result.pictures, folder, ("json", *options.formats))
         return Outcome(path, total, result.report, folder)

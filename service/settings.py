@@ -148,7 +148,11 @@ class Settings(BaseSettings):
     )
 
     webhook_hosts: Words = Field(default=(), description="Hosts that webhooks may be sent to; none by default.")
-    webhook_secret: SecretStr | None = Field(default=None, description="Key of the webhooks' HMAC SHA-256 signature.")
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        description="Key of the webhooks' signature: their header Ordnance-Signature is t=SECONDS,v1=HEX, with the "
+        "HMAC SHA-256 of SECONDS.BODY in hexadecimal.",
+    )
 
     otel_endpoint: str | None = Field(
         default=None,

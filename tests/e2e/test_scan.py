@@ -379,6 +379,55 @@ def test_clips_of_one_name_scanned_at_the_same_time_do_not_overwrite_each_other(
     assert len(reports) == 4
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="Linux tells who waits for a lock")
+def test_two_commands_with_one_out_choose_their_folders_in_turn(tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import detector.batch as batch
+
+def chosen(report, out):
+    print("chosen", flush=True)
+    sys.stdin.readline()
+    return out / "clip"
+
+def written(*arguments):
+    print("written", flush=True)
+
+batch._folder_of, batch.write_report = chosen, written
+scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
+options = SimpleNamespace(out=Path("out"), formats=("json",))
+print("begun", flush=True)
+outcome = batch._scan_one(scanner, Path("clip.mp4"), options, 1)
+assert outcome.failure is None, outcome
+"""
+
+    def begin():
+        return subprocess.Popen(
+            [sys.executable, "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+
+    with begin() as first:
+        assert [first.stdout.readline(), first.stdout.readline()] == ["begun\n", "chosen\n"]
+        with begin() as second:
+            assert second.stdout.readline() == "begun\n"
+            for _ in range(600):
+                if re.search(rf"-> FLOCK +ADVISORY +WRITE {second.pid} ", Path("/proc/locks").read_text()):
+                    break
+                time.sleep(0.05)
+            else:
+                pytest.fail("the second did not wait for the first")
+            first.communicate("\n", timeout=60)
+            assert second.communicate("\n", timeout=60)[0] == "chosen\nwritten\n"
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
 def scanning(folder, *arguments):
     """`ordnance scan` in `folder`, begun and not waited for."""
     return subprocess.Popen(

@@ -192,3 +192,13 @@ def test_the_webhook_of_a_scan_that_runs_can_be_given_later(start, humvee):
             assert upload(client, humvee, plan="every-frame", webhook=f"http://{told.host}/late")["id"] == scan
             (note,) = told.wait_for("/late", seconds=240)
         assert (note["scan"], note["state"]) == (scan, "done")
+
+
+def test_the_list_of_settings_says_how_a_signature_is_checked():
+    from service.jobs.webhooks import SIGNATURE_HEADER, sign
+    from service.settings import describe
+
+    (words,) = (words for name, _, words in describe() if name == "ORDNANCE_WEBHOOK_SECRET")
+    assert f"{SIGNATURE_HEADER} is t=SECONDS,v1=HEX, with the HMAC SHA-256 of SECONDS.BODY" in words
+    by_the_words = hmac.new(b"secret", b'5.{"event": "scan.ended"}', hashlib.sha256).hexdigest()
+    assert sign("secret", 5, b'{"event": "scan.ended"}') == f"t=5,v1={by_the_words}"
