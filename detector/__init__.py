@@ -9,9 +9,7 @@ Names are imported when they are first used, so that a command that needs no mod
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
     from detector.frame import Appearance, Boxes, Detection, Frame
     from detector.models import Model, load_model
     from detector.report import Report
-    from detector.scan import Progress, Scanner, ScanOptions, ScanResult, scan
+    from detector.scanner import Progress, Scanner, ScanOptions, ScanResult, scan
     from detector.taxonomy import TAXONOMY, WeaponClass, weapon_class
     from detector.video import open_video, probe
 
@@ -30,7 +28,7 @@ _HOMES = {
     "detector.frame": ("Appearance", "Boxes", "Detection", "Frame"),
     "detector.models": ("Model", "load_model"),
     "detector.report": ("Report",),
-    "detector.scan": ("Progress", "ScanOptions", "ScanResult", "Scanner", "scan"),
+    "detector.scanner": ("Progress", "ScanOptions", "ScanResult", "Scanner", "scan"),
     "detector.taxonomy": ("TAXONOMY", "WeaponClass", "weapon_class"),
     "detector.video": ("open_video", "probe"),
 }
@@ -63,13 +61,3 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'detector' has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)
-
-
-class _Library(ModuleType):
-    """This package, of which `scan` is the function: importing the module of that name would put itself there."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value.scan if name == "scan" and isinstance(value, ModuleType) else value)
-
-
-sys.modules[__name__].__class__ = _Library

@@ -20,7 +20,7 @@ from detector.errors import BadOption, ClipNotFound, ClipUnreadable, OrdnanceErr
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, check_out, write_report
-from detector.scan import Progress, Scanner, ScanOptions
+from detector.scanner import Progress, Scanner, ScanOptions
 from detector.video import sha256_file
 
 CLIP_SUFFIXES = frozenset(

@@ -18,7 +18,7 @@ from detector.errors import BadOption, UnknownClass, WeightsNotFound
 from detector.models import WEIGHTS_FOLDER, read_manifest
 from detector.sampling.budget import Budget
 from detector.sampling.plans import ModelFacts, PlanChoice, make_plan
-from detector.scan import ScanOptions
+from detector.scanner import ScanOptions
 from detector.taxonomy import weapon_class
 from service.access import audit
 from service.access.keys import Principal

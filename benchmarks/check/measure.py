@@ -13,7 +13,7 @@ from benchmarks.reading import letterboxed_by_hand, squares
 from benchmarks.stand_in import stand_in
 from detector.models.manifest import find_weights
 from detector.sampling.names import PLAN_NAMES
-from detector.scan import Scanner, ScanOptions
+from detector.scanner import Scanner, ScanOptions
 
 CLIP = Excerpt(1280, 720, 2, 250)
 REPETITIONS = 5

@@ -21,7 +21,7 @@ from detector.memory import keep_large_blocks_apart
 from detector.models.backend import BackendName
 from detector.models.manifest import find_weights
 from detector.models.model import load_model
-from detector.scan import Scanner, ScanOptions
+from detector.scanner import Scanner, ScanOptions
 
 THREADS = 1
 BATCH = 8

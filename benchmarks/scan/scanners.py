@@ -16,7 +16,7 @@ from benchmarks.turns import Contender, Runner, Took
 from detector.looking import BATCH
 from detector.models import Model, find_weights, load_model, read_manifest
 from detector.models.manifest import MANIFEST_NAME
-from detector.scan import Scanner, ScanOptions
+from detector.scanner import Scanner, ScanOptions
 
 EVERY_FRAME, ADAPTIVE, KEYFRAMES = "ordnance, every frame", "ordnance, adaptive", "ordnance, keyframes only"
 DECODING, INFERENCE = "ordnance's decoding alone", "ordnance's inference alone"

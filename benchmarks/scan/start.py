@@ -9,13 +9,13 @@ from pathlib import Path
 
 from detector.batch import BatchOptions, run_batch
 from detector.models.backend import available_threads
-from detector.scan import ScanOptions
+from detector.scanner import ScanOptions
 
 _FIRST_SAMPLE = """
 import sys
 from pathlib import Path
 from detector.models import load_model
-from detector.scan import Scanner
+from detector.scanner import Scanner
 class Seen(Exception): pass
 def seen(progress): raise Seen
 try:

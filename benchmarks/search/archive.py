@@ -13,7 +13,7 @@ from benchmarks.time.memory import BlindBackend
 from detector.frame import Appearance, Detection
 from detector.models.manifest import find_weights
 from detector.report import AppearanceInfo, Report
-from detector.scan import Scanner, ScanOptions
+from detector.scanner import Scanner, ScanOptions
 from detector.taxonomy import TAXONOMY
 from service.access.keys import LOCAL, LOCAL_OWNER
 from service.store.database import Database

@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.service.server import BenchmarkFailed
 from detector.batch import BatchOptions, scan_in_worker, start_worker
-from detector.scan import ScanOptions
+from detector.scanner import ScanOptions
 
 
 @dataclass(frozen=True, slots=True)

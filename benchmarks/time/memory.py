@@ -21,7 +21,7 @@ from benchmarks.time.contenders import Contender
 from detector.memory import keep_large_blocks_apart
 from detector.models.backend import BackendName
 from detector.models.manifest import ManifestEntry, find_weights
-from detector.scan import Scanner, ScanOptions
+from detector.scanner import Scanner, ScanOptions
 
 SIZE = (160, 90)
 RATE = 25

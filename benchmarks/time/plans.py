@@ -19,7 +19,7 @@ from detector.models.backend import Backend, available_threads, create_backend
 from detector.models.manifest import ManifestEntry, find_second_view, find_weights, read_weights
 from detector.models.model import LEAST_OF_A_VIEW
 from detector.models.network import Network
-from detector.scan import Scanner, ScanOptions
+from detector.scanner import Scanner, ScanOptions
 
 HIDDEN_FLAG = "suspected_overlay"
 """Appearances that the report does not show by default count as not found."""

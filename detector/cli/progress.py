@@ -11,7 +11,7 @@ from pathlib import Path
 from detector.batch import Outcome
 from detector.cli.printable import printable
 from detector.report import short
-from detector.scan import Progress
+from detector.scanner import Progress
 
 PLAIN_LINE_EVERY_SECONDS = 5.0
 

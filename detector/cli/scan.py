@@ -71,7 +71,7 @@ def scan_command(
     from detector.cli.progress import progress_display
     from detector.cli.streams import print_json
     from detector.cli.table import print_report
-    from detector.scan import ScanOptions
+    from detector.scanner import ScanOptions
 
     options = BatchOptions(
         scan=ScanOptions(

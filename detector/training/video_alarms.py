@@ -47,7 +47,7 @@ def clips_in(folder: Path) -> list[Path]:
 
 def count_alarms(model: Model, clips: Sequence[Path]) -> VideoAlarms:
     """Scan each clip as `ordnance scan` does, with the model's thresholds, and count what is shown to a reviewer."""
-    from detector.scan import Scanner
+    from detector.scanner import Scanner
 
     scanner = Scanner(model)
     seconds, classes = 0.0, Counter[str]()

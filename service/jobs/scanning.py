@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from detector.errors import OrdnanceError, VideoError
 from detector.memory import give_back_freed
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
-from detector.scan import Progress, ScanOptions, ScanResult
+from detector.scanner import Progress, ScanOptions, ScanResult
 from detector.video import sha256_file
 from detector.video.guard import GuardLimits
 from detector.video.guard_process import Decoders

@@ -1,6 +1,6 @@
 """A scan cut into segments that are kept one after another, so that whichever process is alive can go on.
 
-The pipeline is `detector.scan.Scanner`'s; two things differ. Its clip is open in a decoder process, and what it looks
+The pipeline is `detector.Scanner`'s; two things differ. Its clip is open in a decoder process, and what it looks
 at is cut into parts, some of which make a segment. Plans are deterministic: given the samples of the parts that are
 kept, the scan asks for the same again, and goes on with the first part that is not kept. At the start of each segment
 the decoder begins afresh, so that a scan that was interrupted sees what one that was not sees.
@@ -23,7 +23,7 @@ from detector.models import Model
 from detector.report import CoverageInfo
 from detector.sampling.cuts import CutWatch
 from detector.sampling.plan import Plan, Request, Sample
-from detector.scan import Progress, Scanner, ScanOptions, ScanResult, _coverage_info, _Decoding
+from detector.scanner import Progress, Scanner, ScanOptions, ScanResult, _coverage_info, _Decoding
 from detector.video import DecodeProblem, Probe
 from detector.video.guard import GuardedVideo, GuardLimits, open_guarded
 from detector.video.guard_process import Decoders

@@ -16,7 +16,7 @@ def test_every_public_name_is_there(name):
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import detector.scan", "from detector.scan import Scanner", "import detector.batch"]
+    "before", ["", "import detector.scanner", "from detector.scanner import Scanner", "import detector.batch"]
 )
 def test_public_names_are_what_they_say_whatever_was_imported_before(before):
     names = ", ".join(detector.__all__)
@@ -24,7 +24,7 @@ def test_public_names_are_what_they_say_whatever_was_imported_before(before):
 {before}
 from detector import {names}
 import detector
-from detector.scan import scan as function
+from detector.scanner import scan as function
 
 assert scan is detector.scan is function, scan
 assert not [name for name in detector.__all__ if type(getattr(detector, name)).__name__ == "module"]

@@ -11,7 +11,7 @@ import pytest
 from detector.errors import VideoError
 from detector.frame import Boxes
 from detector.models.letterbox import Square
-from detector.scan import Scanner, ScanOptions
+from detector.scanner import Scanner, ScanOptions
 from detector.video.reading_cost import ReadingCost
 
 DATA = os.environ.get("ORDNANCE_DATA")

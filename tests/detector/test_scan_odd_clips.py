@@ -12,7 +12,7 @@ from detector.best_pictures import BestPictures
 from detector.frame import Boxes
 from detector.models.letterbox import Square
 from detector.sampling.cuts import CutWatch
-from detector.scan import Scanner, ScanOptions
+from detector.scanner import Scanner, ScanOptions
 from detector.video.reader import Picture
 
 INPUT_PX = 416

@@ -14,7 +14,7 @@ import pytest
 from detector import ScanOptions
 from detector.frame import SUSPECTED_OVERLAY, Boxes
 from detector.models.letterbox import Square
-from detector.scan import Scanner
+from detector.scanner import Scanner
 
 WIDTH, HEIGHT, RATE = 640, 360, 10
 SHOT_SECONDS = 5
