@@ -16,6 +16,7 @@ from detector.models import (
     Head,
     Manifest,
     ManifestEntry,
+    SecondView,
     load_model,
     read_manifest,
     write_manifest,
@@ -28,7 +29,11 @@ from .conftest import DataFolder
 
 SIZE = 160
 CLASSES = ("tank", "humvee", "mlrs")
-SHIPPED = read_manifest(WEIGHTS_FOLDER / "manifest.json").models[0]
+SHIPPED = (
+    read_manifest(WEIGHTS_FOLDER / "manifest.json")
+    .models[0]
+    .model_copy(update={"second_view": SecondView(longer_side=416, from_score=0.2)})
+)
 
 
 @pytest.fixture(scope="module")

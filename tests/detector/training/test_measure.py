@@ -19,10 +19,12 @@ from detector.training.model_card import BEGIN, END
 def weights(tmp_path: Path) -> Path:
     folder = tmp_path / "weights"
     folder.mkdir()
-    for name in ("manifest.json", read_manifest(WEIGHTS_FOLDER / "manifest.json").models[0].file):
+    shipped = read_manifest(WEIGHTS_FOLDER / "manifest.json")
+    full = [each.file for each in shipped.models if each.precision == "fp32"]
+    for name in ("manifest.json", *full):
         shutil.copyfile(WEIGHTS_FOLDER / name, folder / name)
     (folder / "MODEL_CARD.md").write_text(f"# Card\n\nby hand\n\n{BEGIN}\nearlier figures\n{END}\n\nmore by hand\n")
-    return next(folder.glob("*.onnx"))
+    return folder / shipped.entry("default").file
 
 
 @pytest.fixture

@@ -31,10 +31,13 @@ def photographs(ordnance_data: Path) -> list[Path]:
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made_in = tmp_path_factory.mktemp("weights")
-    entry = read_manifest(WEIGHTS_FOLDER / "manifest.json").entry("default")
+    shipped = read_manifest(WEIGHTS_FOLDER / "manifest.json")
+    entry = shipped.entry("default")
     assert entry is not None
-    shutil.copyfile(WEIGHTS_FOLDER / entry.file, made_in / entry.file)
-    write_manifest(Manifest(default=entry.name, models=(entry,)), made_in / "manifest.json")
+    models = tuple(each for each in shipped.models if each.precision == "fp32")
+    for each in models:
+        shutil.copyfile(WEIGHTS_FOLDER / each.file, made_in / each.file)
+    write_manifest(Manifest(default=entry.name, models=models), made_in / "manifest.json")
     return made_in / entry.file
 
 
