@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,8 +12,13 @@ from detector.errors import BadOption
 bench_app = typer.Typer(help="Measure speed and exactness, beside other tools in the same run.")
 
 
+def _out(words: str) -> Any:
+    """The option --out, tried before the suite runs and not after."""
+    return typer.Option(callback=_writable, help=words)
+
+
 def _writable(out: Path) -> Path:
-    """`out`, tried before the suite runs and not after. Raises BadOption."""
+    """Raises BadOption."""
     from detector.report import check_out
 
     check_out(out)
@@ -55,9 +60,7 @@ def compare_command(
 
 @bench_app.command("time")
 def time_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for time.json, time.txt and time.png.")] = Path(
-        "bench-time"
-    ),
+    out: Annotated[Path, _out("Folder for time.json, time.txt and time.png.")] = Path("bench-time"),
     quick: Annotated[bool, typer.Option("--quick", help="Few and short clips, one round: some minutes.")] = False,
     data: Annotated[Path | None, typer.Option(envvar="ORDNANCE_DATA", help="Folder with photos/.")] = None,
     renders: Annotated[
@@ -95,9 +98,7 @@ def time_command(
 
 @bench_app.command("decode")
 def decode_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for decode.json, .txt and .png.")] = Path(
-        "bench-decode"
-    ),
+    out: Annotated[Path, _out("Folder for decode.json, .txt and .png.")] = Path("bench-decode"),
     quick: Annotated[bool, typer.Option("--quick", help="Ten seconds of video, one round: a minute.")] = False,
     rounds: Annotated[
         int | None, typer.Option(min=1, help="How often each clip is read; 5, or 1 with --quick.")
@@ -114,9 +115,7 @@ def decode_command(
 
 @bench_app.command("infer")
 def infer_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for infer.json, .txt and .png.")] = Path(
-        "bench-infer"
-    ),
+    out: Annotated[Path, _out("Folder for infer.json, .txt and .png.")] = Path("bench-infer"),
     quick: Annotated[bool, typer.Option("--quick", help="Few pictures, two rounds: a minute.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds; 7, or 2 with --quick.")] = None,
     model: Annotated[str, typer.Option(help="A model of `ordnance models`.")] = "default",
@@ -129,9 +128,7 @@ def infer_command(
 
 @bench_app.command("scan")
 def scan_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for scan.json, .txt and .png.")] = Path(
-        "bench-scan"
-    ),
+    out: Annotated[Path, _out("Folder for scan.json, .txt and .png.")] = Path("bench-scan"),
     quick: Annotated[bool, typer.Option("--quick", help="Twenty seconds of video, one round: some minutes.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds; 5, or 1 with --quick.")] = None,
     model: Annotated[str, typer.Option(help="A model of `ordnance models`.")] = "default",
@@ -144,9 +141,7 @@ def scan_command(
 
 @bench_app.command("all")
 def all_command(
-    out: Annotated[
-        Path, typer.Option(callback=_writable, help="Folder for all.json and a folder for each suite.")
-    ] = Path("bench-all"),
+    out: Annotated[Path, _out("Folder for all.json and a folder for each suite.")] = Path("bench-all"),
     quick: Annotated[bool, typer.Option("--quick", help="Each suite in its quick form: about ten minutes.")] = False,
 ) -> None:
     """Run decode, infer, scan, service, search, growth and cuda one after the other."""
@@ -157,9 +152,7 @@ def all_command(
 
 @bench_app.command("service")
 def service_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for service.json and service.txt.")] = Path(
-        "bench-service"
-    ),
+    out: Annotated[Path, _out("Folder for service.json and service.txt.")] = Path("bench-service"),
     quick: Annotated[bool, typer.Option("--quick", help="Few uploads, one round: a minute or two.")] = False,
     uploads: Annotated[int | None, typer.Option(min=2, help="Uploads at once; 200, or 10 with --quick.")] = None,
     workers: Annotated[
@@ -176,7 +169,7 @@ def service_command(
 
 @bench_app.command("page")
 def page_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for page.json.")] = Path("bench-page"),
+    out: Annotated[Path, _out("Folder for page.json.")] = Path("bench-page"),
     appearances: Annotated[int, typer.Option(min=1, max=100_000, help="Appearances of the scan.")] = 2000,
     rounds: Annotated[int, typer.Option(min=1, help="Visits, each with an empty cache.")] = 3,
 ) -> None:
@@ -188,9 +181,7 @@ def page_command(
 
 @bench_app.command("search")
 def search_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for search.json and search.txt.")] = Path(
-        "bench-search"
-    ),
+    out: Annotated[Path, _out("Folder for search.json and search.txt.")] = Path("bench-search"),
     quick: Annotated[bool, typer.Option("--quick", help="Up to 100 scans and three rounds: about a minute.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="How often each query is asked.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal archives.")] = 1,
@@ -204,9 +195,7 @@ def search_command(
 
 @bench_app.command("growth")
 def growth_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for growth.json, .txt and .png.")] = Path(
-        "bench-growth"
-    ),
+    out: Annotated[Path, _out("Folder for growth.json, .txt and .png.")] = Path("bench-growth"),
     quick: Annotated[bool, typer.Option("--quick", help="Short clips and few of them: about a minute.")] = False,
 ) -> None:
     """Measure how time and memory of a scan grow with length, resolution, finds and the number of clips."""
@@ -217,9 +206,7 @@ def growth_command(
 
 @bench_app.command("cuda")
 def cuda_command(
-    out: Annotated[Path, typer.Option(callback=_writable, help="Folder for cuda.json and cuda.txt.")] = Path(
-        "bench-cuda"
-    ),
+    out: Annotated[Path, _out("Folder for cuda.json and cuda.txt.")] = Path("bench-cuda"),
     quick: Annotated[bool, typer.Option("--quick", help="Three batch sizes, one round, a short clip.")] = False,
     model: Annotated[str, typer.Option(help="A model of `ordnance models`.")] = "default",
     device: Annotated[str, typer.Option(help="cuda:N.")] = "cuda:0",

@@ -303,8 +303,8 @@ class _Kept:
         content, gathered = pack([part.as_dict() for part in parts]), pack(carry)
         detections = self._detections(parts)
         with desk.database.write() as session:
-            if not save_segment(session, scan_id, number, content, carry=gathered, detections=detections):
-                raise ScanStopped
+            _hold_running(session, scan_id)
+            save_segment(session, scan_id, number, content, carry=gathered, detections=detections)
             save_progress(session, scan_id, progress)
         self._count(parts)
 

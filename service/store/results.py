@@ -53,21 +53,17 @@ def save_segment(
     *,
     carry: bytes,
     detections: Detections,
-) -> bool:
-    """Keep a segment and its detections; false where the scan no longer runs. What is kept already stays as it is.
+) -> None:
+    """Keep a segment of a scan that is held and runs, and its detections. What is kept already stays as it is.
 
     `carry` is what the segments up to this one amount to; it takes the place of the one before.
     """
-    scan = session.get(ScanRow, scan_id, with_for_update=True)
-    if scan is None or scan.state != ScanState.RUNNING:
-        return False
     if session.get(SegmentRow, (scan_id, number)) is not None:
-        return True
+        return
     session.add(SegmentRow(scan_id=scan_id, number=number, content=content))
     session.merge(CarryRow(scan_id=scan_id, number=number, content=carry))
     session.flush()
     save_detections(session, scan_id, number, detections)
-    return True
 
 
 def save_detections(session: Session, scan_id: str, number: int, detections: Detections) -> None:
@@ -126,14 +122,10 @@ def save_appearances(session: Session, scan_id: str, appearances: Sequence[Appea
         )
 
 
-def save_report(session: Session, scan_id: str, report: Report, pictures: Mapping[tuple[int, str], str]) -> bool:
-    """End a running scan with its report; `pictures` are hashes by (number, kind). False where it no longer runs."""
-    scan = session.get(ScanRow, scan_id, with_for_update=True)
-    if scan is None or scan.state != ScanState.RUNNING:
-        return False
+def save_report(session: Session, scan_id: str, report: Report, pictures: Mapping[tuple[int, str], str]) -> None:
+    """End a scan that is held and runs with its report; `pictures` are hashes by (number, kind), held as well."""
     session.execute(delete(PictureRow).where(PictureRow.scan_id == scan_id))
-    # In the order in which a removal holds them: a blob that two reports share is held by a reference to it.
-    for (number, kind), sha256 in sorted(pictures.items(), key=lambda each: each[1]):
+    for (number, kind), sha256 in pictures.items():
         session.add(PictureRow(scan_id=scan_id, number=number, kind=kind, sha256=sha256))
     save_appearances(session, scan_id, report.appearances)
     session.execute(delete(ReportRow).where(ReportRow.scan_id == scan_id))
@@ -148,7 +140,7 @@ def save_report(session: Session, scan_id: str, report: Report, pictures: Mappin
         "finds": len(report.appearances),
     }
     add_event(session, scan_id, "progress", progress)
-    return move_scan(
+    move_scan(
         session,
         scan_id,
         ScanState.DONE,

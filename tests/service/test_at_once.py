@@ -265,19 +265,26 @@ def test_a_verdict_that_is_given_while_proposals_are_taken_over_stays(app, monke
     assert item["verdict"] == "wrong"
 
 
-def test_a_scan_that_is_removed_while_it_is_judged_makes_no_fault(app, monkeypatch):
-    scan = app.add_scan()
+def removed_once_loaded(app, monkeypatch, scan, kind):
+    """The thread that removes the scan, begun when a row of `kind` was loaded; that request goes on half a second
+    later."""
     removal = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", scan))
 
-    def load(session, kind, key, **options):
-        row = get(session, kind, key, **options)
-        if kind is AppearanceRow and not removal.ident:
+    def load(session, of, key, **options):
+        row = get(session, of, key, **options)
+        if of is kind and not removal.ident:
             removal.start()
             removal.join(0.5)
         return row
 
     get = Session.get
     monkeypatch.setattr(Session, "get", load)
+    return removal
+
+
+def test_a_scan_that_is_removed_while_it_is_judged_makes_no_fault(app, monkeypatch):
+    scan = app.add_scan()
+    removal = removed_once_loaded(app, monkeypatch, scan, AppearanceRow)
     with app.client() as client:
         answer = client.put(f"/v1/scans/{scan}/appearances/1/verdict", json={"verdict": "wrong"})
         removal.join()
@@ -288,17 +295,7 @@ def test_a_scan_that_is_removed_while_it_is_judged_makes_no_fault(app, monkeypat
 def test_an_upload_that_is_sent_again_as_its_scan_is_removed_is_kept(app, monkeypatch):
     clip, key = os.urandom(1000), {"Idempotency-Key": "one"}
     earlier = send(app, clip, **key).json()["id"]
-    removal = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", earlier))
-
-    def load(session, kind, key, **options):
-        row = get(session, kind, key, **options)
-        if kind is IdempotencyRow and not removal.ident:
-            removal.start()
-            removal.join(0.5)
-        return row
-
-    get = Session.get
-    monkeypatch.setattr(Session, "get", load)
+    removal = removed_once_loaded(app, monkeypatch, earlier, IdempotencyRow)
     again = send(app, clip, **key)
     removal.join()
     assert again.status_code == 202
