@@ -11,6 +11,7 @@ FIELDS = (
     *("scan", "clip_sha256", "worker", "pid", "model", "code", "key", "owner", "method", "path", "status", "seconds"),
     *("upload", "scans", "uploads", "blobs", "host", "port", "isolation"),
 )
+ASKED_FOR = ("DBOSAwaitedWorkflowCancelledError", "DBOSWorkflowCancelledError", "DBOSNonExistentWorkflowError")
 
 
 class _Text(logging.Formatter):
@@ -47,9 +48,10 @@ def set_up_logs(form: str, level: str) -> None:
 
 
 def _is_trouble(record: logging.LogRecord) -> bool:
-    """The job engine reports the end of a cancelled workflow as an error, with a traceback; it was asked for."""
+    """The job engine reports the end of a workflow that was cancelled, or removed before its worker had stopped, as an
+    error, with a traceback; it was asked for."""
     error = record.exc_info[1] if record.exc_info else None
-    return type(error).__name__ not in ("DBOSAwaitedWorkflowCancelledError", "DBOSWorkflowCancelledError")
+    return type(error).__name__ not in ASKED_FOR
 
 
 def _time(record: logging.LogRecord) -> str:

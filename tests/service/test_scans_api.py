@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -397,6 +398,23 @@ def test_a_running_scan_stops_at_once_and_keeps_what_it_found(client, server, ba
     assert events[-1][2]["state"] == "cancelled"
     assert client.get(scan["links"]["clip"]).status_code == 200
     wait_for(client, upload(client, bands, threshold="0.66")["id"])
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_scan_removed_before_its_worker_has_stopped_leaves_no_traceback(client, server, bands, tmp_path):
+    from made_clips import write_clip
+
+    long = write_clip(tmp_path / "long.mp4", seconds=120.0, rate=9, size=(640, 480))
+    scan = upload(client, long, plan="every-frame")
+    wait_for(client, scan["id"], "running")
+    assert client.post(f"/v1/scans/{scan['id']}/cancel").status_code == 200
+    assert client.delete(f"/v1/scans/{scan['id']}").status_code == 204
+    wait_for(client, upload(client, bands, threshold="0.67")["id"])
+    deadline = time.monotonic() + 60
+    while f"Workflow {scan['id']} outcome was not recorded" not in server.log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    wait_for(client, upload(client, bands, threshold="0.68")["id"])
     assert "Traceback" not in server.log.read_text()
 
 
