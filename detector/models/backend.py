@@ -57,8 +57,13 @@ class Backend(Protocol):
         ...
 
 
-def create_backend(name: BackendName, content: bytes, entry: ManifestEntry, *, device: str, threads: int) -> Backend:
+def create_backend(
+    name: BackendName, content: bytes, entry: ManifestEntry, *, device: str, threads: int, at_need: bool = False
+) -> Backend:
     """The backend `name` with the ONNX file `content` on `device` (`cpu` or `cuda:N`).
+
+    `at_need`: there is one of this name in the process already, and this one may have nothing to do; where starting
+    takes long on a processor, it waits for the first picture.
 
     Raises BackendUnavailable if it is not installed or has no such device, ModelError if it cannot use the file.
     """
@@ -85,7 +90,7 @@ def create_backend(name: BackendName, content: bytes, entry: ManifestEntry, *, d
         return OnnxRuntime(content, entry, threads=threads)
     from detector.models.openvino_runtime import OpenVino
 
-    return OpenVino(content, entry, threads=threads, bfloat16=name == "openvino-bf16")
+    return OpenVino(content, entry, threads=threads, bfloat16=name == "openvino-bf16", at_need=at_need)
 
 
 def create_cuda_backend(create: Callable[[BackendName], Backend]) -> Backend:

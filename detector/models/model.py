@@ -177,7 +177,7 @@ def load_model(
     def whole(first: Backend) -> Model:
         if second is None or second_content is None:
             return Model(entry, first)
-        again = create_backend(first.name, second_content, second[0], device=place, threads=count)
+        again = create_backend(first.name, second_content, second[0], device=place, threads=count, at_need=True)
         return Model(entry, first, Network(second[0], again))
 
     for name in BACKENDS:

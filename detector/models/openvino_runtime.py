@@ -31,13 +31,16 @@ class OpenVino:
     picture, one stream of two threads 45 to 46; a process with batches of eight needs 359 MB, so 202 MB.
 
     The network is compiled for the first SHAPES_OF_THEIR_OWN shapes of pictures, 16:9 among them, each by itself (0.4 s
-    and 50 MB each), and once for pictures of any other shape, which take a tenth more time.
+    and 50 MB each), and once for pictures of any other shape, which take a tenth more time. `at_need` leaves the first
+    one too until a picture comes: for a network that may have nothing to do, in a process where another one has run.
     """
 
     name: BackendName
     device = "cpu"
 
-    def __init__(self, content: bytes, entry: ManifestEntry, *, threads: int, bfloat16: bool = False) -> None:
+    def __init__(
+        self, content: bytes, entry: ManifestEntry, *, threads: int, bfloat16: bool = False, at_need: bool = False
+    ) -> None:
         self.name = "openvino-bf16" if bfloat16 else "openvino"
         try:
             self._openvino = import_openvino()
@@ -56,9 +59,13 @@ class OpenVino:
         self._at_once = min(threads, MOST_AT_ONCE)
         self._compiled: dict[tuple[int, int], queue.SimpleQueue[Any]] = {}
         self._lock = threading.Lock()
+        first_shape = trimmed_sides(entry.input_size)[0], entry.input_size
+        if at_need:
+            self._read(*first_shape)
+            return
         # Two threads that hand over their first arrays at once lock each other out for ever (pybind11's npy_api and the
         # interpreter's lock, OpenVINO 2026.4.1): the first one is handed over here.
-        self.infer(np.zeros((1, trimmed_sides(entry.input_size)[0], entry.input_size, 3), np.uint8))
+        self.infer(np.zeros((1, *first_shape, 3), np.uint8))
 
     def _requests(self, height: int, width: int) -> queue.SimpleQueue[Any]:
         """The idle requests of the network that is compiled for pictures of this shape."""
@@ -71,7 +78,8 @@ class OpenVino:
                 self._compiled[shape] = self._compile(*shape)
             return self._compiled[shape]
 
-    def _compile(self, height: int, width: int) -> queue.SimpleQueue[Any]:
+    def _read(self, height: int, width: int) -> Any:
+        """The network for pictures of this shape; raises ModelError if it cannot be used."""
         try:
             network = self._core.read_model(self._content)
             network.reshape([1, 3, height, width])
@@ -79,8 +87,15 @@ class OpenVino:
             sizes = list(shape) if shape.rank.is_static else []
             each_picture = [each.get_length() if each.is_static else None for each in sizes[1:]]
             check_output_shape("OpenVINO", [None, *each_picture], self._entry)
+            return _fed_with_bytes(self._openvino, network)
+        except RuntimeError as error:
+            raise not_usable("OpenVINO", error) from error
+
+    def _compile(self, height: int, width: int) -> queue.SimpleQueue[Any]:
+        network = self._read(height, width)
+        try:
             compiled = self._core.compile_model(
-                _fed_with_bytes(self._openvino, network),
+                network,
                 "CPU",
                 {
                     "INFERENCE_PRECISION_HINT": self._precision,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from detector.errors import ModelError, WeightsMismatch, WeightsNotFound
 from detector.frame import Boxes, Frame
-from detector.models import Manifest, Model, SecondView, load_model, write_manifest
+from detector.models import Manifest, Model, SecondView, load_model, read_manifest, write_manifest
 from detector.models.backend import BackendName
 from detector.models.letterbox import PADDING_GREY, Square
 from detector.models.network import Network
@@ -150,7 +152,7 @@ def two(tmp_path: Path, make_tiny: Callable[..., Path]) -> Path:
     make_tiny()
     content = (tmp_path / "tiny.onnx").read_bytes()
     (tmp_path / "other.onnx").write_bytes(content)
-    view = SecondView(longer_side=256, from_score=0.1, model="other")
+    view = SecondView(longer_side=256, from_score=0.5, model="other")
     entry = describe(tmp_path, content)
     other = entry.model_copy(update={"name": "other", "file": "other.onnx"})
     entry = entry.model_copy(update={"second_view": view})
@@ -166,6 +168,35 @@ def test_the_other_network_is_loaded_with_the_first(two: Path) -> None:
     (found,), (once,) = model.detect([white]), alone.detect([white])
     assert alone.second is None
     assert 0 < found.scores[0] < once.scores[0]
+
+
+def test_the_other_network_is_compiled_only_when_something_shows(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+    compiled: list[str] = []
+    compile_model = openvino.Core.compile_model
+
+    def counted(core: Any, network: Any, *rest: Any, **more: Any) -> Any:
+        compiled.append("network")
+        return compile_model(core, network, *rest, **more)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", counted)
+    model = load_model(two, device="cpu", backend="openvino")
+    model.detect([np.zeros((360, 640, 3), np.uint8)])
+    assert len(compiled) == 1
+    model.detect([np.full((360, 640, 3), 255, np.uint8)])
+    assert len(compiled) == 2
+
+
+def test_another_network_that_cannot_be_used_is_refused_at_once(two: Path) -> None:
+    pytest.importorskip("openvino", reason="openvino is not installed")
+    content = b"no network at all"
+    (two.parent / "other.onnx").write_bytes(content)
+    manifest = read_manifest(two.parent / "manifest.json")
+    first, other = manifest.models
+    other = other.model_copy(update={"sha256": hashlib.sha256(content).hexdigest()})
+    write_manifest(Manifest(default="tiny", models=(first, other)), two.parent / "manifest.json")
+    with pytest.raises(ModelError, match="OpenVINO cannot use the weights file"):
+        load_model(two, device="cpu", backend="openvino")
 
 
 @pytest.mark.parametrize(
