@@ -58,11 +58,14 @@ def write_layout(
     near-copy cluster, the same every time. Boxes are in 0..1 of the picture as it is displayed: an EXIF
     orientation stays in the file and is applied by whoever reads it.
 
+    A box that is given again on the same picture counts once.
+
     Raises DataError, before `out` exists, for a label that the class map does not name, a box without area or off the
     frame, a shape that is no box, a picture that is missing, damaged, not of the stated size, or in no split of a
     source that has its own.
     """
     _check_free(out)
+    _check_once(pictures)
     for word in unknown_classes(terms.complete_for):
         raise DataError(f"--complete-for names '{word}', which is no class; use 'all' or class ids.")
     dropped: Counter[str] = Counter()
@@ -103,6 +106,14 @@ def _check_free(out: Path) -> None:
         raise DataError(f"{out} is not empty; choose another --out.")
 
 
+def _check_once(pictures: Sequence[AnnotatedPicture]) -> None:
+    for path, times in Counter(each.path.resolve() for each in pictures).items():
+        if times > 1:
+            raise DataError(
+                f"{path} is listed twice; keep one. Names in several folders lead to it where those are missing."
+            )
+
+
 def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]) -> tuple[LabelledBox, ...]:
     boxes = []
     for each in picture.boxes:
@@ -122,7 +133,7 @@ def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]
         checked_box(LabelledBox.from_corners(name, each.x1, each.y1, each.x2, each.y2), where)
         corners = [min(1.0, max(0.0, value)) for value in (each.x1, each.y1, each.x2, each.y2)]
         boxes.append(checked_box(LabelledBox.from_corners(name, *corners), where))
-    return tuple(boxes)
+    return tuple(dict.fromkeys(boxes))
 
 
 def _check_picture(picture: AnnotatedPicture) -> None:
