@@ -140,6 +140,8 @@ def turned_about_centre(
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except IsADirectoryError as error:
+        raise DataError(f"{path} is a folder; give the annotation file in it.") from error
     except OSError as error:
         raise DataError(f"The annotations {path} cannot be read: {error.strerror}.") from error
 

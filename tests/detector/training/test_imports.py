@@ -1,4 +1,5 @@
 import errno
+import shutil
 from pathlib import Path
 
 import cv2
@@ -230,6 +231,23 @@ def test_import_by_command(tmp_path, capsys):
     assert "splits: all to train, as --split says" in printed
     assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
     assert "is not empty; choose another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_archive_as_tools_export_it_is_to_be_unpacked(tmp_path, capsys, name):
+    MAKERS[name](tmp_path / "in")
+    archive = shutil.make_archive(str(tmp_path / "export"), "zip", tmp_path / "in")
+    (tmp_path / "map.yaml").write_text("Panzer: tank\n")
+    arguments = ["dataset", "import", archive, "--format", name, "--classes", str(tmp_path / "map.yaml")]
+    assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
+    assert "export.zip is an archive; unpack it" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("name", ["coco", "labelstudio"])
+def test_a_folder_where_a_file_is_wanted_is_named(tmp_path, name):
+    MAKERS[name](tmp_path / "in")
+    with pytest.raises(DataError, match=r"/in is a folder; give the annotation file in it"):
+        READERS[name](tmp_path / "in")
 
 
 def test_a_handful_of_pictures_goes_to_train(tmp_path):
