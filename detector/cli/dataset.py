@@ -234,10 +234,12 @@ def import_command(
     pictures = READERS[format_.value](source, images)
     terms = Terms(source.resolve().name, licence, known)
     imported = write_layout(pictures, class_map, out, terms, split=split.value)
-    _print_counts({**imported.counts, "(pictures)": imported.pictures})
+    _print_counts({**imported.counts, "(pictures)": imported.pictures, "(without a box)": imported.empty})
     typer.echo(f"splits: {imported.splits_by}")
     for label, number in imported.dropped.items():
         typer.echo(f"dropped: {number} boxes of '{label}'")
+    if unnamed := imported.unnamed:
+        typer.echo(f"left out: {len(unnamed)} pictures that the annotations do not name, the first {unnamed[0]}")
     typer.echo(f"in {out}, complete for {known}; build with --extra {out}")
     if complete_for is None:
         typer.echo(

@@ -7,12 +7,13 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from detector.errors import DataError
-from detector.training.imports.annotations import AnnotatedPicture
+from detector.training.imports.annotations import PICTURE_SUFFIXES, AnnotatedPicture
 from detector.training.imports.class_map import ClassMap
 from detector.training.labels import LabelledBox, checked_box, label_text
 from detector.training.near_duplicates import clusters, fingerprint, read_grey
@@ -28,16 +29,20 @@ TURNED_SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True, slots=True)
 class ImportedSet:
-    """What an import wrote: pictures by split, boxes by class and split, boxes that the class map dropped by label.
+    """What an import wrote: pictures by split, those of them without a box, boxes by class and split, boxes that the
+    class map dropped by label.
 
-    `splits_by` says in words how the splits came about.
+    `splits_by` says in words how the splits came about; `unnamed` are pictures beside those taken that the source does
+    not name.
     """
 
     folder: Path
     pictures: dict[str, int]
+    empty: dict[str, int]
     counts: dict[str, dict[str, int]]
     dropped: dict[str, int]
     splits_by: str
+    unnamed: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,22 @@ def write_layout(
     return ImportedSet(
         out,
         {name: splits.count(name) for name in SPLITS},
+        {name: sum(not group and where == name for group, where in zip(boxes, splits, strict=True)) for name in SPLITS},
         {name: {where: counted[name, where] for where in SPLITS} for name in names},
         dict(sorted(dropped.items())),
         splits_by,
+        _unnamed(pictures),
     )
+
+
+def _unnamed(pictures: Sequence[AnnotatedPicture]) -> tuple[Path, ...]:
+    taken = {each.path.resolve() for each in pictures}
+    beside: list[Path] = []
+    for folder in sorted({path.parent for path in taken}):
+        # Pictures can be read in a folder that may not be listed.
+        with suppress(PermissionError):
+            beside += sorted(folder.iterdir())
+    return tuple(path for path in beside if path.suffix.lower() in PICTURE_SUFFIXES and path not in taken)
 
 
 def _check_free(out: Path) -> None:

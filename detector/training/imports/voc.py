@@ -36,7 +36,7 @@ def read_voc(source: Path, images: Path | None = None) -> list[AnnotatedPicture]
     names = {path: {path.stem, path.relative_to(folder).with_suffix("").as_posix()} for path in files}
     annotated = [
         AnnotatedPicture(
-            *_read(path, _folders(home, path.parent, images)),
+            *_read(path, path.parent.relative_to(folder), _folders(home, path.parent, images)),
             split_listed(names[path], lists) or split_of_folders(path.relative_to(folder).parts[:-1]),
         )
         for path in files
@@ -74,7 +74,7 @@ def _folders(home: Path, beside: Path, images: Path | None) -> list[Path]:
     return [images] if images else [home / "JPEGImages", beside, beside / "images", home, home / "images"]
 
 
-def _read(path: Path, folders: list[Path]) -> tuple[Path, tuple[SourceBox, ...], tuple[int, int]]:
+def _read(path: Path, below: Path, folders: list[Path]) -> tuple[Path, tuple[SourceBox, ...], tuple[int, int]]:
     root = read_xml(path)
     if root.tag != "annotation":
         raise DataError(f"{path} is not Pascal VOC: its root is <{root.tag}>, not <annotation>.")
@@ -95,7 +95,7 @@ def _read(path: Path, folders: list[Path]) -> tuple[Path, tuple[SourceBox, ...],
     name = (root.findtext("filename") or "").strip()
     if not name:
         raise DataError(f"{path} does not name its picture in <filename>.")
-    return find_picture(name, folders, str(path)), tuple(boxes), (int(width), int(height))
+    return find_picture(f"{below.as_posix()}/{name}", folders, str(path)), tuple(boxes), (int(width), int(height))
 
 
 def _degrees(thing: Any, where: str) -> float:

@@ -171,6 +171,19 @@ def test_a_voc_filename_without_its_ending_finds_its_picture(tmp_path):
     assert names(READERS["voc"](folder)) == ["one.jpg"]
 
 
+@pytest.mark.parametrize("filename", ["0001.jpg", "cam2/0001.jpg", "/home/ann/set/cam2/0001.jpg"])
+@pytest.mark.parametrize("images", [None, "pictures"])
+def test_a_voc_picture_of_a_common_name_is_the_one_in_the_folder_of_its_xml_file(tmp_path, filename, images):
+    folder = voc(tmp_path)
+    place = folder / (images or "JPEGImages")
+    for seed, part in enumerate((".", "cam1", "cam2")):
+        add_picture(place / part, "0001.jpg", seed)
+    (folder / "Annotations" / "cam2").mkdir()
+    path = (folder / "Annotations" / "one.xml").rename(folder / "Annotations" / "cam2" / "0001.xml")
+    path.write_text(path.read_text().replace("one.jpg", filename))
+    assert [each.path for each in READERS["voc"](folder, images and place)] == [place / "cam2" / "0001.jpg"]
+
+
 @pytest.mark.parametrize("side", ["nan", "inf"])
 def test_a_voc_size_that_is_no_number_is_named(tmp_path, side):
     folder = voc(tmp_path)
