@@ -73,6 +73,7 @@ def write_layout(
     _check_once(pictures)
     for word in unknown_classes(terms.complete_for):
         raise DataError(f"--complete-for names '{word}', which is no class; use 'all' or class ids.")
+    _check_labels(pictures, class_map)
     dropped: Counter[str] = Counter()
     boxes = [_boxes(each, class_map, dropped) for each in pictures]
     for each in pictures:
@@ -131,16 +132,24 @@ def _check_once(pictures: Sequence[AnnotatedPicture]) -> None:
             )
 
 
+def _check_labels(pictures: Sequence[AnnotatedPicture], class_map: ClassMap) -> None:
+    unknown: dict[str, str] = {}
+    for each in (box for picture in pictures for box in picture.boxes if box.label not in class_map.classes):
+        unknown.setdefault(each.label, each.where)
+    if not unknown:
+        return
+    label, *others = unknown
+    raise DataError(
+        f"{unknown[label]}: the label '{label}' is not in the class map {class_map.path}; add it, "
+        "with 'drop' to go without its boxes."
+        + (f" Not in it either: {', '.join(repr(other) for other in sorted(others))}." if others else "")
+    )
+
+
 def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]) -> tuple[LabelledBox, ...]:
     boxes = []
     for each in picture.boxes:
-        try:
-            name = class_map[each.label]
-        except KeyError as error:
-            raise DataError(
-                f"{each.where}: the label '{each.label}' is not in the class map {class_map.path}; add it, "
-                "with 'drop' to go without its boxes."
-            ) from error
+        name = class_map[each.label]
         if name is None:
             dropped[each.label] += 1
             continue

@@ -33,6 +33,15 @@ def test_a_label_that_the_map_does_not_know_is_named_with_its_file(tmp_path, nam
     assert not (tmp_path / "out").exists()
 
 
+def test_all_labels_that_the_map_does_not_know_are_named_at_once(tmp_path):
+    shapes = "".join(
+        f'<box label="{label}" xtl="60" ytl="45" xbr="180" ybr="135"/>'
+        for label in ("Zeppelin", "Boot", "Panzer", "Auto")
+    )
+    with pytest.raises(DataError, match=r"the label 'Zeppelin' is not in .* Not in it either: 'Auto', 'Boot'\.$"):
+        imported(tmp_path, "cvat", cvat(tmp_path / "in", shape=shapes))
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_dropped_label_leaves_the_picture_without_a_box(tmp_path, name):
     assert imported(tmp_path, name, MAKERS[name](tmp_path / "in", "Baum"))[0].boxes == ()
