@@ -218,20 +218,28 @@ def import_command(
     licence: Annotated[str, typer.Option(help="Licence of the pictures, for the data sheet.")] = "not stated",
 ) -> None:
     """Take over a set of your own: COCO, YOLO, Pascal VOC, CVAT for images or Label Studio."""
+    from zipfile import is_zipfile
+
     from detector.training.imports import READERS, read_class_map, write_layout
     from detector.training.imports.layout import Terms
 
     if not source.exists():
         raise DataError(f"{source} does not exist.")
+    if source.is_file() and is_zipfile(source):
+        raise DataError(
+            f"{source} is an archive; unpack it, and give the annotation file or the folder that was in it."
+        )
     class_map = read_class_map(classes)
     known = complete_for or ",".join(sorted({name for name in class_map.classes.values() if name}))
     pictures = READERS[format_.value](source, images)
     terms = Terms(source.resolve().name, licence, known)
     imported = write_layout(pictures, class_map, out, terms, split=split.value)
-    _print_counts({**imported.counts, "(pictures)": imported.pictures})
+    _print_counts({**imported.counts, "(pictures)": imported.pictures, "(without a box)": imported.empty})
     typer.echo(f"splits: {imported.splits_by}")
     for label, number in imported.dropped.items():
         typer.echo(f"dropped: {number} boxes of '{label}'")
+    if unnamed := imported.unnamed:
+        typer.echo(f"left out: {len(unnamed)} pictures that the annotations do not name, the first {unnamed[0]}")
     typer.echo(f"in {out}, complete for {known}; build with --extra {out}")
     if complete_for is None:
         typer.echo(

@@ -26,11 +26,12 @@ def detections_csv(report: Report) -> str:
     """The table with its heading, in the order of appearances and times (RFC 4180, to be stored as UTF-8).
 
     Suspected overlays are left out; the JSON has them.
-    Text that a spreadsheet would take for a formula, such as a file named `=1+1.mp4`, gets a leading `'`.
+    Text that a spreadsheet would take for a formula, such as a file named `=1+1.mp4`, gets a leading `'`;
+    all text is in quotes, because spreadsheets part fields at semicolons and tabs as well.
     """
     table = io.StringIO(newline="")
-    writer = csv.writer(table)
-    writer.writerow(COLUMNS)
+    csv.writer(table).writerow(COLUMNS)
+    writer = csv.writer(table, quoting=csv.QUOTE_NONNUMERIC)
     clip = (_as_text(report.clip.name), report.clip.sha256)
     for appearance in report.shown:
         kind = _as_text(appearance.class_name)

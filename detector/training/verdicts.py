@@ -156,9 +156,12 @@ def yolo_label(document: VerdictsDocument, frame: TrainingFrame) -> str:
 
 
 def yolo_data_yaml() -> str:
-    """The data.yaml beside images/ and labels/."""
+    """The data.yaml beside images/ and labels/.
+
+    Without `path`: ultralytics takes the folder of the file then, but a `path: .` from where it was started.
+    """
     names = "".join(f"  {number}: {name}\n" for number, name in enumerate(class_names()))
-    return f"path: .\ntrain: images\nval: images\nnames:\n{names}"
+    return f"train: images\nval: images\nnames:\n{names}"
 
 
 def class_map_yaml() -> str:

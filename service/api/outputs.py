@@ -141,7 +141,7 @@ def picture(
     """JPEG, or WebP for a client that accepts it."""
     form = form_for(accept)
     with ctx.database.write() as session:
-        find_scan(session, who.owner, scan_id)
+        scan = find_scan(session, who.owner, scan_id)
         row = session.get(PictureRow, (scan_id, number, kind))
         if row is None:
             raise NotFound(f"This scan has no {kind} number {number}; its appearances link to those that there are.")
@@ -149,7 +149,7 @@ def picture(
         headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept, Authorization, Cookie"}
         if if_none_match is not None and tag in if_none_match:
             return Response(status_code=304, headers=headers)
-        audit.note(session, who, "picture", remote=remote, scan_id=scan_id)
+        audit.note(session, who, "picture", remote=remote, scan_id=scan_id, clip_sha256=scan.clip_sha256)
     content = ctx.blobs.read(row.sha256)
     if form == "webp":
         content = encoded(decoded(content), form)

@@ -63,7 +63,7 @@ def review_picture(
     """Veiled here: nothing of the rest of the frame reaches the browser. JPEG, or WebP for a client that accepts it."""
     form = form_for(accept)
     with ctx.database.write() as session:
-        find_scan(session, who.owner, scan_id)
+        scan = find_scan(session, who.owner, scan_id)
         row = session.get(PictureRow, (scan_id, number, "thumbnail"))
         appearance = session.get(AppearanceRow, (scan_id, number))
         if row is None or appearance is None:
@@ -72,7 +72,7 @@ def review_picture(
         headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "Vary": "Accept, Authorization, Cookie"}
         if if_none_match is not None and tag in if_none_match:
             return Response(status_code=304, headers=headers)
-        audit.note(session, who, "picture", remote=remote, scan_id=scan_id)
+        audit.note(session, who, "picture", remote=remote, scan_id=scan_id, clip_sha256=scan.clip_sha256)
         left, top, right, bottom = appearance.document["best"]["box_norm"]
     thumbnail = decoded(ctx.blobs.read(row.sha256))
     height, width = thumbnail.shape[:2]

@@ -11,9 +11,9 @@ SHORTEST_CUE_SECONDS = 0.5
 
 
 def appearances_vtt(report: Report) -> str:
-    """A cue for each appearance, in order of its start."""
+    """A cue for each appearance, in order of its start. Suspected overlays are left out, as they are not shown."""
     cues = []
-    for each in sorted(report.appearances, key=lambda one: (one.first_seen_s, one.id)):
+    for each in sorted(report.shown, key=lambda one: (one.first_seen_s, one.id)):
         start = max(0.0, each.first_seen_s)
         end = max(each.last_seen_s, start + SHORTEST_CUE_SECONDS)
         words = f"{class_label(each.class_name)} {each.confidence:.2f}"

@@ -191,6 +191,25 @@ def test_import_verdicts_takes_the_frames_out_of_the_clip_or_out_of_the_export(a
     assert ordnance("check", tmp_path / "b").returncode == 0
 
 
+def test_two_scans_of_one_clip_that_judge_the_same_frames_are_named(alice, scan, clip, tmp_path):
+    (tmp_path / "first.json").write_bytes(export(alice, scan, "verdicts.json"))
+    (tmp_path / "second.zip").write_bytes(export(alice, scan, "verdicts.yolo.zip"))
+    done = ordnance(
+        *(
+            "import-verdicts",
+            tmp_path / "first.json",
+            tmp_path / "second.zip",
+            "--clip",
+            clip,
+            "--out",
+            tmp_path / "own",
+        )
+    )
+    assert done.returncode == 1
+    assert f"{tmp_path / 'first.json'} and {tmp_path / 'second.zip'} judge the same frames of one clip" in done.stderr
+    assert not (tmp_path / "own").exists()
+
+
 def test_fewer_frames_are_the_best_ones_and_those_far_from_them(alice, scan):
     document = json.loads(export(alice, scan, "verdicts.coco.json", frames=2))
     assert [each["pts_s"] for each in document["images"]][:4] == [1.5, 2.5, 5.5, 6.5]

@@ -195,6 +195,21 @@ def test_the_review_picture_holds_nothing_but_the_weapon(review):
         assert client.get(f"/v1/scans/{scan}/frames/2/review").status_code == 404
 
 
+def test_every_picture_that_was_looked_at_is_kept_in_the_audit_log_with_its_clip(review):
+    from sqlalchemy import select
+
+    from service.store.tables import AuditRow, ScanRow
+
+    scan = review.add_scan(found=[("tank", 0.9, 1.0)], pictures=[1], clip=b"looked at")
+    with review.client() as client:
+        for link in client.get(f"/v1/scans/{scan}/appearances").json()["items"][0]["links"].values():
+            assert client.get(link).status_code == 200
+    with review.database.read() as session:
+        sha256 = session.get(ScanRow, scan).clip_sha256
+        rows = session.execute(select(AuditRow.action, AuditRow.clip_sha256).where(AuditRow.scan_id == scan))
+        assert list(rows) == [("picture", sha256)] * 3
+
+
 def test_the_veil_cannot_be_lifted_and_boxes_over_the_edge_do_no_harm():
     picture = np.random.default_rng(7).integers(0, 255, (360, 640, 3), np.uint8)
     other = picture.copy()

@@ -130,9 +130,18 @@ def turned_corners(
     return min(xs), min(ys), max(xs), max(ys)
 
 
+def turned_about_centre(
+    x1: float, y1: float, x2: float, y2: float, degrees: float
+) -> tuple[float, float, float, float]:
+    """x1, y1, x2, y2 of the upright box around a rectangle that CVAT turned: clockwise about its centre, in pixels."""
+    return turned_corners(x1, y1, x2 - x1, y2 - y1, degrees, ((x1 + x2) / 2, (y1 + y2) / 2))
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
+    except IsADirectoryError as error:
+        raise DataError(f"{path} is a folder; give the annotation file in it.") from error
     except OSError as error:
         raise DataError(f"The annotations {path} cannot be read: {error.strerror}.") from error
 

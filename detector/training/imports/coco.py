@@ -1,12 +1,14 @@
 """COCO detection JSON (cocodataset.org, "Data format"): `bbox` is [x, y, width, height] in pixels.
 
-An annotation that is repeated, under whatever id, counts once. The split is what the folders in `file_name` say.
+A rectangle that was turned in CVAT, whose export gives the box as it was before and `rotation` beside it, becomes the
+upright box around it. The split is what the folders in `file_name` say.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -15,9 +17,11 @@ from detector.training.imports.annotations import (
     AnnotatedPicture,
     SourceBox,
     find_picture,
+    finite,
     first_fault,
     picture_folders,
     read_json,
+    turned_about_centre,
 )
 from detector.training.imports.splits import split_of_name
 
@@ -35,6 +39,9 @@ class _Annotation(BaseModel):
     category_id: int | str
     bbox: tuple[float, float, float, float]
     iscrowd: int = 0
+    ignore: int | None = None
+    segmentation: Any = None
+    attributes: Any = None
 
 
 class _Category(BaseModel):
@@ -66,27 +73,23 @@ def read_coco(source: Path, images: Path | None = None) -> list[AnnotatedPicture
     names = {category.id: category.name for category in content.categories}
     known = {image.id: image for image in content.images}
     boxes: dict[int | str, list[SourceBox]] = defaultdict(list)
-    seen = set()
     for each in content.annotations:
-        if (key := (each.image_id, each.category_id, each.bbox, each.iscrowd)) in seen:
-            continue
-        seen.add(key)
         where = f"{source}, annotation {each.id}"
         if each.image_id not in known:
             raise DataError(f"{where} belongs to image {each.image_id}, which the file does not list.")
         if each.category_id not in names:
             raise DataError(f"{where} has category {each.category_id}, which the file does not list.")
         image = known[each.image_id]
-        x, y, width, height = each.bbox
+        x1, y1, x2, y2 = _corners(each, where)
         boxes[each.image_id].append(
             SourceBox(
                 names[each.category_id],
-                x / image.width,
-                y / image.height,
-                (x + width) / image.width,
-                (y + height) / image.height,
+                x1 / image.width,
+                y1 / image.height,
+                x2 / image.width,
+                y2 / image.height,
                 f"{where} on {image.file_name}",
-                "is a crowd region, not one object; box each object" if each.iscrowd else "",
+                _fault(each),
             )
         )
     folders = picture_folders(source, images)
@@ -99,3 +102,19 @@ def read_coco(source: Path, images: Path | None = None) -> list[AnnotatedPicture
         )
         for image in content.images
     ]
+
+
+def _corners(annotation: _Annotation, where: str) -> tuple[float, float, float, float]:
+    x, y, width, height = annotation.bbox
+    attributes = annotation.attributes if isinstance(annotation.attributes, dict) else {}
+    degrees = attributes.get("rotation")
+    # Of an outline the box is the extent as it is; what CVAT calls `rotation` there is an attribute of the user's.
+    if annotation.segmentation or not isinstance(degrees, int | float) or not degrees:
+        return x, y, x + width, y + height
+    return turned_about_centre(x, y, x + width, y + height, finite(str(degrees), f"{where}: rotation"))
+
+
+def _fault(annotation: _Annotation) -> str:
+    if annotation.iscrowd:
+        return "is a crowd region, not one object; box each object"
+    return "is marked to be ignored; delete it, or set its `ignore` to 0" if annotation.ignore else ""

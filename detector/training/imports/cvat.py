@@ -19,7 +19,7 @@ from detector.training.imports.annotations import (
     finite,
     picture_folders,
     read_xml,
-    turned_corners,
+    turned_about_centre,
 )
 from detector.training.imports.splits import split_named, split_of_name
 
@@ -54,8 +54,7 @@ def _picture(element: Any, path: Path, folders: list[Path]) -> AnnotatedPicture:
             x1, y1, x2, y2 = (_number(shape, key, where) for key in ("xtl", "ytl", "xbr", "ybr"))
             degrees = _number(shape, "rotation", where) if shape.get("rotation") else 0.0
             if degrees:
-                about = ((x1 + x2) / 2, (y1 + y2) / 2)
-                x1, y1, x2, y2 = turned_corners(x1, y1, x2 - x1, y2 - y1, degrees, about)
+                x1, y1, x2, y2 = turned_about_centre(x1, y1, x2, y2, degrees)
         elif shape.tag == "polygon":
             numbers = [finite(text, f"{where}: points") for text in re.split("[,;]", shape.get("points") or "")]
             if len(numbers) % 2:

@@ -2,7 +2,8 @@
 
 A turned rectangle (`rotation`, degrees clockwise about its top left corner) becomes the upright box around it. Tasks
 that nobody annotated, or only a model, are left out. A task with several annotations is refused unless one is the
-ground truth. The split is what the folders in the path of a local file say.
+ground truth, and so is one with labels on several pictures. The split is what the folders in the path of a local file
+say.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class _Result(BaseModel):
     model_config = ConfigDict(extra="allow")
     id: int | str | None = None
     type: str
+    to_name: str | None = None
     value: dict[str, Any] = Field(default_factory=dict)
     original_width: int | None = Field(default=None, gt=0)
     original_height: int | None = Field(default=None, gt=0)
@@ -99,6 +101,8 @@ def _the_annotation(task: _Task, where: str) -> _Annotation | None:
 def _boxes(annotation: _Annotation, where: str) -> tuple[tuple[SourceBox, ...], tuple[int, int] | None]:
     boxes: list[SourceBox] = []
     size = None
+    if len({result.to_name for result in annotation.result if _labels(result)}) > 1:
+        raise DataError(f"{where} has labels on several pictures; make a task of each picture.")
     labelled = {result.id for result in annotation.result if result.id and _labels(result)}
     for result in annotation.result:
         labels = _labels(result)

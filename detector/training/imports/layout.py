@@ -7,12 +7,13 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from detector.errors import DataError
-from detector.training.imports.annotations import AnnotatedPicture
+from detector.training.imports.annotations import PICTURE_SUFFIXES, AnnotatedPicture
 from detector.training.imports.class_map import ClassMap
 from detector.training.labels import LabelledBox, checked_box, label_text
 from detector.training.near_duplicates import clusters, fingerprint, read_grey
@@ -28,16 +29,20 @@ TURNED_SIDEWAYS = (5, 6, 7, 8)
 
 @dataclass(frozen=True, slots=True)
 class ImportedSet:
-    """What an import wrote: pictures by split, boxes by class and split, boxes that the class map dropped by label.
+    """What an import wrote: pictures by split, those of them without a box, boxes by class and split, boxes that the
+    class map dropped by label.
 
-    `splits_by` says in words how the splits came about.
+    `splits_by` says in words how the splits came about; `unnamed` are pictures beside those taken that the source does
+    not name.
     """
 
     folder: Path
     pictures: dict[str, int]
+    empty: dict[str, int]
     counts: dict[str, dict[str, int]]
     dropped: dict[str, int]
     splits_by: str
+    unnamed: tuple[Path, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +63,17 @@ def write_layout(
     near-copy cluster, the same every time. Boxes are in 0..1 of the picture as it is displayed: an EXIF
     orientation stays in the file and is applied by whoever reads it.
 
+    A box that is given again on the same picture counts once.
+
     Raises DataError, before `out` exists, for a label that the class map does not name, a box without area or off the
     frame, a shape that is no box, a picture that is missing, damaged, not of the stated size, or in no split of a
     source that has its own.
     """
     _check_free(out)
+    _check_once(pictures)
     for word in unknown_classes(terms.complete_for):
         raise DataError(f"--complete-for names '{word}', which is no class; use 'all' or class ids.")
+    _check_labels(pictures, class_map)
     dropped: Counter[str] = Counter()
     boxes = [_boxes(each, class_map, dropped) for each in pictures]
     for each in pictures:
@@ -86,10 +95,22 @@ def write_layout(
     return ImportedSet(
         out,
         {name: splits.count(name) for name in SPLITS},
+        {name: sum(not group and where == name for group, where in zip(boxes, splits, strict=True)) for name in SPLITS},
         {name: {where: counted[name, where] for where in SPLITS} for name in names},
         dict(sorted(dropped.items())),
         splits_by,
+        _unnamed(pictures),
     )
+
+
+def _unnamed(pictures: Sequence[AnnotatedPicture]) -> tuple[Path, ...]:
+    taken = {each.path.resolve() for each in pictures}
+    beside: list[Path] = []
+    for folder in sorted({path.parent for path in taken}):
+        # Pictures can be read in a folder that may not be listed.
+        with suppress(PermissionError):
+            beside += sorted(folder.iterdir())
+    return tuple(path for path in beside if path.suffix.lower() in PICTURE_SUFFIXES and path not in taken)
 
 
 def _check_free(out: Path) -> None:
@@ -103,16 +124,32 @@ def _check_free(out: Path) -> None:
         raise DataError(f"{out} is not empty; choose another --out.")
 
 
+def _check_once(pictures: Sequence[AnnotatedPicture]) -> None:
+    for path, times in Counter(each.path.resolve() for each in pictures).items():
+        if times > 1:
+            raise DataError(
+                f"{path} is listed twice; keep one. Names in several folders lead to it where those are missing."
+            )
+
+
+def _check_labels(pictures: Sequence[AnnotatedPicture], class_map: ClassMap) -> None:
+    unknown: dict[str, str] = {}
+    for each in (box for picture in pictures for box in picture.boxes if box.label not in class_map.classes):
+        unknown.setdefault(each.label, each.where)
+    if not unknown:
+        return
+    label, *others = unknown
+    raise DataError(
+        f"{unknown[label]}: the label '{label}' is not in the class map {class_map.path}; add it, "
+        "with 'drop' to go without its boxes."
+        + (f" Not in it either: {', '.join(repr(other) for other in sorted(others))}." if others else "")
+    )
+
+
 def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]) -> tuple[LabelledBox, ...]:
     boxes = []
     for each in picture.boxes:
-        try:
-            name = class_map[each.label]
-        except KeyError as error:
-            raise DataError(
-                f"{each.where}: the label '{each.label}' is not in the class map {class_map.path}; add it, "
-                "with 'drop' to go without its boxes."
-            ) from error
+        name = class_map[each.label]
         if name is None:
             dropped[each.label] += 1
             continue
@@ -122,7 +159,7 @@ def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]
         checked_box(LabelledBox.from_corners(name, each.x1, each.y1, each.x2, each.y2), where)
         corners = [min(1.0, max(0.0, value)) for value in (each.x1, each.y1, each.x2, each.y2)]
         boxes.append(checked_box(LabelledBox.from_corners(name, *corners), where))
-    return tuple(boxes)
+    return tuple(dict.fromkeys(boxes))
 
 
 def _check_picture(picture: AnnotatedPicture) -> None:

@@ -50,11 +50,13 @@ def read_verdicts(sources: Sequence[Path], clips: Sequence[Path], folder: Path, 
     """The pictures of each verdicts.json or verdicts.yolo.zip (or its unpacked folder), written below `folder`.
 
     Of a verdicts.json the frames are taken out of that one of `clips` whose SHA-256 it names, at most `most` for an
-    appearance. Raises DataError where a source is none, its clip is missing, or a frame cannot be decoded again.
+    appearance. Raises DataError where a source is none, its clip is missing, a frame cannot be decoded again, or two
+    sources judge the same frame.
     """
     pictures: list[AnnotatedPicture] = []
     left_out: Counter[str] = Counter()
     known: dict[str, Path] = {}
+    judged_in: dict[str, Path] = {}
     for number, source in enumerate(sources):
         target = folder / str(number)
         if source.is_dir() or source.suffix.lower() == ".zip":
@@ -70,6 +72,12 @@ def read_verdicts(sources: Sequence[Path], clips: Sequence[Path], folder: Path, 
                 )
             chosen = training_frames(document, most)
             found, reasons = _from_clip(document, chosen.frames, clip, target), chosen.left_out
+        for picture in found:
+            if (other := judged_in.setdefault(picture.path.name, source)) is not source:
+                raise DataError(
+                    f"{other} and {source} judge the same frames of one clip ({picture.path.name}), perhaps in "
+                    "different ways; give one of them."
+                )
         pictures += found
         left_out.update(reasons)
     return JudgedPictures(tuple(pictures), dict(sorted(left_out.items())))

@@ -136,17 +136,33 @@ def _names(folder: Path, path: Path, settings: dict[str, Any], *, has_listing: b
         lines = [line.strip() for line in read_text(classes).rstrip().splitlines()]
         if "" in lines:
             raise DataError(f"{classes}, line {lines.index('') + 1} is blank and would shift the numbers below it.")
-        return dict(enumerate(lines))
+        listed = dict(enumerate(lines))
+        _check_agreement(classes, listed, path, settings)
+        return listed
     if not path.is_file():
         raise DataError(f"{folder} holds neither data.yaml nor classes.txt to name its classes.")
-    names = settings.get("names")
-    pairs = list(names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else ()))
+    pairs = _named(settings)
     if not pairs:
         raise DataError(f"{path} does not list the class names under 'names'.")
     for number, name in pairs:
         if not str(number).isdecimal() or not isinstance(name, str) or not name:
             raise DataError(f"{path} names a class '{number}: {name}' under 'names'; write 'number: name'.")
     return {int(number): name for number, name in pairs}
+
+
+def _named(settings: dict[str, Any]) -> list[tuple[Any, Any]]:
+    names = settings.get("names")
+    return list(names.items() if isinstance(names, dict) else enumerate(names if isinstance(names, list) else ()))
+
+
+def _check_agreement(classes: Path, listed: dict[int, str], path: Path, settings: dict[str, Any]) -> None:
+    """LabelImg writes a classes.txt of its own beside whatever data.yaml there is."""
+    for number, name in _named(settings):
+        other = listed.get(int(number)) if str(number).isdecimal() else None
+        if other is not None and other != name:
+            raise DataError(
+                f"{classes} calls class {number} '{other}', {path} calls it '{name}'; remove the file that is wrong."
+            )
 
 
 def _point_values(path: Path, settings: dict[str, Any]) -> int:

@@ -39,6 +39,17 @@ def test_a_name_never_becomes_a_formula(make_report, name: str, tracked) -> None
     assert rows(detections_csv(make_report(tracked("a1", "tank", 1, 2), name=name)))[0]["clip"] == f"'{name}"
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_spreadsheet_that_parts_fields_elsewhere_makes_no_cell_of_a_part_of_a_name(
+    make_report, separator: str, tracked
+) -> None:
+    """LibreOffice offers comma, semicolon and tab together, Excel takes the separator of the country."""
+    name = f"a{separator}=1+1{separator}b.mp4"
+    text = detections_csv(make_report(tracked("a1", "tank", 1, 2), name=name))
+    [_, row, *_] = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    assert row[0].startswith(f"{name},") and len(row) == 1
+
+
 @pytest.mark.parametrize("name", ['a "quoted", name.mp4', "two\r\nlines.mp4", "plain-=name.mp4", "坦克.mp4"])
 def test_any_other_name_comes_back_as_it_was(make_report, name: str, tracked) -> None:
     table = rows(detections_csv(make_report(tracked("a1", "tank", 1, 2), name=name)))

@@ -1,13 +1,14 @@
 """What each format may hold besides plain boxes, and where its pictures may lie."""
 
 import json
+import re
 
 import pytest
 
 from detector.errors import DataError
 from detector.training.imports import READERS
 
-from .annotated import HEIGHT, WIDTH, add_picture, coco, cvat, imported, labelstudio, voc
+from .annotated import HEIGHT, MAKERS, WIDTH, add_picture, coco, cvat, imported, labelstudio, voc
 
 
 def changed(source, change):
@@ -33,6 +34,112 @@ def test_a_coco_annotation_that_is_repeated_counts_once(tmp_path):
         coco(tmp_path / "in"), lambda content: content["annotations"].append(content["annotations"][0] | {"id": 8})
     )
     assert len(imported(tmp_path, "coco", source)[0].boxes) == 1
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "yolo", "cvat", "labelstudio"])
+def test_a_box_that_is_given_again_counts_once(tmp_path, name):
+    if name == "coco":
+        source = changed(
+            coco(tmp_path / "in"), lambda content: content["annotations"].append(content["annotations"][0])
+        )
+    elif name == "labelstudio":
+        source = changed(labelstudio(tmp_path / "in"), repeat_results)
+    else:
+        source = MAKERS[name](tmp_path / "in")
+        file = {
+            "voc": tmp_path / "in" / "Annotations" / "one.xml",
+            "yolo": tmp_path / "in" / "labels" / "one.txt",
+            "cvat": tmp_path / "in" / "annotations.xml",
+        }[name]
+        file.write_text(re.sub(r"(<object>.*</object>|<box .*/>|0 0\.5 .*\n)", r"\1\1", file.read_text()))
+    assert len(READERS[name](source)[0].boxes) == 2
+    assert len(imported(tmp_path, name, source)[0].boxes) == 1
+
+
+def repeat_results(content):
+    results = content[0]["annotations"][0]["result"]
+    results.append(results[0])
+
+
+TURNED_BOX = '<box label="{}" xtl="60" ytl="60" xbr="180" ybr="120" rotation="90.00"/>'
+TURNED_XML = "<attributes><attribute><name>rotation</name><value>90.0</value></attribute></attributes></object>"
+
+
+def test_a_rectangle_that_was_turned_in_cvat_is_the_upright_box_around_it_in_its_coco_and_voc_too(tmp_path):
+    """CVAT writes the rectangle as it was before; 120 by 60 pixels turned by a quarter stand upright."""
+    boxes = [imported(tmp_path, "cvat", cvat(tmp_path / "cvat", shape=TURNED_BOX), out=tmp_path / "1")[0].boxes]
+    more = {"attributes": {"occluded": False, "rotation": 90.0}, "segmentation": []}
+    source = coco(tmp_path / "coco", box=(60, 60, 120, 60), **more)
+    boxes.append(imported(tmp_path, "coco", source, out=tmp_path / "2")[0].boxes)
+    folder = voc(tmp_path / "voc", box=(60, 60, 180, 120))
+    path = folder / "Annotations" / "one.xml"
+    path.write_text(path.read_text().replace("</object>", TURNED_XML))
+    boxes.append(imported(tmp_path, "voc", folder, out=tmp_path / "3")[0].boxes)
+    for [box] in boxes:
+        assert box.corners == pytest.approx((90 / WIDTH, 30 / HEIGHT, 150 / WIDTH, 150 / HEIGHT), abs=1e-5)
+
+
+def test_what_a_user_calls_rotation_of_an_outline_turns_nothing(tmp_path):
+    more = {"segmentation": [[60, 60, 180, 60, 180, 120]], "attributes": {"rotation": 90}}
+    [box] = imported(tmp_path, "coco", coco(tmp_path / "in", box=(60, 60, 120, 60), **more))[0].boxes
+    assert box.corners == pytest.approx((0.25, 1 / 3, 0.75, 2 / 3), abs=1e-5)
+
+
+@pytest.mark.parametrize("ignore", [1, True])
+def test_a_coco_annotation_to_be_ignored_is_no_object(tmp_path, ignore):
+    with pytest.raises(DataError, match=r"annotation 7 on one\.jpg: the 'Panzer' is marked to be ignored; delete it"):
+        imported(tmp_path, "coco", coco(tmp_path / "in", ignore=ignore))
+
+
+@pytest.mark.parametrize("ignore", [0, None, False])
+def test_a_coco_annotation_that_is_not_to_be_ignored_is_one(tmp_path, ignore):
+    assert len(imported(tmp_path, "coco", coco(tmp_path / "in", ignore=ignore))[0].boxes) == 1
+
+
+def test_one_picture_under_two_names_is_refused(tmp_path):
+    """Of train/one.jpg and val/one.jpg one file is there: it would stand in both, once with another one's labels."""
+
+    def twice(content):
+        [image], [box] = content["images"], content["annotations"]
+        content["images"] = [image | {"file_name": "train/one.jpg"}, image | {"id": 2, "file_name": "val/one.jpg"}]
+        content["annotations"] = [box, box | {"id": 8, "image_id": 2, "bbox": [1, 1, 20, 20]}]
+
+    with pytest.raises(DataError, match=r"one\.jpg is listed twice; keep one\. Names in several folders lead to it"):
+        imported(tmp_path, "coco", changed(coco(tmp_path / "in"), twice), split="auto")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_listed_voc_picture_without_an_xml_file_has_no_object(tmp_path):
+    folder = voc(tmp_path / "in")
+    add_picture(folder / "JPEGImages" / "cam2", "nothing.jpg", 2)
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    (folder / "ImageSets" / "Main" / "train.txt").write_text("one\ncam2/nothing\n")
+    photographs = imported(tmp_path, "voc", folder, split="auto")
+    assert sorted((each.picture.name.split("__")[0], len(each.boxes)) for each in photographs) == [
+        ("nothing", 0),
+        ("one", 1),
+    ]
+    assert len(READERS["voc"](folder / "Annotations")) == 2
+
+
+def test_a_listed_voc_picture_that_is_not_there_is_named(tmp_path):
+    folder = voc(tmp_path)
+    (folder / "ImageSets" / "Main").mkdir(parents=True)
+    (folder / "ImageSets" / "Main" / "val.txt").write_text("one\ngone\n")
+    with pytest.raises(DataError, match=r"ImageSets/Main names the picture 'gone', which is not in"):
+        READERS["voc"](folder)
+
+
+def test_a_label_studio_task_with_labels_on_two_pictures_is_refused(tmp_path):
+    """Its export does not say which picture `to_name` is of: all boxes would land on the first."""
+
+    def second(content):
+        results = content[0]["annotations"][0]["result"]
+        content[0]["data"]["image2"] = "/data/upload/1/two.jpg"
+        results[:] = [results[0] | {"to_name": "image"}, results[0] | {"to_name": "image2"}]
+
+    with pytest.raises(DataError, match="task 5 has labels on several pictures; make a task of each picture"):
+        READERS["labelstudio"](changed(labelstudio(tmp_path), second))
 
 
 def test_coco_without_images_is_refused(tmp_path):
@@ -62,6 +169,19 @@ def test_a_voc_filename_without_its_ending_finds_its_picture(tmp_path):
     path = folder / "Annotations" / "one.xml"
     path.write_text(path.read_text().replace("one.jpg", "one"))
     assert names(READERS["voc"](folder)) == ["one.jpg"]
+
+
+@pytest.mark.parametrize("filename", ["0001.jpg", "cam2/0001.jpg", "/home/ann/set/cam2/0001.jpg"])
+@pytest.mark.parametrize("images", [None, "pictures"])
+def test_a_voc_picture_of_a_common_name_is_the_one_in_the_folder_of_its_xml_file(tmp_path, filename, images):
+    folder = voc(tmp_path)
+    place = folder / (images or "JPEGImages")
+    for seed, part in enumerate((".", "cam1", "cam2")):
+        add_picture(place / part, "0001.jpg", seed)
+    (folder / "Annotations" / "cam2").mkdir()
+    path = (folder / "Annotations" / "one.xml").rename(folder / "Annotations" / "cam2" / "0001.xml")
+    path.write_text(path.read_text().replace("one.jpg", filename))
+    assert [each.path for each in READERS["voc"](folder, images and place)] == [place / "cam2" / "0001.jpg"]
 
 
 @pytest.mark.parametrize("side", ["nan", "inf"])

@@ -63,6 +63,13 @@ def test_a_blank_line_that_shifts_class_numbers_is_refused(tmp_path):
         READERS["yolo"](tmp_path)
 
 
+def test_two_lists_that_call_a_class_differently_are_refused(tmp_path):
+    (yolo(tmp_path) / "classes.txt").write_text("Baum\nPanzer\n")
+    with pytest.raises(DataError, match=r"classes\.txt calls class 0 'Baum', .*data\.yaml calls it 'Panzer'; remove"):
+        READERS["yolo"](tmp_path)
+    assert len(READERS["yolo"](tmp_path / "data.yaml")) == 1
+
+
 def test_blank_lines_at_the_end_of_the_classes_are_nothing(tmp_path):
     (yolo(tmp_path) / "classes.txt").write_text("Panzer\n\n\n")
     assert labels(tmp_path) == [["Panzer"]]

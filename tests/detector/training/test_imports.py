@@ -1,4 +1,6 @@
 import errno
+import re
+import shutil
 from pathlib import Path
 
 import cv2
@@ -29,6 +31,15 @@ def test_a_label_that_the_map_does_not_know_is_named_with_its_file(tmp_path, nam
     with pytest.raises(DataError, match=r"in/.*the label 'Zeppelin' is not in the class map"):
         imported(tmp_path, name, source)
     assert not (tmp_path / "out").exists()
+
+
+def test_all_labels_that_the_map_does_not_know_are_named_at_once(tmp_path):
+    shapes = "".join(
+        f'<box label="{label}" xtl="60" ytl="45" xbr="180" ybr="135"/>'
+        for label in ("Zeppelin", "Boot", "Panzer", "Auto")
+    )
+    with pytest.raises(DataError, match=r"the label 'Zeppelin' is not in .* Not in it either: 'Auto', 'Boot'\.$"):
+        imported(tmp_path, "cvat", cvat(tmp_path / "in", shape=shapes))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -227,9 +238,40 @@ def test_import_by_command(tmp_path, capsys):
     assert run([*arguments, "--out", str(tmp_path / "own"), "--split", "train"]) == 0
     printed = capsys.readouterr().out
     assert "complete for tank" in printed
+    assert re.search(r"\(without a box\) +0 +0 +0\n", printed)
     assert "splits: all to train, as --split says" in printed
     assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
     assert "is not empty; choose another --out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_archive_as_tools_export_it_is_to_be_unpacked(tmp_path, capsys, name):
+    MAKERS[name](tmp_path / "in")
+    archive = shutil.make_archive(str(tmp_path / "export"), "zip", tmp_path / "in")
+    (tmp_path / "map.yaml").write_text("Panzer: tank\n")
+    arguments = ["dataset", "import", archive, "--format", name, "--classes", str(tmp_path / "map.yaml")]
+    assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
+    assert "export.zip is an archive; unpack it" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("name", ["coco", "labelstudio"])
+def test_a_folder_where_a_file_is_wanted_is_named(tmp_path, name):
+    MAKERS[name](tmp_path / "in")
+    with pytest.raises(DataError, match=r"/in is a folder; give the annotation file in it"):
+        READERS[name](tmp_path / "in")
+
+
+@pytest.mark.parametrize("name", ["coco", "voc", "cvat", "labelstudio"])
+def test_pictures_that_the_annotations_do_not_name_are_counted(tmp_path, capsys, name):
+    source = MAKERS[name](tmp_path / "in")
+    folder = next((tmp_path / "in").rglob("one.jpg")).parent
+    add_picture(folder, "nothing.jpg", 2)
+    (tmp_path / "map.yaml").write_text("Panzer: drop\n")
+    arguments = ["dataset", "import", str(source), "--format", name, "--classes", str(tmp_path / "map.yaml")]
+    assert run([*arguments, "--out", str(tmp_path / "own")]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "(pictures) 1 0 0 (without a box) 1 0 0" in said
+    assert f"left out: 1 pictures that the annotations do not name, the first {folder / 'nothing.jpg'}" in said
 
 
 def test_a_handful_of_pictures_goes_to_train(tmp_path):
