@@ -12,6 +12,8 @@ from service.settings import Settings, unknown_variables
 
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
 """As browsers send it: small letters, no path, no slash at the end."""
+_HOST = re.compile(r"[\w.-]+(:\d+)?|[0-9a-fA-F:.]+")
+"""A name or an IPv4 address, with or without a port, or an IPv6 address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,12 @@ def _access(settings: Settings) -> list[Finding]:
         if origin not in ("*", "null") and not _ORIGIN.fullmatch(origin):
             words = (
                 f"ORDNANCE_CORS_ORIGINS holds {origin}, which no browser sends: an origin is like https://host:8443."
+            )
+            found.append(Finding(words))
+    for host in settings.webhook_hosts:
+        if not _HOST.fullmatch(host):
+            words = (
+                f"ORDNANCE_WEBHOOK_HOSTS holds {host}, which is no host: write them like hooks.example,10.0.0.7:8443."
             )
             found.append(Finding(words))
     if settings.webhook_hosts and settings.webhook_secret is None:

@@ -240,6 +240,8 @@ def run(*arguments, **environment):
         ({"ORDNANCE_STORE": "~nobody-of-this-name/store"}, "ORDNANCE_STORE cannot be used"),
         ({"ORDNANCE_HOST": "192.0.2.1"}, "ORDNANCE_HOST"),
         ({"ORDNANCE_CORS_ORIGINS": "https://a.example/"}, "https://a.example/, which no browser sends"),
+        ({"ORDNANCE_WEBHOOK_HOSTS": "a.example:8443,https://b.example/"}, "https://b.example/, which is no host"),
+        ({"ORDNANCE_WEBHOOK_HOSTS": '["a.example"]'}, '["a.example"], which is no host'),
         ({"ORDNANCE_GUARD_STALL_SECONDS": "inf"}, "ORDNANCE_GUARD_STALL_SECONDS cannot be used"),
         ({"ORDNANCE_GUARD_MEMORY_BYTES": "1" + "0" * 20}, "ORDNANCE_GUARD_MEMORY_BYTES cannot be used"),
         ({"ORDNANCE_GUARD_CPU_SECONDS": "1" + "0" * 20}, "ORDNANCE_GUARD_CPU_SECONDS cannot be used"),
