@@ -73,7 +73,7 @@ class Settings(BaseSettings):
         default=15,
         gt=0,
         le=3600,
-        description="Seconds without a byte from an S3 store after which a try counts as failed; it is tried four times.",
+        description="Seconds without a byte from an S3 store after which a try has failed, of four in all.",
     )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")

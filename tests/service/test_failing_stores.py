@@ -2,7 +2,6 @@
 
 import errno
 import os
-import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
