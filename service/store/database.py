@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
@@ -23,6 +23,7 @@ BUSY_SECONDS = 30
 """How long a writer waits for another one in SQLite."""
 MIGRATION_LOCK = 0x4F52444E
 """Key of the advisory lock under which PostgreSQL is migrated: API and workers may start at the same time."""
+TURN_SECONDS = 0.2
 
 
 class Database:
@@ -105,8 +106,7 @@ def migrate(settings: Settings) -> None:
     try:
         with database.engine.connect() as connection:
             if not database.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-                connection.commit()
+                _take_turn(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -121,6 +121,15 @@ def migrate(settings: Settings) -> None:
         raise BadOption(f"The database does not answer ({reason}); check ORDNANCE_DATABASE_URL.") from error
     finally:
         database.close()
+
+
+def _take_turn(connection: Connection) -> None:
+    """Take the lock once no other process has it. Not by pg_advisory_lock: the engine makes an index CONCURRENTLY, which
+    waits for every transaction that is open, and so for those that wait for the lock."""
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}).scalar_one():
+        connection.commit()
+        time.sleep(TURN_SECONDS)
+    connection.commit()
 
 
 def _migrate_jobs(settings: Settings) -> None:

@@ -188,6 +188,31 @@ def test_a_postgresql_database_of_the_first_version_is_brought_up_to_date(postgr
     check_upgrade(load_settings(database_url=postgres.rsplit("/", 1)[0] + "/earlier"))
 
 
+def test_programs_that_start_at_once_on_an_empty_postgresql_database_take_turns(postgres, tmp_path):
+    """As `docker compose up` has the API and its workers do."""
+    from sqlalchemy import create_engine, text
+
+    plain = create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with plain.connect() as connection:
+        connection.execute(text("CREATE DATABASE turns"))
+    plain.dispose()
+    env = {
+        **os.environ,
+        "ORDNANCE_DATABASE_URL": postgres.rsplit("/", 1)[0] + "/turns",
+        "ORDNANCE_STORE": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "service", "keys", "list"]
+    started = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(3)]
+    try:
+        for each in started:
+            _, said = each.communicate(timeout=90)
+            assert each.returncode == 0, said
+    finally:
+        for each in started:
+            each.kill()
+            each.communicate()
+
+
 def test_the_review_on_postgresql(postgres, tmp_path):
     from review_app import ReviewApp
     from sqlalchemy import create_engine, text
