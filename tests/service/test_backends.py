@@ -213,6 +213,16 @@ def test_programs_that_start_at_once_on_an_empty_postgresql_database_take_turns(
             each.communicate()
 
 
+def test_a_database_that_can_only_be_read_is_said_to_be_wrong(postgres, tmp_path):
+    from service.checking import check
+    from service.settings import load_settings
+
+    only_read = f"{postgres}?options=-c%20default_transaction_read_only%3Don"
+    assert not [each for each in check(load_settings(store=tmp_path, database_url=postgres)) if each.is_wrong]
+    (wrong,) = [each for each in check(load_settings(store=tmp_path, database_url=only_read)) if each.is_wrong]
+    assert wrong.words.startswith("The database can only be read;")
+
+
 def test_the_review_on_postgresql(postgres, tmp_path):
     from review_app import ReviewApp
     from sqlalchemy import create_engine, text
