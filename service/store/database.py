@@ -150,8 +150,8 @@ def _migrations() -> Config:
 
 
 def _take_turn(connection: Connection) -> None:
-    """Take the lock once no other process has it. Not by pg_advisory_lock: the engine makes an index CONCURRENTLY, which
-    waits for every transaction that is open, and so for those that wait for the lock."""
+    """Take the lock once no other process has it. Not by pg_advisory_lock: the engine makes an index CONCURRENTLY,
+    which waits for every transaction that is open, and so for those that wait for the lock."""
     while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}).scalar_one():
         connection.commit()
         time.sleep(TURN_SECONDS)
