@@ -64,9 +64,9 @@ def serve(settings: Settings) -> None:
     crew = Crew(settings)
     # uvicorn raises the signal that it has ended for once more, which by default ends the process before its workers.
     signal.signal(signal.SIGTERM, _end)
-    crew.start()
     shown = f"[{host}]" if ":" in host else host
     try:
+        crew.start()
         print(f"Ordnance serves http://{shown}:{port}", file=sys.stderr, flush=True)
         Server(config).run(sockets=[listening])
     finally:
