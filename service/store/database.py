@@ -119,8 +119,7 @@ def migrate(settings: Settings) -> None:
     except CommandError as error:
         raise BadOption(_OTHER_VERSION.format(error)) from error
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise BadOption(f"The database does not answer ({reason}); check ORDNANCE_DATABASE_URL.") from error
+        raise no_answer(error) from error
     finally:
         database.close()
 
@@ -147,6 +146,12 @@ def _migrations() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
+
+
+def no_answer(error: SQLAlchemyError) -> BadOption:
+    """The same as one sentence for whoever runs the service."""
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return BadOption(f"The database does not answer ({reason}); check ORDNANCE_DATABASE_URL.")
 
 
 def _take_turn(connection: Connection) -> None:
