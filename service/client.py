@@ -33,6 +33,7 @@ PIECE_BYTES = 256 * 1024
 """A chunk goes to the socket in pieces: httpx copies what is left of a piece with every part that the socket takes."""
 ATTEMPTS = 8
 """How often a request is tried whose connection failed; the pauses grow from half a second to half a minute."""
+ANSWER_SECONDS = 5.0
 ENDED = ("done", "failed", "cancelled")
 _TUS = {"Tus-Resumable": "1.0.0"}
 _LATER = (429, 502, 503, 504)
@@ -108,7 +109,7 @@ class Client:
     def answers(self) -> bool:
         """Whether anything listens at the server's address; asked once."""
         try:
-            self._http.get("/healthz")
+            self._http.get("/healthz", timeout=ANSWER_SECONDS)
         except httpx.TransportError:
             return False
         return True
@@ -215,7 +216,7 @@ class AsyncClient:
 
     async def answers(self) -> bool:
         try:
-            await self._http.get("/healthz")
+            await self._http.get("/healthz", timeout=ANSWER_SECONDS)
         except httpx.TransportError:
             return False
         return True
