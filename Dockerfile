@@ -5,20 +5,36 @@
 #   mkdir -p out && docker run --rm --read-only --tmpfs /tmp --network none --user "$(id -u):$(id -g)" \
 #     -v "$PWD/clips:/clips:ro" -v "$PWD/out:/out" ordnance:cpu scan /clips --out /out
 
-FROM python:3.11-slim-bookworm AS build-cpu
+FROM scratch AS code
 WORKDIR /src
-RUN python -m venv /opt/ordnance
-ENV PATH=/opt/ordnance/bin:$PATH
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY detector ./detector
 COPY service ./service
 COPY datasets ./datasets
 COPY weights ./weights
 COPY benchmarks ./benchmarks
-RUN pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[postgres,s3]' && ordnance --help
 
-FROM build-cpu AS build-cuda
-RUN pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[cuda,postgres,s3]'
+# What Ordnance needs is installed before its code is there: a change of the code installs none of it anew.
+FROM python:3.11-slim-bookworm AS needs-cpu
+WORKDIR /src
+RUN python -m venv /opt/ordnance
+ENV PATH=/opt/ordnance/bin:$PATH \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_CONSTRAINT=/src/constraints.txt
+COPY pyproject.toml constraints.txt deploy/needs.py ./
+RUN python needs.py postgres s3 > needs.txt && pip install -r needs.txt
+
+FROM needs-cpu AS needs-cuda
+RUN python needs.py cuda > needs.txt && pip install -r needs.txt
+
+FROM needs-cpu AS build-cpu
+COPY --from=code /src ./
+RUN pip install --no-deps . && ordnance --help
+
+FROM needs-cuda AS build-cuda
+COPY --from=code /src ./
+RUN pip install --no-deps . && ordnance --help
 
 FROM python:3.11-slim-bookworm AS runtime
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin ordnance && \

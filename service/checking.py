@@ -45,17 +45,18 @@ def _names() -> list[Finding]:
 def _database(settings: Settings) -> list[Finding]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from service.store.database import open_database
+    from service.store.database import check_usable, no_answer, open_database
 
     try:
         database = open_database(settings, pool_size=1)
     except OrdnanceError as error:
         return [Finding(str(error))]
     try:
-        database.check()
+        check_usable(database)
+    except OrdnanceError as error:
+        return [Finding(str(error))]
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        return [Finding(f"The database does not answer ({reason}); check ORDNANCE_DATABASE_URL.")]
+        return [Finding(str(no_answer(error)))]
     finally:
         database.close()
     return []

@@ -33,6 +33,7 @@ PIECE_BYTES = 256 * 1024
 """A chunk goes to the socket in pieces: httpx copies what is left of a piece with every part that the socket takes."""
 ATTEMPTS = 8
 """How often a request is tried whose connection failed; the pauses grow from half a second to half a minute."""
+ANSWER_SECONDS = 5.0
 ENDED = ("done", "failed", "cancelled")
 _TUS = {"Tus-Resumable": "1.0.0"}
 _LATER = (429, 502, 503, 504)
@@ -41,6 +42,8 @@ _AGAIN = (409, 460, *_LATER)
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 OnProgress = Callable[[int, int], None]
+OnWait = Callable[[str], None]
+"""Is told why, when a request is going to be tried again."""
 
 
 class ServerError(OrdnanceError):
@@ -72,7 +75,10 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _Pause:
+    """`reason` is why, where it is the first of its kind."""
+
     seconds: float
+    reason: str = ""
 
 
 Steps = Generator[_Call | _Pause, Any, T]
@@ -83,8 +89,11 @@ class Client:
     """A connection to a server: `Client("http://127.0.0.1:8008", key="ord_…")`. Methods raise ServerError; BadOption is
     raised here where the address or the key cannot be one."""
 
-    def __init__(self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0, on_wait: OnWait | None = None
+    ) -> None:
         self._http = httpx.Client(base_url=_address(server), headers=_headers(key), timeout=timeout_seconds)
+        self._on_wait = on_wait or _ignore
 
     def __enter__(self) -> Client:
         return self
@@ -96,6 +105,14 @@ class Client:
 
     def close(self) -> None:
         self._http.close()
+
+    def answers(self) -> bool:
+        """Whether anything listens at the server's address; asked once."""
+        try:
+            self._http.get("/healthz", timeout=ANSWER_SECONDS)
+        except httpx.TransportError:
+            return False
+        return True
 
     def submit(self, clip: Path, on_progress: OnProgress | None = None, **options: Any) -> ScanOut:
         """Upload a clip, resuming where the connection breaks, and have it scanned. Options as in the API."""
@@ -150,7 +167,10 @@ class Client:
                 failed = error
             if failed is not None:
                 failures += 1
-                time.sleep(_pause_after(failed, failures))
+                pause = _pause_after(failed, failures)
+                if pause.reason:
+                    self._on_wait(pause.reason)
+                time.sleep(pause.seconds)
             elif self.scan(scan_id).state in ENDED:
                 return
 
@@ -160,6 +180,8 @@ class Client:
             while True:
                 asked = steps.send(answer)
                 if isinstance(asked, _Pause):
+                    if asked.reason:
+                        self._on_wait(asked.reason)
                     time.sleep(asked.seconds)
                     answer = None
                     continue
@@ -175,8 +197,11 @@ class Client:
 class AsyncClient:
     """As Client, for asyncio."""
 
-    def __init__(self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+    def __init__(
+        self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0, on_wait: OnWait | None = None
+    ) -> None:
         self._http = httpx.AsyncClient(base_url=_address(server), headers=_headers(key), timeout=timeout_seconds)
+        self._on_wait = on_wait or _ignore
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -188,6 +213,13 @@ class AsyncClient:
 
     async def close(self) -> None:
         await self._http.aclose()
+
+    async def answers(self) -> bool:
+        try:
+            await self._http.get("/healthz", timeout=ANSWER_SECONDS)
+        except httpx.TransportError:
+            return False
+        return True
 
     async def submit(self, clip: Path, on_progress: OnProgress | None = None, **options: Any) -> ScanOut:
         return await self._run(_submit(clip, options, on_progress))
@@ -237,7 +269,10 @@ class AsyncClient:
                 failed = error
             if failed is not None:
                 failures += 1
-                await asyncio.sleep(_pause_after(failed, failures))
+                pause = _pause_after(failed, failures)
+                if pause.reason:
+                    self._on_wait(pause.reason)
+                await asyncio.sleep(pause.seconds)
             elif (await self.scan(scan_id)).state in ENDED:
                 return
 
@@ -247,6 +282,8 @@ class AsyncClient:
             while True:
                 asked = steps.send(answer)
                 if isinstance(asked, _Pause):
+                    if asked.reason:
+                        self._on_wait(asked.reason)
                     await asyncio.sleep(asked.seconds)
                     answer = None
                     continue
@@ -295,7 +332,7 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
                     raise _error_of(answer)
                 if failures >= ATTEMPTS:
                     raise _error_of(answer)
-                yield _Pause(_pause(failures))
+                yield _Pause(_pause(failures), _reason(answer, failures))
                 answer = yield from _ask(_Call("HEAD", address, _TUS))
                 offset = int(answer.headers["Upload-Offset"])
             if on_progress:
@@ -391,7 +428,7 @@ def _ask(call: _Call) -> Steps[httpx.Response]:
         if isinstance(answer, httpx.Response) and answer.is_success:
             return answer
         failures += 1
-        yield _Pause(_pause_after(answer, failures))
+        yield _pause_after(answer, failures)
 
 
 def _read(kind: type[M], answer: httpx.Response) -> M:
@@ -481,12 +518,20 @@ def _pause(failures: int) -> float:
     return float(min(0.5 * 2.0 ** (failures - 1), 30.0))
 
 
-def _pause_after(answer: httpx.Response | Exception, failures: int) -> float:
+def _pause_after(answer: httpx.Response | Exception, failures: int) -> _Pause:
     """How long to wait before asking again what has failed so often. Raises ServerError where that is in vain."""
     is_final = isinstance(answer, httpx.Response) and answer.status_code not in _LATER
     if is_final or failures >= ATTEMPTS:
         raise _error_of(answer)
-    return _pause(failures)
+    return _Pause(_pause(failures), _reason(answer, failures))
+
+
+def _reason(answer: httpx.Response | Exception, failures: int) -> str:
+    return f"{_error_of(answer)} Trying again." if failures == 1 else ""
+
+
+def _ignore(_: str) -> None:
+    pass
 
 
 def _as_text(value: Any) -> str:

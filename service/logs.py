@@ -11,7 +11,14 @@ FIELDS = (
     *("scan", "clip_sha256", "worker", "pid", "model", "code", "key", "owner", "method", "path", "status", "seconds"),
     *("upload", "scans", "uploads", "blobs", "host", "port", "isolation"),
 )
-ASKED_FOR = ("DBOSAwaitedWorkflowCancelledError", "DBOSWorkflowCancelledError", "DBOSNonExistentWorkflowError")
+ASKED_FOR = (
+    *("DBOSAwaitedWorkflowCancelledError", "DBOSWorkflowCancelledError", "DBOSNonExistentWorkflowError"),
+    "CancelledError",
+)
+"""Errors of a workflow that was cancelled, or removed before its worker had stopped, and of a request that a stopping
+server gave up."""
+PARKED = "Waiting for the recorded outcome"
+"""How the engine's warning ends of a workflow that was cancelled while it ran."""
 
 
 class _Text(logging.Formatter):
@@ -39,7 +46,9 @@ def set_up_logs(form: str, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("ordnance").setLevel(level.upper())
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    server = logging.getLogger("uvicorn.error")
+    server.setLevel(logging.WARNING)
+    server.addFilter(_is_trouble)
     dbos = logging.getLogger("dbos")
     dbos.handlers[:] = [handler]
     dbos.propagate = False
@@ -48,10 +57,9 @@ def set_up_logs(form: str, level: str) -> None:
 
 
 def _is_trouble(record: logging.LogRecord) -> bool:
-    """The job engine reports the end of a workflow that was cancelled, or removed before its worker had stopped, as an
-    error, with a traceback; it was asked for."""
+    """The job engine and the server report as trouble, the errors with a traceback, what was asked for."""
     error = record.exc_info[1] if record.exc_info else None
-    return type(error).__name__ not in ASKED_FOR
+    return type(error).__name__ not in ASKED_FOR and not record.getMessage().endswith(PARKED)
 
 
 def _time(record: logging.LogRecord) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from typing import Any
 
 from detector.errors import BadOption
 from service.access.keys import list_keys
@@ -31,6 +33,12 @@ def serve(settings: Settings) -> None:
     import uvicorn
 
     from service.api.app import create_app
+    from service.api.receiving import end_uploads
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            end_uploads()
+            await super().shutdown(sockets)
 
     set_up_logs(settings.log_format, settings.log_level)
     set_up_tracing(settings, "api")
@@ -54,14 +62,20 @@ def serve(settings: Settings) -> None:
     listening.listen(config.backlog)
     host, port = listening.getsockname()[:2]
     crew = Crew(settings)
-    crew.start()
+    # uvicorn raises the signal that it has ended for once more, which by default ends the process before its workers.
+    signal.signal(signal.SIGTERM, _end)
     shown = f"[{host}]" if ":" in host else host
-    print(f"Ordnance serves http://{shown}:{port}", file=sys.stderr, flush=True)
     try:
-        uvicorn.Server(config).run(sockets=[listening])
+        crew.start()
+        print(f"Ordnance serves http://{shown}:{port}", file=sys.stderr, flush=True)
+        Server(config).run(sockets=[listening])
     finally:
         crew.stop()
         send_rest()
+
+
+def _end(*_: Any) -> None:
+    sys.exit(0)
 
 
 def _bound_socket(settings: Settings) -> socket.socket:

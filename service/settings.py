@@ -69,6 +69,12 @@ class Settings(BaseSettings):
     blob_options: dict[str, object] = Field(
         default_factory=dict, description="JSON of options for the blob file system, such as an S3 endpoint_url."
     )
+    blob_stall_seconds: float = Field(
+        default=15,
+        gt=0,
+        le=3600,
+        description="Seconds without a byte from an S3 store after which a try has failed, of four in all.",
+    )
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8008, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
+import anyio
 from fastapi import APIRouter, Header, Query, Response
 from sse_starlette import EventSourceResponse
 
@@ -23,6 +24,8 @@ router = APIRouter(prefix="/v1", tags=["results"])
 HEARTBEAT_SECONDS = 15
 KEY_SECONDS = 5.0
 """How often it is asked whether the key of a stream is still in use, and its browser still signed in."""
+END_SECONDS = 2.0
+"""In this time a stream has ended when the server stops."""
 _PLACE = re.compile(r"([0-9a-f]{32})\.([0-9]{1,9})")
 _STREAM: dict[str, Any] = {"text/event-stream": {}}
 
@@ -81,23 +84,35 @@ async def all_events(
 
 
 def _streamed(events: AsyncGenerator[dict[str, Any]], may_read: Callable[[], bool]) -> Response:
+    stops = anyio.Event()
+
     async def stream() -> AsyncIterator[dict[str, Any]]:
-        async for event in _while_allowed(events, may_read):
+        async for event in _while_allowed(events, may_read, stops):
             yield {**event, "data": json.dumps(event["data"])}
 
-    return EventSourceResponse(stream(), ping=HEARTBEAT_SECONDS, headers={"Cache-Control": "no-store"})
+    return EventSourceResponse(
+        stream(),
+        ping=HEARTBEAT_SECONDS,
+        headers={"Cache-Control": "no-store"},
+        shutdown_event=stops,
+        shutdown_grace_period=END_SECONDS,
+    )
 
 
 async def _while_allowed(
-    events: AsyncGenerator[dict[str, Any]], may_read: Callable[[], bool]
+    events: AsyncGenerator[dict[str, Any]], may_read: Callable[[], bool], stops: anyio.Event
 ) -> AsyncIterator[dict[str, Any]]:
-    """The events until `may_read` says no, which is asked every KEY_SECONDS, also while there are none."""
+    """The events until the server stops, or `may_read` says no, which is asked every KEY_SECONDS, also while there are
+    none."""
     loop = asyncio.get_running_loop()
     ask_at = loop.time() + KEY_SECONDS
-    coming = asyncio.ensure_future(anext(events))
+    coming, stopping = asyncio.ensure_future(anext(events)), asyncio.ensure_future(stops.wait())
     try:
         while True:
-            await asyncio.wait({coming}, timeout=max(0.0, ask_at - loop.time()))
+            timeout = max(0.0, ask_at - loop.time())
+            await asyncio.wait({coming, stopping}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if stopping.done():
+                return
             if loop.time() >= ask_at:
                 if not await asyncio.to_thread(may_read):
                     return
@@ -110,6 +125,7 @@ async def _while_allowed(
                 yield event
                 coming = asyncio.ensure_future(anext(events))
     finally:
+        stopping.cancel()
         coming.cancel()
         with suppress(asyncio.CancelledError, StopAsyncIteration):
             await coming

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.access.limits import over_quota
 from service.api.writing import FileWriter
-from service.problems import BadRequest, UploadTooLarge
+from service.problems import BadRequest, NotReady, ServiceError, UploadTooLarge
 from service.settings import Settings
 
 MAX_FIELD_BYTES = 64 * 1024
@@ -71,9 +71,10 @@ def announced_bytes(request: Request) -> int | None:
 async def receive_raw(request: Request, settings: Settings, quota_bytes: int) -> Received:
     """The body as it is. Raises UploadTooLarge, QuotaExceeded, StorageFull, or BadRequest where it was cut off."""
     received = Received(settings, quota_bytes)
+    line = Line()
     try:
-        if not await read_body(request, settings.upload_stall_seconds, received.write):
-            raise _cut_off()
+        if not await read_body(request, settings.upload_stall_seconds, received.write, line):
+            raise _cut_off(line)
         await received.close()
     except BaseException:
         received.discard()
@@ -90,7 +91,7 @@ async def receive_form(request: Request, settings: Settings, quota_bytes: int) -
     boundary = parameters.get(b"boundary")
     if not boundary:
         raise BadRequest("The form's Content-Type names no boundary; let the HTTP client set it.")
-    form = _Form(settings, quota_bytes)
+    form, line = _Form(settings, quota_bytes), Line()
     try:
         try:
             parser = MultipartParser(boundary, form.callbacks())
@@ -99,8 +100,8 @@ async def receive_form(request: Request, settings: Settings, quota_bytes: int) -
                 parser.write(chunk)
                 await form.drain()
 
-            if not await read_body(request, settings.upload_stall_seconds, parse):
-                raise _cut_off()
+            if not await read_body(request, settings.upload_stall_seconds, parse, line):
+                raise _cut_off(line)
             parser.finalize()
             await form.drain()
         except MultipartParseError as error:
@@ -200,6 +201,15 @@ class Line:
             self.limit.reschedule(0)
 
 
+_lines: set[Line] = set()
+
+
+def end_uploads() -> None:
+    """Have all bodies on their way give way: the server stops. What came of a resumable upload is kept."""
+    for line in list(_lines):
+        line.give_way()
+
+
 async def read_body(
     request: Request,
     stall_seconds: float,
@@ -212,6 +222,7 @@ async def read_body(
     word), and where `line` was told to give way.
     """
     line = line or Line()
+    _lines.add(line)
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(stall_seconds) as limit:
@@ -231,8 +242,11 @@ async def read_body(
         return False
     finally:
         line.limit = None
+        _lines.discard(line)
     return True
 
 
-def _cut_off() -> BadRequest:
+def _cut_off(line: Line) -> ServiceError:
+    if line.gives_way:
+        return NotReady("The server stops just now; send the upload again in a moment.", retry_after_seconds=5)
     return BadRequest("The upload was cut off; send it again, or use /v1/uploads, which resumes.")

@@ -49,7 +49,7 @@ def submit_command(
 
     from detector.errors import BadOption, OrdnanceError
     from detector.report.fields import without_surrogates
-    from service.client import Client
+    from service.client import Client, ServerError
 
     wanted = [word.strip() for word in formats.split(",") if word.strip()]
     unknown = sorted(set(wanted) - {"json", "html", "csv", "vtt"})
@@ -62,14 +62,26 @@ def submit_command(
     failed = False
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     console = Console(file=sys.stderr)
-    with Client(server, key) as client, Progress(*columns, console=console, disable=quiet) as progress:
+    progress = Progress(*columns, console=console, disable=quiet)
+
+    def say(words: str) -> None:
+        if not quiet:
+            progress.console.print(printable(words), markup=False, highlight=False, soft_wrap=True)
+
+    is_away = False
+    with Client(server, key, on_wait=say) as client, progress:
         for clip in clips:
             try:
                 if not clip.is_file():
                     raise BadOption(f"There is no file {clip}; check the path.")
+                if is_away and not client.answers():
+                    # The clip before this one has waited for it.
+                    raise OrdnanceError("The server still does not answer; the clip was not sent.")
+                is_away = False
                 said = _one(client, clip, progress, options, out=out, formats=wanted, wait=wait)
             except OrdnanceError as error:
                 failed = True
+                is_away = is_away or (isinstance(error, ServerError) and error.status == 0)
                 typer.echo(printable(without_surrogates(f"{clip}: {error}")), err=True)
             except OSError as error:
                 failed = True

@@ -120,12 +120,14 @@ class Jobs:
             ids = open_scans[start : start + FORGOTTEN_AT_ONCE]
             known = self._client.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
             at_work = {each.workflow_id for each in known if each.status in ("PENDING", "ENQUEUED", "DELAYED")}
+            priorities = {each.workflow_id: each.priority for each in known}
             for scan_id in set(ids) - at_work:
                 self._client.delete_workflow(scan_id)
                 with self._database.write() as session:
                     scan = session.get(ScanRow, scan_id, with_for_update=True)
                     if scan is not None and scan.state in OPEN_STATES:
-                        self.enqueue_scan(session, scan_id, scan.owner, LAST_PRIORITY)
+                        priority = priorities.get(scan_id) or LAST_PRIORITY
+                        self.enqueue_scan(session, scan_id, scan.owner, priority)
                         revived.append(scan_id)
         return revived
 

@@ -7,6 +7,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -14,8 +15,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from detector import __version__
 from detector.errors import OrdnanceError, VideoError
 from detector.memory import give_back_freed
+from detector.models import Model
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scanner import Progress, ScanOptions, ScanResult
 from detector.video import sha256_file
@@ -158,12 +161,8 @@ def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> 
     folder = desk.settings.work_folder / scan.id
     try:
         path = _patiently(desk, watched, "read", lambda: link_clip(desk.blobs, scan.clip_sha256, scan.name, folder))
-        if _has_budget(scan):
-            # What a budget leaves time for is not the same twice: it is spent anew, not gone on with.
-            with desk.database.write() as session:
-                drop_segments(session, scan.id)
-        journal = _Kept(desk, scan, step, watched)
         model = desk.model_of(scan.options["model"]).for_scan(watched.look)
+        journal = _Kept(desk, scan, step, watched, _maker(model))
         scanner = journal.scanner = SegmentedScanner(
             model,
             _options(scan.options),
@@ -228,11 +227,13 @@ def _works(blobs: BlobStore) -> bool:
 class _Kept:
     """The journal of a scan in the database, and what is shown of the scan on the way."""
 
-    def __init__(self, desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> None:
+    def __init__(self, desk: Desk, scan: ScanRow, step: RunStep, watched: Watched, maker: list[str]) -> None:
         self._desk = desk
         self._scan = scan
         self._step = step
         self._watched = watched
+        self._maker = maker
+        self._segments, self._carry = self._take_up()
         self._shown_at = time.monotonic()
         self._show_cost = 0.0
         self._decode_seconds = 0.0
@@ -242,15 +243,31 @@ class _Kept:
         self._watched.look()
         self._show()
 
-    def kept(self) -> list[list[Part]]:
+    def _take_up(self) -> tuple[list[list[Part]], Carry | None]:
+        """What an earlier worker kept, where it can be gone on with; else it is dropped, and the scan begins anew.
+
+        What a budget leaves time for is not the same twice. And no report is half of one version of the program, or of
+        the weights, and half of another.
+        """
         with self._desk.database.read() as session:
-            segments = read_segments(session, self._scan.id)
-        return [[Part(**part) for part in unpack(content)] for content in segments]
+            segments, content = read_segments(session, self._scan.id), read_carry(session, self._scan.id)
+        if content is None:
+            return [], None
+        if not _has_budget(self._scan):
+            # What another version kept may not even be readable.
+            with suppress(TypeError, KeyError, ValueError):
+                carry = unpack(content)
+                if list(carry["maker"]) == self._maker:
+                    return [[Part(**part) for part in unpack(each)] for each in segments], carry
+        with self._desk.database.write() as session:
+            drop_segments(session, self._scan.id)
+        return [], None
+
+    def kept(self) -> list[list[Part]]:
+        return self._segments
 
     def carry(self) -> Carry | None:
-        with self._desk.database.read() as session:
-            content = read_carry(session, self._scan.id)
-        return None if content is None else unpack(content)
+        return self._carry
 
     def keep(self, number: int, parts: Sequence[Part] | None, carry: Carry | None) -> None:
         with span("segment", scan_id=self._scan.id, segment_number=number):
@@ -300,7 +317,8 @@ class _Kept:
             progress["attempts"] = 0
         if self.scanner.samples:
             progress["position_s"] = max(self.scanner.samples)
-        content, gathered = pack([part.as_dict() for part in parts]), pack(carry)
+        content = pack([part.as_dict() for part in parts])
+        gathered = pack({**carry, "maker": self._maker})
         detections = self._detections(parts)
         with desk.database.write() as session:
             _hold_running(session, scan_id)
@@ -364,6 +382,12 @@ def _hold_running(session: Session, scan_id: str) -> ScanRow:
     if scan is None or scan.state != ScanState.RUNNING:
         raise ScanStopped
     return scan
+
+
+def _maker(model: Model) -> list[str]:
+    """What makes the samples: the program and the weights."""
+    second = [] if model.second is None else [model.second.sha256]
+    return [__version__, model.sha256, *second]
 
 
 def _has_budget(scan: ScanRow) -> bool:

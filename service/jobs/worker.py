@@ -26,7 +26,7 @@ from service.jobs.shared_model import SharedModel
 from service.jobs.wanted import Wanted
 from service.settings import Settings
 from service.store.blobs import open_blobs
-from service.store.database import open_database
+from service.store.database import OUTAGES, no_answer, open_database
 from service.store.removal import tidy
 from service.tracing import send_rest, set_up_tracing
 
@@ -57,7 +57,10 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     settings.uploads_folder.mkdir(parents=True, exist_ok=True)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
     heart = Heartbeat(database, worker_id)
-    heart.begin()
+    try:
+        heart.begin()
+    except OUTAGES as error:
+        raise no_answer(error) from error
     models = _Models(settings)
     desk = Desk(settings, database, blobs, models.get, Decoders(), Wanted(database))
     if parent is not None:

@@ -61,11 +61,21 @@ def scan(scan_id: str) -> None:
         return
 
     def step(do: Callable[[], None]) -> None:
-        _work[scan_id] = do
+        is_done = False
+
+        def once() -> None:
+            nonlocal is_done
+            do()
+            is_done = True
+
+        _work[scan_id] = once
         try:
             _step(scan_id)
         finally:
             _work.pop(scan_id, None)
+        if not is_done:
+            # The engine remembers the step from before the scan began anew.
+            do()
 
     context = {"scan": scan_id, "clip_sha256": row.clip_sha256}
     log.info("scan begins", extra=context)

@@ -21,6 +21,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 DATA = "data"
 """Each blob lies in a folder of its own: a hostile playlist finds no neighbour by a relative name."""
 
+S3_TRIES = 2
+"""By default botocore tries five times what s3fs tries five times: a store that hangs held a request up for minutes."""
+LEAST_BYTES_PER_SECOND = 256 * 1024
+"""A store that takes bytes more slowly than this counts as away."""
+
 
 class BlobGone(FileNotFoundError):
     """The store does not have these bytes (any more)."""
@@ -165,11 +170,19 @@ class FolderBlobs:
 class FsspecBlobs:
     """Blobs in an object store, where an upload shows only once it is whole; a local folder caches what is read."""
 
-    def __init__(self, url: str, options: dict[str, Any], cache: Path, cache_bytes: int) -> None:
+    def __init__(
+        self, url: str, options: dict[str, Any], cache: Path, cache_bytes: int, stall_seconds: float = 15
+    ) -> None:
         try:
             from fsspec.core import url_to_fs
 
+            is_s3 = url.startswith(("s3://", "s3a://"))
+            if is_s3:
+                options = {**options, "config_kwargs": _s3_patience(options.get("config_kwargs"), stall_seconds)}
             self._fs, root = url_to_fs(url, **options)
+            if is_s3:
+                self._fs.retries = S3_TRIES
+            self._patience = S3_TRIES**2 * stall_seconds if self._fs.async_impl else None
         except (ImportError, ValueError) as error:
             raise BadOption(
                 f"ORDNANCE_BLOB_URL cannot be used ({error}); for S3 install with: pip install 'ordnance[s3]'."
@@ -196,12 +209,12 @@ class FsspecBlobs:
                     return
             except FileNotFoundError:
                 pass
-            self._fs.put_file(str(source), self._key(sha256))
+            self._fs.put_file(str(source), self._key(sha256), **self._limit(size))
 
     def put_bytes(self, sha256: str, content: bytes) -> None:
         if not self.has(sha256):
             with _as_os_errors():
-                self._fs.pipe_file(self._key(sha256), content)
+                self._fs.pipe_file(self._key(sha256), content, **self._limit(len(content)))
 
     def local_path(self, sha256: str) -> Path:
         path = self._cache / sha256 / DATA
@@ -250,7 +263,11 @@ class FsspecBlobs:
     def check(self) -> None:
         with _as_os_errors():
             self._fs.invalidate_cache()
-            self._fs.pipe_file(f"{self._root}/.probe", b"ordnance")
+            self._fs.pipe_file(f"{self._root}/.probe", b"ordnance", **self._limit(0))
+
+    def _limit(self, size: int) -> dict[str, float]:
+        """How long `size` bytes may take to be written; aiohttp itself waits for ever for a store to take them."""
+        return {} if self._patience is None else {"timeout": self._patience + size / LEAST_BYTES_PER_SECOND}
 
     def _key(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
@@ -272,6 +289,16 @@ class FsspecBlobs:
                 total -= size
 
 
+def _s3_patience(given: Any, stall_seconds: float) -> dict[str, Any]:
+    """botocore's settings: what was given, and how long a store that does not answer is waited for."""
+    return {
+        "connect_timeout": stall_seconds,
+        "read_timeout": stall_seconds,
+        "retries": {"mode": "standard", "total_max_attempts": S3_TRIES},
+        **(given if isinstance(given, dict) else {}),
+    }
+
+
 def open_blobs(settings: Settings) -> BlobStore:
     """The blob store of the settings. Raises BadOption where it cannot be used."""
     if settings.blob_url is None:
@@ -282,7 +309,9 @@ def open_blobs(settings: Settings) -> BlobStore:
                 f"The folder {settings.store} cannot be written ({error.strerror}); set ORDNANCE_STORE."
             ) from error
     cache_bytes = max(4 * settings.max_upload_bytes, 1024**3)
-    return FsspecBlobs(settings.blob_url, settings.blob_options, settings.store / "cache", cache_bytes)
+    return FsspecBlobs(
+        settings.blob_url, settings.blob_options, settings.store / "cache", cache_bytes, settings.blob_stall_seconds
+    )
 
 
 @contextmanager

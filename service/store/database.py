@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
@@ -17,12 +17,18 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 from detector.errors import BadOption
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from alembic.config import Config
+
 OUTAGES = (OperationalError, InterfaceError, TimeoutError)
 """Errors of a database that cannot be reached, restarts, or is too busy: the same again may well succeed."""
 BUSY_SECONDS = 30
 """How long a writer waits for another one in SQLite."""
 MIGRATION_LOCK = 0x4F52444E
 """Key of the advisory lock under which PostgreSQL is migrated: API and workers may start at the same time."""
+TURN_SECONDS = 0.2
+VERSION_TABLE = "ord_alembic_version"
+_OTHER_VERSION = "The database is of another version of Ordnance ({}); update the program."
 
 
 class Database:
@@ -96,17 +102,13 @@ def migrate(settings: Settings) -> None:
     Raises BadOption where the database cannot be reached or is newer than this program.
     """
     from alembic import command
-    from alembic.config import Config
     from alembic.util import CommandError
 
-    database = open_database(settings, pool_size=1)
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    database, config = open_database(settings, pool_size=1), _migrations()
     try:
         with database.engine.connect() as connection:
             if not database.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-                connection.commit()
+                _take_turn(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
@@ -115,12 +117,50 @@ def migrate(settings: Settings) -> None:
                 connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
                 connection.commit()
     except CommandError as error:
-        raise BadOption(f"The database is of another version of Ordnance ({error}); update the program.") from error
+        raise BadOption(_OTHER_VERSION.format(error)) from error
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        raise BadOption(f"The database does not answer ({reason}); check ORDNANCE_DATABASE_URL.") from error
+        raise no_answer(error) from error
     finally:
         database.close()
+
+
+def check_usable(database: Database) -> None:
+    """Try the database without changing it. Raises BadOption where it is newer than this program or can only be read,
+    SQLAlchemyError where it does not answer."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    with database.engine.connect() as connection:
+        if not database.is_sqlite and connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
+            raise BadOption("The database can only be read; give ORDNANCE_DATABASE_URL one that can be written to.")
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        revision = context.get_current_revision()
+    known = {each.revision for each in ScriptDirectory.from_config(_migrations()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise BadOption(_OTHER_VERSION.format(f"its revision is '{revision}'"))
+
+
+def _migrations() -> Config:
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def no_answer(error: SQLAlchemyError) -> BadOption:
+    """The same as one sentence for whoever runs the service."""
+    reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    return BadOption(f"The database does not answer ({reason}); check ORDNANCE_DATABASE_URL.")
+
+
+def _take_turn(connection: Connection) -> None:
+    """Take the lock once no other process has it. Not by pg_advisory_lock: the engine makes an index CONCURRENTLY,
+    which waits for every transaction that is open, and so for those that wait for the lock."""
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": MIGRATION_LOCK}).scalar_one():
+        connection.commit()
+        time.sleep(TURN_SECONDS)
+    connection.commit()
 
 
 def _migrate_jobs(settings: Settings) -> None:

@@ -188,6 +188,41 @@ def test_a_postgresql_database_of_the_first_version_is_brought_up_to_date(postgr
     check_upgrade(load_settings(database_url=postgres.rsplit("/", 1)[0] + "/earlier"))
 
 
+def test_programs_that_start_at_once_on_an_empty_postgresql_database_take_turns(postgres, tmp_path):
+    """As `docker compose up` has the API and its workers do."""
+    from sqlalchemy import create_engine, text
+
+    plain = create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with plain.connect() as connection:
+        connection.execute(text("CREATE DATABASE turns"))
+    plain.dispose()
+    env = {
+        **os.environ,
+        "ORDNANCE_DATABASE_URL": postgres.rsplit("/", 1)[0] + "/turns",
+        "ORDNANCE_STORE": str(tmp_path),
+    }
+    command = [sys.executable, "-m", "service", "keys", "list"]
+    started = [subprocess.Popen(command, env=env, stderr=subprocess.PIPE) for _ in range(3)]
+    try:
+        for each in started:
+            _, said = each.communicate(timeout=90)
+            assert each.returncode == 0, said
+    finally:
+        for each in started:
+            each.kill()
+            each.communicate()
+
+
+def test_a_database_that_can_only_be_read_is_said_to_be_wrong(postgres, tmp_path):
+    from service.checking import check
+    from service.settings import load_settings
+
+    only_read = f"{postgres}?options=-c%20default_transaction_read_only%3Don"
+    assert not [each for each in check(load_settings(store=tmp_path, database_url=postgres)) if each.is_wrong]
+    (wrong,) = [each for each in check(load_settings(store=tmp_path, database_url=only_read)) if each.is_wrong]
+    assert wrong.words.startswith("The database can only be read;")
+
+
 def test_the_review_on_postgresql(postgres, tmp_path):
     from review_app import ReviewApp
     from sqlalchemy import create_engine, text

@@ -296,3 +296,24 @@ def test_a_server_that_is_another_is_said_to_be(call, tmp_path):
         for each in (call, lambda client: client.submit(clip)):
             with pytest.raises(ServerError, match="is it Ordnance"):
                 each(client)
+
+
+def test_a_server_that_is_away_is_waited_for_once_and_said_to_be(tmp_path, monkeypatch, capsys):
+    from service.commands import run
+
+    monkeypatch.setattr("service.client.ATTEMPTS", 2)
+    clips = [tmp_path / name for name in ("a.mp4", "b.mp4", "missing.mp4")]
+    for each in clips[:2]:
+        each.write_bytes(b"clip")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        code = run(["submit", *map(str, clips), "--server", address, "--out", str(tmp_path / "out")])
+    assert code == 3
+    said = [line.strip() for line in capsys.readouterr().err.splitlines()]
+    assert [line for line in said if line.endswith("Trying again.")] == [
+        "The server does not answer ([Errno 111] Connection refused); check its address. Trying again."
+    ]
+    assert f"{clips[0]}: The server does not answer ([Errno 111] Connection refused); check its address." in said
+    assert f"{clips[1]}: The server still does not answer; the clip was not sent." in said
+    assert f"{clips[2]}: There is no file {clips[2]}; check the path." in said

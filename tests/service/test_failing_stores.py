@@ -2,6 +2,8 @@
 
 import errno
 import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from review_app import ReviewApp
@@ -9,7 +11,8 @@ from sqlalchemy.exc import OperationalError
 from worker_desk import desk_of
 
 from service.jobs import scanning, workflow
-from service.store.blobs import FsspecBlobs
+from service.settings import load_settings
+from service.store.blobs import FsspecBlobs, open_blobs
 from service.store.clips import remove_marked
 from service.store.removal import tidy
 
@@ -159,6 +162,64 @@ def test_a_resumable_upload_whose_last_byte_meets_a_failing_store_gets_its_scan_
         asked = client.head(url, headers=headers)
         assert asked.headers["Upload-Offset"] == "1000"
         assert client.get(f"{asked.headers['Ordnance-Scan']}/clip").content == clip
+
+
+@pytest.fixture
+def hanging_bucket():
+    """The address of a bucket that says what it does not have, and to anything else nothing."""
+    over = threading.Event()
+
+    class Bucket(BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.send_error(404)
+
+        def parse_request(self):
+            # http.server itself would answer `Expect: 100-continue`.
+            if not self.raw_requestline.startswith(b"HEAD"):
+                over.wait()
+                return False
+            return super().parse_request()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Bucket) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        over.set()
+        server.shutdown()
+        thread.join()
+
+
+def test_a_bucket_that_never_answers_counts_as_away(tmp_path, hanging_bucket):
+    clip = tmp_path / "clip"
+    clip.write_bytes(b"clip")
+    options = {"key": "a", "secret": "b", "endpoint_url": hanging_bucket}
+    settings = load_settings(store=tmp_path, blob_url="s3://clips", blob_options=options, blob_stall_seconds=0.3)
+    blobs = open_blobs(settings)
+    calls = {
+        "check": blobs.check,
+        "put_file": lambda: blobs.put_file("a" * 64, clip),
+        "put_bytes": lambda: blobs.put_bytes("b" * 64, b"picture"),
+        "read": lambda: blobs.read("c" * 64),
+        "local_path": lambda: blobs.local_path("d" * 64),
+    }
+    errors = {}
+
+    def ask(name):
+        try:
+            calls[name]()
+        except OSError as error:
+            errors[name] = error
+
+    waiting = [threading.Thread(target=ask, args=(name,), daemon=True) for name in calls]
+    for each in waiting:
+        each.start()
+    for each in waiting:
+        each.join(30)
+    assert set(errors) == set(calls)
+    assert not any(isinstance(error, FileNotFoundError) for error in errors.values())
 
 
 def test_a_database_that_does_not_answer_is_no_fault_of_the_program(app, monkeypatch):

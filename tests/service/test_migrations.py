@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from service.access.keys import principal_of
+from service.checking import check
 from service.settings import load_settings
 from service.store import database as store
 from service.store.tables import Base
@@ -83,3 +84,6 @@ def test_a_database_newer_than_the_program_is_refused(tmp_path):
     database.close()
     with pytest.raises(BadOption, match="update the program"):
         store.migrate(settings)
+    assert [each.words for each in check(settings) if each.is_wrong] == [
+        "The database is of another version of Ordnance (its revision is '9999'); update the program."
+    ]

@@ -232,3 +232,18 @@ def test_a_worker_of_a_machine_whose_clock_is_wrong_lives_as_long_as_it_says_so(
         session.get(WorkerRow, "elsewhere-1").seen_at -= DEAD_SECONDS + 1
     assert dead_workers(app.database, "here") == ["elsewhere-1"]
     assert living(app.database) == []
+
+
+def test_a_worker_that_starts_while_the_database_is_away_says_so_in_a_sentence(tmp_path):
+    away = "postgresql://ordnance@127.0.0.1:1/ordnance"
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "worker", "--parent", str(os.getpid())],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ORDNANCE_STORE": str(tmp_path), "ORDNANCE_DATABASE_URL": away},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("ordnance: The database does not answer (")
+    assert "check ORDNANCE_DATABASE_URL" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+from service.store.database import VERSION_TABLE
 from service.store.tables import Base
 
 
@@ -15,7 +16,7 @@ connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
     target_metadata=Base.metadata,
-    version_table="ord_alembic_version",
+    version_table=VERSION_TABLE,
     include_object=_ours,
     transactional_ddl=True,
     render_as_batch=connection.dialect.name == "sqlite",

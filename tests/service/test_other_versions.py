@@ -1,0 +1,71 @@
+"""A scan that another version of the program or of the weights began is never half of the one and half of the other."""
+
+import pytest
+from review_app import ReviewApp
+from service_server import comparable
+from sqlalchemy.exc import OperationalError
+from worker_desk import desk_of
+
+from service.jobs import scanning, workflow
+from service.jobs.samples import pack
+from service.store.tables import SegmentRow
+
+PARAMS = {"plan": "interval", "every_s": 0.2, "name": "clip.mp4"}
+
+
+@pytest.fixture
+def app(tmp_path):
+    app = ReviewApp(tmp_path, segment_samples=8)
+    yield app
+    app.close()
+
+
+def begun(client, clip, monkeypatch, **params):
+    """A scan that its worker left after two segments."""
+    real = scanning.save_segment
+
+    def save(session, scan_id, number, *rest, **options):
+        if number == 2:
+            raise OperationalError("INSERT", {}, Exception("the server is being updated"))
+        real(session, scan_id, number, *rest, **options)
+
+    scan = client.post("/v1/scans", params={**PARAMS, **params}, content=clip).json()
+    with monkeypatch.context() as patch:
+        patch.setattr(scanning, "save_segment", save)
+        workflow.scan.__wrapped__(scan["id"])
+    assert client.get(f"/v1/scans/{scan['id']}").json()["state"] == "running"
+    return scan["id"]
+
+
+def report_of(client, scan_id):
+    workflow.scan.__wrapped__(scan_id)
+    scan = client.get(f"/v1/scans/{scan_id}").json()
+    assert scan["state"] == "done", scan["error"]
+    return comparable(client.get(f"/v1/scans/{scan_id}/report.json").json())
+
+
+def test_a_scan_whose_weights_are_replaced_under_way_begins_anew(app, humvee, monkeypatch):
+    clip = humvee.read_bytes()
+    with desk_of(app) as desk, app.client() as client:
+        workflow.use(desk)
+        now = desk.model_of
+        desk.model_of = lambda _: now("ordnance-n-int8")
+        scan = begun(client, clip, monkeypatch)
+        desk.model_of = now
+        report = report_of(client, scan)
+        whole = client.post("/v1/scans", params={**PARAMS, "threshold": 0.99}, content=clip).json()["id"]
+        report_of(client, whole)
+        boxes = [client.get(f"/v1/scans/{each}/detections", params={"limit": 500}).json() for each in (scan, whole)]
+    assert report["scan"]["model"]["name"] == "ordnance-n"
+    assert boxes[0]["items"] == boxes[1]["items"]
+
+
+def test_a_scan_is_begun_anew_where_what_another_version_kept_cannot_be_read(app, humvee, monkeypatch):
+    with desk_of(app) as desk, app.client() as client:
+        workflow.use(desk)
+        scan = begun(client, humvee.read_bytes(), monkeypatch)
+        with app.database.write() as session:
+            session.get(SegmentRow, (scan, 0)).content = pack([{"samples": [], "of": "another version"}])
+        report = report_of(client, scan)
+        assert report["appearances"]
+        assert report["coverage"]["samples"] == client.get(f"/v1/scans/{scan}").json()["progress"]["samples"]
