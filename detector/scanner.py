@@ -469,6 +469,12 @@ def _errors(decoding: _Decoding, probe: Probe) -> tuple[ErrorInfo, ...]:
             "which nothing looked; take each out into a file of its own and scan that too."
         )
         errors.append(ErrorInfo(code="other_video_streams", message=message))
+    if probe.has_late_streams:
+        message = (
+            "Another stream begins in the middle of the file. If it is sound nothing is missing; if it is video, "
+            "nothing looked at it: cut the file there and scan the parts by themselves."
+        )
+        errors.append(ErrorInfo(code="late_streams", message=message))
     if probe.times == "joined":
         message = "The file is joined of recordings whose times begin anew; here each follows the one before it."
         errors.append(ErrorInfo(code="joined_times", message=message))

@@ -188,10 +188,11 @@ class GuardedVideo:
             self._stop()
             raise
         name, limits = self._path.name, self._limits
-        if facts.duration_seconds > limits.max_duration_seconds:
+        lasts = facts.duration_seconds - facts.first_pts_seconds
+        if lasts > limits.max_duration_seconds:
             self._stop()
             raise TooLong(
-                f"{name}: this video lasts {facts.duration_seconds:.0f} s, more than the "
+                f"{name}: this video lasts {lasts:.0f} s, more than the "
                 f"{limits.max_duration_seconds:.0f} s allowed; cut it into parts."
             )
         if max(facts.width * facts.height, facts.coded_width * facts.coded_height) > limits.max_pixels:

@@ -31,6 +31,7 @@ _LENGTHS = struct.Struct("<IQ")
 _PLAIN = (
     *("bytes", "container", "codec", "stream_index", "timeline_origin_seconds", "width", "height", "coded_width"),
     *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds", "times"),
+    "has_late_streams",
 )
 _CUTS_PLAIN = ("_shortest", "_seen_seconds", "_begins_after", "_is_sampled")
 _FRACTIONS = ("time_base", "frame_rate_from_header", "pixel_aspect")
@@ -94,6 +95,7 @@ def pack_probe(probe: Probe) -> tuple[dict[str, Any], list[memoryview]]:
     turned = probe.orientation
     header["orientation"] = [turned.transpose, turned.flip_x, turned.flip_y]
     header["other_streams"] = [[each.kind, each.codec] for each in probe.other_streams]
+    header["strays"] = [[*packet, ticks] for packet, ticks in probe.strays.items()]
     header["packets"] = len(probe.pts_seconds)
     columns = (
         probe.pts_seconds.astype("<f8"),
@@ -127,6 +129,7 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         return Probe(
             path=path,
             orientation=Orientation(*(bool(part) for part in header["orientation"])),
+            strays={(int(ticks), int(place)): int(better) for ticks, place, better in header["strays"]},
             other_streams=tuple(OtherStream(str(kind), str(codec)) for kind, codec in header["other_streams"]),
             pts_seconds=pts,
             is_keyframe=keys,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -26,7 +26,7 @@ from detector.video.limits import (
 )
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.reasons import libav_reasons, reason_of
-from detector.video.timeline import MICROSECOND, JoinedTimes, PacketClock, Timeline
+from detector.video.timeline import MICROSECOND, JoinedTimes, PacketClock, Timeline, stray_times
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
 """Containers that are searched by decoding time; the others keep an index of presentation times."""
@@ -77,7 +77,9 @@ class Probe:
 
     `times` says where they come from: the container as it is (`stated`), moved where its parts' times begin anew
     (`joined`, see `JoinedTimes`), or the nominal frame rate, as the container gives all pictures the same (`nominal`).
-    Other than stated ones depend on all packets before.
+    Other than stated ones depend on all packets before. `strays` are the packets whose damaged times (see
+    `stray_times`) were put right: presentation time and byte position in the file, and the time that it got, in ticks.
+    `has_late_streams`: there are streams besides `other_streams`, which begin where FFmpeg does not look beforehand.
 
     `width` and `height` are what a viewer sees: square pixels, after rotation. `coded_width` and
     `coded_height` are the picture's as it lies in the file. `rotation_degrees` is the clockwise turn (0, 90,
@@ -102,6 +104,8 @@ class Probe:
     duration_seconds: float
     promised_end_seconds: float | None
     times: Times
+    strays: Mapping[tuple[int, int], int]
+    has_late_streams: bool
     other_streams: tuple[OtherStream, ...]
     pts_seconds: NDArray[np.float64] = field(repr=False)
     is_keyframe: NDArray[np.bool_] = field(repr=False)
@@ -141,6 +145,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
         scan = _PacketScan(timeline, stream)
         scan.run(container)
         scan.spread_equal_times()
+        strays = scan.put_strays_right()
         coded_width, coded_height = _coded_size(path.name, stream, scan)
         aspect = pixel_aspect(stream.sample_aspect_ratio)
         square = square_width(coded_width, aspect)
@@ -169,6 +174,8 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
             duration_seconds=duration,
             promised_end_seconds=scan.promised_end_seconds(container),
             times=scan.times,
+            strays=strays,
+            has_late_streams=scan.has_late_streams,
             other_streams=tuple(
                 OtherStream(_kind(other), _codec_name(other))
                 for other in container.streams
@@ -228,12 +235,14 @@ class _PacketScan:
         self._keyframes = bytearray()
         self._sizes = array("I")
         self._seek_ticks = array("q")
+        self._positions = array("q")
         self._last: tuple[float, float] = (0.0, 0.0)
         self._seen_end_seconds = 0.0
         self._other_end_seconds = 0.0
         self._decoded_packets = 0
         self.first_picture: av.VideoFrame | None = None
         self.last_reason = ""
+        self.has_late_streams = False
 
     def run(self, container: InputContainer) -> None:
         failures = 0
@@ -244,6 +253,10 @@ class _PacketScan:
                 for _ in range(_PACKETS_AT_ONCE):
                     try:
                         packet = next(packets, None)
+                    except IndexError:
+                        # How PyAV (18.1) ends a file, all of it read, in which a stream began on the way.
+                        self.has_late_streams = True
+                        return
                     except (av.FFmpegError, ValueError):
                         failures += 1
                         packets = container.demux()
@@ -273,6 +286,7 @@ class _PacketScan:
         self._seconds.append(seconds)
         self._keyframes.append(packet.is_keyframe)
         self._sizes.append(min(packet.size, 2**32 - 1))
+        self._positions.append(-1 if packet.pos is None else packet.pos)
         if packet.is_keyframe:
             ticks = packet.dts if self._by_dts or packet.pts is None else packet.pts
             self._seek_ticks.append(ticks or 0)
@@ -315,6 +329,24 @@ class _PacketScan:
         self._seconds = array("d", np.cumsum(steps).tobytes())
         self._last = (self._seconds[-1], self._timeline.step_seconds)
         self._seen_end_seconds = sum(self._last)
+
+    def put_strays_right(self) -> dict[tuple[int, int], int]:
+        """Give packets whose times are damaged better ones; see Probe.strays."""
+        if self._timeline.decode_order:
+            return {}
+        put_right = {}
+        for place, seconds in stray_times(np.array(self._seconds), self._timeline).items():
+            damaged, better = self._timeline.ticks(self._seconds[place]), self._timeline.ticks(seconds)
+            put_right[damaged, self._positions[place]] = better
+            self._seconds[place] = self._timeline.seconds(better)
+            if self._keyframes[place]:
+                # Seeking goes by the damaged time.
+                del self._seek_ticks[sum(self._keyframes[:place])]
+                self._keyframes[place] = False
+        if put_right:
+            # Not the end that was seen: who wrote a wrong time may have counted it in the header's duration.
+            self._last = (max(self._seconds), 0.0)
+        return put_right
 
     def in_presentation_order(
         self,

@@ -178,6 +178,8 @@ class Reader:
             self._joined.move(packet)
         elif self._probe.times == "nominal":
             packet.pts = packet.dts = None
+        if self._probe.strays and packet.pts is not None:
+            packet.pts = self._probe.strays.get((packet.pts, packet.pos), packet.pts)
         seconds = self._packet_clock.seconds(packet.pts, packet.dts)
         if self.keyframes_only and not packet.is_keyframe:
             return

@@ -282,7 +282,8 @@ class SegmentedScanner(Scanner):
         if not len(listed):
             yield _Piece(request, None)
         for start in range(0, len(listed), size):
-            yield _Piece(request, tuple(listed[start : start + size].tolist()))
+            times = tuple(listed[start : start + size].tolist())
+            yield _Piece(replace(request, times=times) if request.keyframes_only else request, times)
 
     def _make(self, video: Any, piece: _Piece, state: ScanState) -> Part:
         guarded: GuardedVideo = video.guarded
