@@ -42,6 +42,7 @@ from detector.report import (
     PlanInfo,
     Report,
     ScanInfo,
+    UndecodedInfo,
     WeightsInfo,
     crop_name,
     encode_crop,
@@ -49,7 +50,14 @@ from detector.report import (
     thumbnail_name,
 )
 from detector.sampling.budget import COARSE_SHARE, Budget
-from detector.sampling.coverage import Effort, LeftOut, UndecodedRange, measure_coverage, smallest_object
+from detector.sampling.coverage import (
+    Effort,
+    LeftOut,
+    UndecodedRange,
+    measure_coverage,
+    not_looked_at,
+    smallest_object,
+)
 from detector.sampling.cuts import CutWatch
 from detector.sampling.names import DEFAULT_PLAN
 from detector.sampling.plan import CloserLook, Plan, Request, Sample, Timeline
@@ -173,20 +181,14 @@ class Scanner:
             appearances = linking.finish(state.static, width=probe.width, height=probe.height)
             crops = _pictures(video, appearances, state.best)
             sha256 = digest.result()
+        left_out = (*self._over_budget(unlooked, samples), *plan.left_out())
+        coverage = _coverage_info(linking.looked_at, probe, decoding, plan, self.model, state, left_out)
         report = Report(
             clip=_clip_info(path, sha256, probe),
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
-            coverage=_coverage_info(
-                linking.looked_at,
-                probe,
-                decoding,
-                plan,
-                self.model,
-                state,
-                (*self._over_budget(unlooked, samples), *plan.left_out()),
-            ),
-            errors=_errors(decoding, video.probe),
+            coverage=coverage,
+            errors=_errors(decoding, probe, coverage.undecoded),
         )
         return ScanResult(report, crops)
 
@@ -431,11 +433,13 @@ def _coverage_info(
     state: ScanState,
     left_out: tuple[LeftOut, ...],
 ) -> CoverageInfo:
+    frames = array("d", probe.pts_seconds.tobytes())
+    lost = [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded]
     coverage = measure_coverage(
         looked_at.times,
-        array("d", probe.pts_seconds.tobytes()),
+        frames,
         probe.duration_seconds,
-        [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded],
+        not_looked_at(lost, looked_at.times, frames, probe.duration_seconds),
         promise_seconds=plan.cadence_seconds,
         shots=(state.cuts.shots(probe.duration_seconds) or None) if state.cuts else None,
         effort=Effort(
@@ -461,7 +465,7 @@ def _unlooked(request: Request, latest: float | None, state: ScanState) -> tuple
     return tuple(time for time in request.times or () if latest is None or time > latest)
 
 
-def _errors(decoding: _Decoding, probe: Probe) -> tuple[ErrorInfo, ...]:
+def _errors(decoding: _Decoding, probe: Probe, undecoded: Sequence[UndecodedInfo]) -> tuple[ErrorInfo, ...]:
     errors = []
     if unseen := [each.codec or "unknown codec" for each in probe.other_streams if each.kind == "video"]:
         message = (
@@ -483,20 +487,21 @@ def _errors(decoding: _Decoding, probe: Probe) -> tuple[ErrorInfo, ...]:
             "The file gives all its pictures the same time; here they follow one another at its nominal frame rate."
         )
         errors.append(ErrorInfo(code="no_times", message=message))
-    lost = [problem for problem in decoding.problems if not problem.decoded]
-    if decoding.decode_errors or lost:
-        message = f"{decoding.decode_errors} damaged packets or pictures were skipped"
-        if lost:
-            message += f"; nothing could be decoded {_longest(lost)}"
-        errors.append(ErrorInfo(code="decode_errors", message=f"{message}."))
-    damaged = [problem for problem in decoding.problems if problem.decoded]
+    counted = f"{decoding.decode_errors} damaged packets or pictures were skipped" if decoding.decode_errors else ""
+    lost = [(each.from_s, each.to_s, each.reason) for each in undecoded]
+    if counted or lost:
+        told = [counted, f"nothing could be decoded {_longest(lost)}" if lost else ""]
+        message = "; ".join(part for part in told if part)
+        errors.append(ErrorInfo(code="decode_errors", message=f"{message[0].upper()}{message[1:]}."))
+    damaged = [(each.from_seconds, each.to_seconds, each.reason) for each in decoding.problems if each.decoded]
     if damaged:
         message = f"Pictures were decoded with visible damage {_longest(damaged)}; what they show can be missed."
         errors.append(ErrorInfo(code="damaged_pictures", message=message))
     return tuple(errors)
 
 
-def _longest(problems: Sequence[DecodeProblem]) -> str:
-    worst = max(problems, key=lambda problem: problem.to_seconds - problem.from_seconds)
-    others = f", and in {len(problems) - 1} more places" if len(problems) > 1 else ""
-    return f"from {worst.from_seconds:.2f} s to {worst.to_seconds:.2f} s ({worst.reason}){others}"
+def _longest(ranges: Sequence[tuple[float, float, str]]) -> str:
+    start, end, reason = max(ranges, key=lambda each: each[1] - each[0])
+    others = len(ranges) - 1
+    more = f", and in {others} more place{'s' if others > 1 else ''}" if others else ""
+    return f"from {start:.2f} s to {end:.2f} s ({reason}){more}"

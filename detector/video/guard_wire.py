@@ -142,6 +142,21 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         raise WireBroken("no probe") from error
 
 
+def pack_times(seconds: Sequence[float]) -> list[memoryview]:
+    """Times as a body."""
+    return [np.array(seconds, "<f8").data.cast("B")] if seconds else []
+
+
+def unpack_times(body: bytearray) -> list[float]:
+    """The times of `pack_times`. Raises WireBroken."""
+    if len(body) % 8:
+        raise WireBroken("half a time")
+    times = np.frombuffer(body, "<f8")
+    if not np.isfinite(times).all():
+        raise WireBroken("a failure at no time")
+    return [float(each) for each in times]
+
+
 def pack_picture(frame: Frame) -> tuple[dict[str, Any], Sequence[NDArray[np.uint8]]]:
     """A frame's pixels as header and body: its planes where it has them, which are half as many bytes, else RGB."""
     planes = frame.unconverted

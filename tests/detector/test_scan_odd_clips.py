@@ -460,6 +460,35 @@ def test_a_time_far_ahead_of_all_others_is_that_of_no_later_picture(tmp_path, su
     assert report.coverage.samples == 200
 
 
+def damaged(path, numbers):
+    """The clip with zeros for the pictures of these packets."""
+    with av.open(str(path)) as read:
+        places = [(packet.pos, packet.size) for packet in read.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for number in numbers:
+        content[places[number][0] : sum(places[number])] = bytes(places[number][1])
+    path.write_bytes(content)
+    return path
+
+
+def test_what_was_looked_at_is_not_called_undecoded(tmp_path):
+    path = damaged(write(tmp_path / "clip.mp4", 100, with_red(-1, -1), gop=1), (30, 36, 37, 50))
+    report, _ = scan(path, plan="every-frame")
+    lost = [(round(each.from_s, 3), round(each.to_s, 3)) for each in report.coverage.undecoded]
+    assert lost == [(3.0, 3.1), (3.6, 3.8), (5.0, 5.1)]
+    assert report.coverage.samples == 96
+    assert "0.40 s could not be decoded" in report.coverage.statement
+    (told,) = report.errors
+    assert told.message.startswith("4 damaged packets or pictures were skipped; nothing could be decoded from 3.60 s")
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "keyframes"])
+def test_damage_that_is_read_over_again_and_again_is_counted_once(tmp_path, plan):
+    path = damaged(write(tmp_path / "clip.mp4", 100, with_red(20, 70), gop=50), (30, 31, 32))
+    report, _ = scan(path, plan=plan)
+    assert report.coverage.decode_errors == 3
+
+
 def test_a_clip_that_begins_late_is_not_a_long_one(tmp_path):
     """Live recordings count from when the camera was switched on."""
     clip = write(tmp_path / "clip.mp4", 60, with_red(-1, -1))
