@@ -71,6 +71,8 @@ class Video:
         self._cost = ReadingCost()
         self._closed = False
         self._earlier_frames = 0
+        for start, end in facts.missing:
+            self._problems.add(DecodeProblem(start, end, "the file is damaged here: its packets are lost"))
         if facts.promised_end_seconds is not None:
             self._problems.add(cut_off(facts.duration_seconds, facts.promised_end_seconds))
 
@@ -95,7 +97,7 @@ class Video:
     def errors(self) -> list[DecodeProblem]:
         """What could not be decoded as recorded in everything read so far, by time.
 
-        That the file is cut off is known from the beginning; damage only once it was read over.
+        That the file is cut off or has holes is known from the beginning; damage only once it was read over.
         """
         return list(self._problems)
 

@@ -96,6 +96,7 @@ def pack_probe(probe: Probe) -> tuple[dict[str, Any], list[memoryview]]:
     header["orientation"] = [turned.transpose, turned.flip_x, turned.flip_y]
     header["other_streams"] = [[each.kind, each.codec] for each in probe.other_streams]
     header["strays"] = [[*packet, ticks] for packet, ticks in probe.strays.items()]
+    header["missing"] = probe.missing
     header["packets"] = len(probe.pts_seconds)
     columns = (
         probe.pts_seconds.astype("<f8"),
@@ -130,6 +131,7 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
             path=path,
             orientation=Orientation(*(bool(part) for part in header["orientation"])),
             strays={(int(ticks), int(place)): int(better) for ticks, place, better in header["strays"]},
+            missing=tuple((float(start), float(end)) for start, end in header["missing"]),
             other_streams=tuple(OtherStream(str(kind), str(codec)) for kind, codec in header["other_streams"]),
             pts_seconds=pts,
             is_keyframe=keys,

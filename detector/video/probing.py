@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,10 +24,11 @@ from detector.video.limits import (
     MAX_CONSECUTIVE_DEMUX_FAILURES,
     MAX_FIRST_PICTURE_PACKETS,
     MAX_PICTURE_PIXELS,
+    MISSING_GAP_SECONDS,
 )
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.reasons import libav_reasons, reason_of
-from detector.video.timeline import MICROSECOND, JoinedTimes, PacketClock, Timeline, stray_times
+from detector.video.timeline import MAX_REORDERED_PACKETS, MICROSECOND, JoinedTimes, PacketClock, Timeline, stray_times
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
 """Containers that are searched by decoding time; the others keep an index of presentation times."""
@@ -41,6 +43,10 @@ _ABSOLUTE_DURATION_FORMATS = frozenset(("matroska,webm", "asf"))
 """Containers in which FFmpeg's muxers write the time of the end as the duration, however late the first picture is."""
 
 _CUT_OFF_SECONDS = 0.5
+_FEWEST_MISSING = 5
+"""Pictures that a hole in a file has room for, so that it is not what comes of packets in decoding order."""
+_LONGEST_LOSS_SECONDS = 60.0
+"""Where transport packets are missing and more time is, a recording was made after a pause and joined to the other."""
 _PACKETS_AT_ONCE = 256
 _SIZE_REFUSED = "Picture size"
 """How libavutil's complaint begins about a picture that is larger than it was told to allow."""
@@ -80,6 +86,7 @@ class Probe:
     Other than stated ones depend on all packets before. `strays` are the packets whose damaged times (see
     `stray_times`) were put right: presentation time and byte position in the file, and the time that it got, in ticks.
     `has_late_streams`: there are streams besides `other_streams`, which begin where FFmpeg does not look beforehand.
+    `missing` are the stretches (from, to) whose packets were lost with a damaged part of the file.
 
     `width` and `height` are what a viewer sees: square pixels, after rotation. `coded_width` and
     `coded_height` are the picture's as it lies in the file. `rotation_degrees` is the clockwise turn (0, 90,
@@ -106,6 +113,7 @@ class Probe:
     times: Times
     strays: Mapping[tuple[int, int], int]
     has_late_streams: bool
+    missing: tuple[tuple[float, float], ...]
     other_streams: tuple[OtherStream, ...]
     pts_seconds: NDArray[np.float64] = field(repr=False)
     is_keyframe: NDArray[np.bool_] = field(repr=False)
@@ -154,6 +162,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
         orientation = Orientation.of_frame(scan.first_picture) if scan.first_picture else Orientation()
         width, height = orientation.size(square, coded_height)
         pts_seconds, is_keyframe, keyframe_seek_ticks, packet_bytes = scan.in_presentation_order()
+        missing = scan.missing(pts_seconds)
         duration = scan.end_seconds(container)
         return Probe(
             path=path,
@@ -175,6 +184,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
             promised_end_seconds=scan.promised_end_seconds(container),
             times=scan.times,
             strays=strays,
+            missing=missing,
             has_late_streams=scan.has_late_streams,
             other_streams=tuple(
                 OtherStream(_kind(other), _codec_name(other))
@@ -241,6 +251,9 @@ class _PacketScan:
         self._other_end_seconds = 0.0
         self._decoded_packets = 0
         self.first_picture: av.VideoFrame | None = None
+        self._shown_to = -math.inf
+        self._packets_since_damage = self._packets_since_flaw = MAX_REORDERED_PACKETS + 1
+        self._holes_from: list[float] = []
         self.last_reason = ""
         self.has_late_streams = False
 
@@ -249,8 +262,9 @@ class _PacketScan:
         packets = container.demux()
         while failures < MAX_CONSECUTIVE_DEMUX_FAILURES:
             # FFmpeg's words are gathered while this is open, and those of a damaged clip are many.
-            with libav_reasons():
+            with libav_reasons() as messages:
                 for _ in range(_PACKETS_AT_ONCE):
+                    said = len(messages)
                     try:
                         packet = next(packets, None)
                     except IndexError:
@@ -264,6 +278,8 @@ class _PacketScan:
                     failures = 0
                     if packet is None:
                         return
+                    if any(component == container.format.name for _, component, _ in messages[said:]):
+                        self._packets_since_damage = 0
                     self._take(packet)
 
     def _take(self, packet: Packet[Stream]) -> None:
@@ -283,6 +299,7 @@ class _PacketScan:
         self._seen_end_seconds = max(self._seen_end_seconds, seconds + length)
         if packet.is_discard:
             return
+        self._note_hole(packet, seconds, length)
         self._seconds.append(seconds)
         self._keyframes.append(packet.is_keyframe)
         self._sizes.append(min(packet.size, 2**32 - 1))
@@ -292,6 +309,26 @@ class _PacketScan:
             self._seek_ticks.append(ticks or 0)
         if seconds >= self._last[0]:
             self._last = (seconds, length)
+
+    def _note_hole(self, packet: Packet[Stream], seconds: float, length: float) -> None:
+        """A long time without packets is a pause, but just after a damaged part of the file: there they were lost."""
+        if packet.is_corrupt:
+            self._packets_since_flaw = 0
+        step, absent = self._timeline.step_seconds, seconds - self._shown_to
+        is_long = absent > max(MISSING_GAP_SECONDS, _FEWEST_MISSING * step)
+        is_damaged = self._packets_since_damage <= MAX_REORDERED_PACKETS
+        is_flawed = self._packets_since_flaw <= MAX_REORDERED_PACKETS and absent <= _LONGEST_LOSS_SECONDS
+        if self._seconds and is_long and (is_damaged or is_flawed):
+            self._holes_from.append(self._shown_to)
+        self._packets_since_damage += 1
+        self._packets_since_flaw += 1
+        self._shown_to = max(self._shown_to, seconds + (length or step))
+
+    def missing(self, pts_seconds: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+        """See Probe; `pts_seconds` are all times, ascending."""
+        starts = np.array(self._holes_from)
+        ends = pts_seconds[np.searchsorted(pts_seconds, starts - self._timeline.step_seconds / 2)]
+        return tuple(zip(starts.tolist(), ends.tolist(), strict=True))
 
     def _look_for_picture(self, packet: Packet[Stream]) -> None:
         if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:

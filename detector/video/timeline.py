@@ -21,13 +21,13 @@ _TIMELINE_FORMATS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"
 _DECODE_ORDER_FORMATS = frozenset(("avi",))
 """Containers that store no presentation times: what they give counts packets in decoding order."""
 
-_MAX_REORDERED_PACKETS = 17
+MAX_REORDERED_PACKETS = 17
 """A decoder holds back at most 16 pictures (H.264, HEVC); an older time left over belongs to a lost packet."""
 
 _LISTED_TIMES_FORMATS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "avi"))
 """Containers that have a list of their packets' times, or count packets: in them no time begins anew."""
 
-_MOST_PACKETS_BEFORE = 2 * _MAX_REORDERED_PACKETS
+_MOST_PACKETS_BEFORE = 2 * MAX_REORDERED_PACKETS
 """So many packets at most come before one that is shown earlier, where each holds a field."""
 
 _HOLE = 1.5
@@ -116,7 +116,7 @@ def stray_times(seconds: NDArray[np.float64], timeline: Timeline) -> dict[int, f
     jump = float(_jump(timeline))
     strays: dict[int, float] = {}
     for place in np.flatnonzero(seconds[:-1] - seconds[1:] >= jump).tolist():
-        before, after = max(0, place - _MAX_REORDERED_PACKETS), place + _MAX_REORDERED_PACKETS + 1
+        before, after = max(0, place - MAX_REORDERED_PACKETS), place + MAX_REORDERED_PACKETS + 1
         near = np.append(seconds[before:place], seconds[place + 1 : after])
         later = seconds[place + _MOST_PACKETS_BEFORE + 1 : place + 2 * _MOST_PACKETS_BEFORE]
         is_alone = bool((abs(near - seconds[place]) >= jump).all())
@@ -132,7 +132,7 @@ def stray_times(seconds: NDArray[np.float64], timeline: Timeline) -> dict[int, f
 
 
 def _jump(timeline: Timeline) -> Fraction:
-    return max(JUMP_SECONDS, _MAX_REORDERED_PACKETS * timeline.step)
+    return max(JUMP_SECONDS, MAX_REORDERED_PACKETS * timeline.step)
 
 
 class PacketClock:
@@ -182,7 +182,7 @@ class FrameClock:
         """Tell the time of a packet that goes to the decoder now."""
         if self._timeline.decode_order and pts is not None:
             heapq.heappush(self._fed, pts)
-            if len(self._fed) > _MAX_REORDERED_PACKETS:
+            if len(self._fed) > MAX_REORDERED_PACKETS:
                 heapq.heappop(self._fed)
 
     def seconds(self, pts: int | None, is_keyframe: bool, *, otherwise: float | None = None) -> float:

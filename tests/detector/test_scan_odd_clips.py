@@ -497,3 +497,26 @@ def test_a_clip_that_begins_late_is_not_a_long_one(tmp_path):
         assert video.probe.first_pts_seconds == pytest.approx(100_000)
     with pytest.raises(TooLong, match=r"lasts 6 s, more than the 5 s allowed"):
         open_guarded(path, GuardLimits(max_duration_seconds=5))
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "webm"])
+def test_what_is_lost_with_a_damaged_part_of_the_file_is_told_of(tmp_path, suffix):
+    codec = {"ts": "mpeg2video", "mkv": "libx264", "webm": "libvpx"}[suffix]
+    path = write(tmp_path / f"clip.{suffix}", 300, with_red(-1, -1), gop=10, codec=codec)
+    content = path.read_bytes()
+    fifth = len(content) // 5
+    path.write_bytes(content[: 2 * fifth] + bytes(fifth) + content[3 * fifth :])
+    for plan in ("every-frame", "adaptive", "keyframes-only"):
+        coverage = scan(path, plan=plan)[0].coverage
+        (lost,) = [each for each in coverage.undecoded if each.to_s - each.from_s > 2]
+        # From the damage to the next place in the file at which reading can begin again.
+        assert 9 < lost.from_s < 13 and 16 < lost.to_s < 24
+        assert coverage.guarantee_s >= lost.to_s - lost.from_s
+        assert "Every picture" not in coverage.statement
+        assert coverage.samples + 10 * (lost.to_s - lost.from_s) >= (295 if plan == "every-frame" else 0)
+
+
+def test_a_long_pause_in_a_whole_file_is_no_loss(tmp_path):
+    clip = write(tmp_path / "clip.mp4", 60, with_red(-1, -1), gop=10, x264="bframes=3")
+    path = retimed(clip, tmp_path / "pause.ts", lambda n, pts, dts: (pts + 40 * (n >= 30), dts + 40 * (n >= 30)))
+    assert scan(path)[0].coverage.undecoded == ()
