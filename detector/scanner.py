@@ -17,7 +17,7 @@ import numpy as np
 from detector._version import __version__
 from detector.appearances import Linker, StaticPicture, sharpness
 from detector.best_pictures import BestPictures
-from detector.errors import BadOption, UnknownClass
+from detector.errors import BadOption, ClipChanged, UnknownClass
 from detector.frame import Appearance, Boxes, Detection, Frame
 from detector.linking import Chain, Linking, LookedAt
 from detector.looking import (
@@ -141,8 +141,9 @@ class Scanner:
         self._plan()
 
     def scan(self, path: Path | str, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
-        """Scan one clip. Raises VideoError where nothing of it can be decoded."""
+        """Scan one clip. Raises VideoError where nothing of it can be decoded, or it was written to meanwhile."""
         path = Path(path)
+        size = _size(path)
         started_at, started = datetime.now(UTC), time.monotonic()
         samples: dict[float, Sample] = {}
         unlooked: dict[bool, set[float]] = {True: set(), False: set()}
@@ -181,6 +182,10 @@ class Scanner:
             appearances = linking.finish(state.static, width=probe.width, height=probe.height)
             crops = _pictures(video, appearances, state.best)
             sha256 = digest.result()
+        if _size(path) not in (size, None):
+            raise ClipChanged(
+                f"{path.name}: the file was written to while it was scanned; scan it again once it is complete."
+            )
         left_out = (*self._over_budget(unlooked, samples), *plan.left_out())
         coverage = _coverage_info(linking.looked_at, probe, decoding, plan, self.model, state, left_out)
         report = Report(
@@ -357,6 +362,14 @@ def scan(
 ) -> ScanResult:
     """Scan one clip with a model of the manifest; see Scanner for many clips with one model."""
     return Scanner(load_model(model, device=device), options).scan(path, on_progress)
+
+
+def _size(path: Path) -> int | None:
+    """The file's length in bytes; None where there is no file (any more)."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

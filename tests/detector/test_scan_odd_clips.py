@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detector.best_pictures import BestPictures
-from detector.errors import TooLong
+from detector.errors import ClipChanged, TooLong
 from detector.frame import Boxes
 from detector.models.letterbox import Square
 from detector.sampling.cuts import CutWatch
@@ -520,3 +520,17 @@ def test_a_long_pause_in_a_whole_file_is_no_loss(tmp_path):
     clip = write(tmp_path / "clip.mp4", 60, with_red(-1, -1), gop=10, x264="bframes=3")
     path = retimed(clip, tmp_path / "pause.ts", lambda n, pts, dts: (pts + 40 * (n >= 30), dts + 40 * (n >= 30)))
     assert scan(path)[0].coverage.undecoded == ()
+
+
+def test_a_file_that_is_still_being_written_gets_no_report(tmp_path):
+    """Its hash would be that of other bytes than those that were looked at."""
+    path = write(tmp_path / "growing.ts", 60, with_red(20, 40), gop=10)
+
+    class Recorder(RedModel):
+        def detect(self, images):
+            with path.open("ab") as file:
+                file.write(bytes([0x47, 0x1F, 0xFF, 0x10]) + bytes(184))
+            return super().detect(images)
+
+    with pytest.raises(ClipChanged, match=r"growing\.ts: the file was written to .*; scan it again .*\.$"):
+        Scanner(Recorder(), ScanOptions()).scan(path)
