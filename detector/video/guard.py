@@ -289,7 +289,7 @@ class GuardedVideo:
         try:
             for each in header["problems"]:
                 self._problems.add(wire.unpack_problem(each))
-            self._problems.failed.update(dict.fromkeys(wire.unpack_times(body)))
+            self._problems.failed.update(dict.fromkeys(wire.unpack_failed(body)))
             self.frames_decoded += int(header["frames_decoded"])
             seconds = float(header["cpu_seconds"])
             self.cpu_seconds += max(0.0, seconds - self._process_seconds)

@@ -95,7 +95,7 @@ def _read(connection: socket.socket, outlet: Outlet, video: Video, request: dict
         "message": str(failure) if failure else "",
         "cpu_seconds": time.process_time(),
     }
-    wire.send(connection, account, wire.pack_times(video.failed))
+    wire.send(connection, account, wire.pack_failed(video.failed))
 
 
 def _has_room_for_more(facts: Probe) -> bool:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from detector.sampling.cuts import CutWatch
 
 MAX_HEADER_BYTES = 4 * 1024 * 1024
+MAX_FAILED = 1_000_000
+"""So many packets and pictures that could not be decoded are told of; in the keeper each takes about 150 bytes."""
 _LENGTHS = struct.Struct("<IQ")
 _PLAIN = (
     *("bytes", "container", "codec", "stream_index", "timeline_origin_seconds", "width", "height", "coded_width"),
@@ -144,15 +146,15 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         raise WireBroken("no probe") from error
 
 
-def pack_times(seconds: Sequence[float]) -> list[memoryview]:
-    """Times as a body."""
-    return [np.array(seconds, "<f8").data.cast("B")] if seconds else []
+def pack_failed(seconds: Sequence[float]) -> list[memoryview]:
+    """The times of what failed, as a body."""
+    return [np.array(seconds[:MAX_FAILED], "<f8").data.cast("B")] if seconds else []
 
 
-def unpack_times(body: bytearray) -> list[float]:
-    """The times of `pack_times`. Raises WireBroken."""
-    if len(body) % 8:
-        raise WireBroken("half a time")
+def unpack_failed(body: bytearray) -> list[float]:
+    """The times of `pack_failed`. Raises WireBroken."""
+    if len(body) % 8 or len(body) > 8 * MAX_FAILED:
+        raise WireBroken("failures that cannot be told apart")
     times = np.frombuffer(body, "<f8")
     if not np.isfinite(times).all():
         raise WireBroken("a failure at no time")
