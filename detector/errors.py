@@ -4,6 +4,7 @@
     ├── VideoError
     │   ├── ClipNotFound        no such file, or a folder without clips
     │   ├── ClipUnreadable      the operating system refuses to open the file
+    │   ├── ClipChanged         the file was written to while it was scanned
     │   ├── NotAVideo           the bytes are no container that we read
     │   ├── NoVideoStream       a container, but without moving pictures (sound only, cover art)
     │   ├── NoDecodableFrame    a video stream of which not one picture could be decoded
@@ -50,6 +51,12 @@ class ClipUnreadable(VideoError):
     """The file cannot be opened."""
 
     code = "clip_unreadable"
+
+
+class ClipChanged(VideoError):
+    """The file was written to while it was scanned, so that its hash is not that of what was looked at."""
+
+    code = "clip_changed"
 
 
 class NotAVideo(VideoError):

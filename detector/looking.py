@@ -123,10 +123,11 @@ def _frames(video: Readable, request: Request, state: ScanState) -> Iterator[Fra
 
 
 def _all_frames(video: Readable, request: Request, state: ScanState) -> Iterator[Frame]:
-    if request.times is None:
-        yield from video.frames(keyframes_only=request.keyframes_only)
-    elif request.keyframes_only:
-        yield from _keyframes(video, request.times)
+    if request.keyframes_only:
+        listed = video.probe.keyframe_seconds.tolist() if request.times is None else request.times
+        yield from _keyframes(video, tuple(listed))
+    elif request.times is None:
+        yield from video.frames()
     elif request.shots and state.cuts is not None:
         for _, frame in video.frames_at(request.times, _within(state.deadline_of(request), state.cuts)):
             yield frame

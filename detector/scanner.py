@@ -17,7 +17,7 @@ import numpy as np
 from detector._version import __version__
 from detector.appearances import Linker, StaticPicture, sharpness
 from detector.best_pictures import BestPictures
-from detector.errors import BadOption, UnknownClass
+from detector.errors import BadOption, ClipChanged, UnknownClass
 from detector.frame import Appearance, Boxes, Detection, Frame
 from detector.linking import Chain, Linking, LookedAt
 from detector.looking import (
@@ -42,6 +42,7 @@ from detector.report import (
     PlanInfo,
     Report,
     ScanInfo,
+    UndecodedInfo,
     WeightsInfo,
     crop_name,
     encode_crop,
@@ -49,7 +50,14 @@ from detector.report import (
     thumbnail_name,
 )
 from detector.sampling.budget import COARSE_SHARE, Budget
-from detector.sampling.coverage import Effort, LeftOut, UndecodedRange, measure_coverage, smallest_object
+from detector.sampling.coverage import (
+    Effort,
+    LeftOut,
+    UndecodedRange,
+    measure_coverage,
+    not_looked_at,
+    smallest_object,
+)
 from detector.sampling.cuts import CutWatch
 from detector.sampling.names import DEFAULT_PLAN
 from detector.sampling.plan import CloserLook, Plan, Request, Sample, Timeline
@@ -133,8 +141,9 @@ class Scanner:
         self._plan()
 
     def scan(self, path: Path | str, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
-        """Scan one clip. Raises VideoError where nothing of it can be decoded."""
+        """Scan one clip. Raises VideoError where nothing of it can be decoded, or it was written to meanwhile."""
         path = Path(path)
+        size = _size(path)
         started_at, started = datetime.now(UTC), time.monotonic()
         samples: dict[float, Sample] = {}
         unlooked: dict[bool, set[float]] = {True: set(), False: set()}
@@ -173,20 +182,18 @@ class Scanner:
             appearances = linking.finish(state.static, width=probe.width, height=probe.height)
             crops = _pictures(video, appearances, state.best)
             sha256 = digest.result()
+        if _size(path) not in (size, None):
+            raise ClipChanged(
+                f"{path.name}: the file was written to while it was scanned; scan it again once it is complete."
+            )
+        left_out = (*self._over_budget(unlooked, samples), *plan.left_out())
+        coverage = _coverage_info(linking.looked_at, probe, decoding, plan, self.model, state, left_out)
         report = Report(
             clip=_clip_info(path, sha256, probe),
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
-            coverage=_coverage_info(
-                linking.looked_at,
-                probe,
-                decoding,
-                plan,
-                self.model,
-                state,
-                (*self._over_budget(unlooked, samples), *plan.left_out()),
-            ),
-            errors=_errors(decoding, video.probe),
+            coverage=coverage,
+            errors=_errors(decoding, probe, coverage.undecoded),
         )
         return ScanResult(report, crops)
 
@@ -357,6 +364,14 @@ def scan(
     return Scanner(load_model(model, device=device), options).scan(path, on_progress)
 
 
+def _size(path: Path) -> int | None:
+    """The file's length in bytes; None where there is no file (any more)."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return None
+
+
 @contextmanager
 def _hashed(path: Path) -> Iterator[Future[str]]:
     """The file's hash, in the making while the file is scanned."""
@@ -431,11 +446,13 @@ def _coverage_info(
     state: ScanState,
     left_out: tuple[LeftOut, ...],
 ) -> CoverageInfo:
+    frames = array("d", probe.pts_seconds.tobytes())
+    lost = [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded]
     coverage = measure_coverage(
         looked_at.times,
-        array("d", probe.pts_seconds.tobytes()),
+        frames,
         probe.duration_seconds,
-        [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded],
+        not_looked_at(lost, looked_at.times, frames, probe.duration_seconds),
         promise_seconds=plan.cadence_seconds,
         shots=(state.cuts.shots(probe.duration_seconds) or None) if state.cuts else None,
         effort=Effort(
@@ -461,7 +478,7 @@ def _unlooked(request: Request, latest: float | None, state: ScanState) -> tuple
     return tuple(time for time in request.times or () if latest is None or time > latest)
 
 
-def _errors(decoding: _Decoding, probe: Probe) -> tuple[ErrorInfo, ...]:
+def _errors(decoding: _Decoding, probe: Probe, undecoded: Sequence[UndecodedInfo]) -> tuple[ErrorInfo, ...]:
     errors = []
     if unseen := [each.codec or "unknown codec" for each in probe.other_streams if each.kind == "video"]:
         message = (
@@ -469,6 +486,12 @@ def _errors(decoding: _Decoding, probe: Probe) -> tuple[ErrorInfo, ...]:
             "which nothing looked; take each out into a file of its own and scan that too."
         )
         errors.append(ErrorInfo(code="other_video_streams", message=message))
+    if probe.has_late_streams:
+        message = (
+            "Another stream begins in the middle of the file. If it is sound nothing is missing; if it is video, "
+            "nothing looked at it: cut the file there and scan the parts by themselves."
+        )
+        errors.append(ErrorInfo(code="late_streams", message=message))
     if probe.times == "joined":
         message = "The file is joined of recordings whose times begin anew; here each follows the one before it."
         errors.append(ErrorInfo(code="joined_times", message=message))
@@ -477,20 +500,21 @@ def _errors(decoding: _Decoding, probe: Probe) -> tuple[ErrorInfo, ...]:
             "The file gives all its pictures the same time; here they follow one another at its nominal frame rate."
         )
         errors.append(ErrorInfo(code="no_times", message=message))
-    lost = [problem for problem in decoding.problems if not problem.decoded]
-    if decoding.decode_errors or lost:
-        message = f"{decoding.decode_errors} damaged packets or pictures were skipped"
-        if lost:
-            message += f"; nothing could be decoded {_longest(lost)}"
-        errors.append(ErrorInfo(code="decode_errors", message=f"{message}."))
-    damaged = [problem for problem in decoding.problems if problem.decoded]
+    counted = f"{decoding.decode_errors} damaged packets or pictures were skipped" if decoding.decode_errors else ""
+    lost = [(each.from_s, each.to_s, each.reason) for each in undecoded]
+    if counted or lost:
+        told = [counted, f"nothing could be decoded {_longest(lost)}" if lost else ""]
+        message = "; ".join(part for part in told if part)
+        errors.append(ErrorInfo(code="decode_errors", message=f"{message[0].upper()}{message[1:]}."))
+    damaged = [(each.from_seconds, each.to_seconds, each.reason) for each in decoding.problems if each.decoded]
     if damaged:
         message = f"Pictures were decoded with visible damage {_longest(damaged)}; what they show can be missed."
         errors.append(ErrorInfo(code="damaged_pictures", message=message))
     return tuple(errors)
 
 
-def _longest(problems: Sequence[DecodeProblem]) -> str:
-    worst = max(problems, key=lambda problem: problem.to_seconds - problem.from_seconds)
-    others = f", and in {len(problems) - 1} more places" if len(problems) > 1 else ""
-    return f"from {worst.from_seconds:.2f} s to {worst.to_seconds:.2f} s ({worst.reason}){others}"
+def _longest(ranges: Sequence[tuple[float, float, str]]) -> str:
+    start, end, reason = max(ranges, key=lambda each: each[1] - each[0])
+    others = len(ranges) - 1
+    more = f", and in {others} more place{'s' if others > 1 else ''}" if others else ""
+    return f"from {start:.2f} s to {end:.2f} s ({reason}){more}"

@@ -154,6 +154,31 @@ def measure_coverage(
     )
 
 
+def not_looked_at(
+    undecoded: Sequence[UndecodedRange], looked_at: Sequence[float], frames: Sequence[float], duration_seconds: float
+) -> tuple[UndecodedRange, ...]:
+    """The ranges without the times of pictures in them that were decoded all the same, and looked at.
+
+    A decoder's complaints that lie close together come as one range; some of the pictures between them are whole.
+    `looked_at` and `frames` are ascending, as in `measure_coverage`. Where more than MOST_RANGES would be left, the
+    ranges stay as they are.
+    """
+    left: list[UndecodedRange] = []
+    for lost in undecoded:
+        start = lost.from_seconds
+        for place in range(bisect_left(looked_at, start), bisect_left(looked_at, lost.to_seconds)):
+            shown = looked_at[place]
+            after = bisect_right(frames, shown + SAME_PICTURE_SECONDS)
+            if shown > start:
+                left.append(UndecodedRange(start, shown, lost.reason))
+            start = frames[after] if after < len(frames) else max(shown, duration_seconds)
+        if start < lost.to_seconds or lost.from_seconds == lost.to_seconds:
+            left.append(UndecodedRange(start, lost.to_seconds, lost.reason))
+        if len(left) > MOST_RANGES:
+            return tuple(undecoded)
+    return tuple(left)
+
+
 def smallest_object(side_px: float, width: int, height: int, input_size: int) -> float:
     """The side, in pixels of a picture of `width` x `height`, of what is `side_px` in the model's square input.
 

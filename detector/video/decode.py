@@ -70,8 +70,9 @@ class Video:
         self._skips = True
         self._cost = ReadingCost()
         self._closed = False
-        self._earlier_errors = 0
         self._earlier_frames = 0
+        for start, end in facts.missing:
+            self._problems.add(DecodeProblem(start, end, "the file is damaged here: its packets are lost"))
         if facts.promised_end_seconds is not None:
             self._problems.add(cut_off(facts.duration_seconds, facts.promised_end_seconds))
 
@@ -96,14 +97,19 @@ class Video:
     def errors(self) -> list[DecodeProblem]:
         """What could not be decoded as recorded in everything read so far, by time.
 
-        That the file is cut off is known from the beginning; damage only once it was read over.
+        That the file is cut off or has holes is known from the beginning; damage only once it was read over.
         """
         return list(self._problems)
 
     @property
     def decode_errors(self) -> int:
-        """How many packets could not be decoded, over all readings."""
-        return self._earlier_errors + (self._reader.decode_errors if self._reader else 0)
+        """How many packets and pictures could not be decoded, over all readings, each counted once."""
+        return len(self._problems.failed)
+
+    @property
+    def failed(self) -> list[float]:
+        """The times of those, in seconds, in the order in which they were met."""
+        return list(self._problems.failed)
 
     @property
     def frames_decoded(self) -> int:
@@ -321,7 +327,6 @@ class Video:
 
     def _close_reader(self) -> None:
         if self._reader is not None:
-            self._earlier_errors += self._reader.decode_errors
             self._earlier_frames += self._reader.frames_decoded
             self._reader.close()
             self._reader = None
@@ -332,9 +337,8 @@ class Video:
         try:
             image = self._display.image(picture.frame)
         except (av.FFmpegError, ValueError) as error:
-            self._earlier_errors += 1
             reason = f"the picture could not be converted to RGB ({reason_of(error)})"
-            self._problems.add(DecodeProblem(picture.seconds, picture.seconds, reason))
+            self._problems.add_failed(picture.seconds, DecodeProblem(picture.seconds, picture.seconds, reason))
             return None
         return Frame(image, picture.seconds, picture.is_keyframe)
 

@@ -10,7 +10,7 @@ from typing import cast
 import numpy as np
 from av import VideoFrame
 from av.buffer import Buffer
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from detector.video.limits import MAX_PIXEL_ASPECT
@@ -21,6 +21,8 @@ _BT2020, _BT2020_CONSTANT_LUMINANCE, _ICTCP = 9, 10, 14
 _CONVERTED_MATRICES = frozenset((0, 1, 2, 4, 5, 6, 7, _BT2020))
 """FFmpeg's numbers (libavutil/pixfmt.h, AVColorSpace) of those from which its scaler converts (libswscale 9.5); of any
 other it refuses the picture."""
+FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+"""Luma of 16 to 235 (BT.601-7 item 2.5.3) as 0 to 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,13 @@ class Display:
                 src_colorspace=None if _says_colorspace(picture) else colorspace_of(picture),
                 threads=1,
             )
-        return self._orientation.apply(rgb.to_ndarray().astype(np.uint8, copy=False))
+        image = rgb.to_ndarray().astype(np.uint8, copy=False)
+        return self._orientation.apply(FULL_RANGE[image] if _is_grey_of_video(picture) else image)
+
+
+def _is_grey_of_video(picture: VideoFrame) -> bool:
+    """Whether a picture without colours has black at 16 and white at 235, which FFmpeg's scaler does not heed."""
+    return picture.format.name.startswith("gray") and int(picture.color_range) == int(ColorRange.MPEG)
 
 
 def name_converted_matrix(picture: VideoFrame) -> None:

@@ -85,7 +85,6 @@ class GuardedVideo:
         self._afresh = False
         self._problems = ProblemLog()
         self.isolation: tuple[str, ...] = ()
-        self.decode_errors = 0
         self.frames_decoded = 0
         self.cpu_seconds = 0.0
         try:
@@ -114,6 +113,16 @@ class GuardedVideo:
     def errors(self) -> list[DecodeProblem]:
         """What could not be decoded as recorded, by time."""
         return list(self._problems)
+
+    @property
+    def decode_errors(self) -> int:
+        """As that of Video."""
+        return len(self._problems.failed)
+
+    @property
+    def failed(self) -> list[float]:
+        """As that of Video."""
+        return list(self._problems.failed)
 
     @property
     def pid(self) -> int | None:
@@ -157,7 +166,7 @@ class GuardedVideo:
             while True:
                 header, body = self._receive(self._limits.stall_seconds)
                 if header.get("end"):
-                    self._note_end(header, watch)
+                    self._note_end(header, body, watch)
                     done = True
                     if header.get("error"):
                         raise _error_of(header)
@@ -188,10 +197,11 @@ class GuardedVideo:
             self._stop()
             raise
         name, limits = self._path.name, self._limits
-        if facts.duration_seconds > limits.max_duration_seconds:
+        lasts = facts.duration_seconds - facts.first_pts_seconds
+        if lasts > limits.max_duration_seconds:
             self._stop()
             raise TooLong(
-                f"{name}: this video lasts {facts.duration_seconds:.0f} s, more than the "
+                f"{name}: this video lasts {lasts:.0f} s, more than the "
                 f"{limits.max_duration_seconds:.0f} s allowed; cut it into parts."
             )
         if max(facts.width * facts.height, facts.coded_width * facts.coded_height) > limits.max_pixels:
@@ -275,11 +285,11 @@ class GuardedVideo:
             self._stop()
             raise self._ended("it sent something that is no picture of this clip", fault_of_clip=True) from None
 
-    def _note_end(self, header: dict[str, Any], watch: CutWatch | None) -> None:
+    def _note_end(self, header: dict[str, Any], body: bytearray, watch: CutWatch | None) -> None:
         try:
             for each in header["problems"]:
                 self._problems.add(wire.unpack_problem(each))
-            self.decode_errors += int(header["decode_errors"])
+            self._problems.failed.update(dict.fromkeys(wire.unpack_failed(body)))
             self.frames_decoded += int(header["frames_decoded"])
             seconds = float(header["cpu_seconds"])
             self.cpu_seconds += max(0.0, seconds - self._process_seconds)

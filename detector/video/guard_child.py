@@ -72,7 +72,7 @@ def _answer(connection: socket.socket, path: Path, limits: dict[str, Any]) -> No
 
 def _read(connection: socket.socket, outlet: Outlet, video: Video, request: dict[str, Any]) -> None:
     """The frames of one request, and at its end what reading them brought besides."""
-    errors_before, frames_before = video.decode_errors, video.frames_decoded
+    frames_before = video.frames_decoded
     watch = wire.unpack_cuts(request["cuts"]) if request.get("cuts") else None
     failure = None
     try:
@@ -89,14 +89,13 @@ def _read(connection: socket.socket, outlet: Outlet, video: Video, request: dict
     account = {
         "end": True,
         "problems": [wire.pack_problem(each) for each in video.errors],
-        "decode_errors": video.decode_errors - errors_before,
         "frames_decoded": video.frames_decoded - frames_before,
         "cuts": wire.pack_cuts(watch) if watch else None,
         "error": failure.code if failure else None,
         "message": str(failure) if failure else "",
         "cpu_seconds": time.process_time(),
     }
-    wire.send(connection, account)
+    wire.send(connection, account, wire.pack_failed(video.failed))
 
 
 def _has_room_for_more(facts: Probe) -> bool:

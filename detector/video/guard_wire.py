@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from detector.sampling.cuts import CutWatch
 
 MAX_HEADER_BYTES = 4 * 1024 * 1024
+MAX_FAILED = 1_000_000
+"""So many packets and pictures that could not be decoded are told of; in the keeper each takes about 150 bytes."""
 _LENGTHS = struct.Struct("<IQ")
 _PLAIN = (
     *("bytes", "container", "codec", "stream_index", "timeline_origin_seconds", "width", "height", "coded_width"),
     *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds", "times"),
+    "has_late_streams",
 )
 _CUTS_PLAIN = ("_shortest", "_seen_seconds", "_begins_after", "_is_sampled")
 _FRACTIONS = ("time_base", "frame_rate_from_header", "pixel_aspect")
@@ -94,6 +97,8 @@ def pack_probe(probe: Probe) -> tuple[dict[str, Any], list[memoryview]]:
     turned = probe.orientation
     header["orientation"] = [turned.transpose, turned.flip_x, turned.flip_y]
     header["other_streams"] = [[each.kind, each.codec] for each in probe.other_streams]
+    header["strays"] = [[*packet, ticks] for packet, ticks in probe.strays.items()]
+    header["missing"] = probe.missing
     header["packets"] = len(probe.pts_seconds)
     columns = (
         probe.pts_seconds.astype("<f8"),
@@ -127,6 +132,8 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         return Probe(
             path=path,
             orientation=Orientation(*(bool(part) for part in header["orientation"])),
+            strays={(int(ticks), int(place)): int(better) for ticks, place, better in header["strays"]},
+            missing=tuple((float(start), float(end)) for start, end in header["missing"]),
             other_streams=tuple(OtherStream(str(kind), str(codec)) for kind, codec in header["other_streams"]),
             pts_seconds=pts,
             is_keyframe=keys,
@@ -137,6 +144,21 @@ def unpack_probe(header: dict[str, Any], body: bytearray, path: Path) -> Probe:
         )
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise WireBroken("no probe") from error
+
+
+def pack_failed(seconds: Sequence[float]) -> list[memoryview]:
+    """The times of what failed, as a body."""
+    return [np.array(seconds[:MAX_FAILED], "<f8").data.cast("B")] if seconds else []
+
+
+def unpack_failed(body: bytearray) -> list[float]:
+    """The times of `pack_failed`. Raises WireBroken."""
+    if len(body) % 8 or len(body) > 8 * MAX_FAILED:
+        raise WireBroken("failures that cannot be told apart")
+    times = np.frombuffer(body, "<f8")
+    if not np.isfinite(times).all():
+        raise WireBroken("a failure at no time")
+    return [float(each) for each in times]
 
 
 def pack_picture(frame: Frame) -> tuple[dict[str, Any], Sequence[NDArray[np.uint8]]]:

@@ -22,7 +22,7 @@ MAX_CONSECUTIVE_DEMUX_FAILURES = 8
 """So many failed reads of the container in a row end it; a reader that fails may fail at the same byte for ever."""
 
 MAX_PROBLEMS = 1000
-"""More ranges than this are not told apart: the last one grows. Keeps reports of badly damaged days readable."""
+"""More ranges than this are not told apart: neighbours become one. Keeps reports of badly damaged days readable."""
 
 PROBLEM_MERGE_SECONDS = 1.0
 """Problems of the same kind that lie closer together than this are one range."""

@@ -14,16 +14,12 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-from detector.video.display import Display, Orientation, colorspace_of
+from detector.video.display import FULL_RANGE, Display, Orientation, colorspace_of
 
 _FORMATS = ("yuv420p", "yuvj420p")
 MATRICES = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114)}
 """What red and blue weigh in luma, by FFmpeg's number of the matrix (libavutil/pixfmt.h, AVColorSpace): ITU-R BT.709-6
 item 3.2, and twice BT.601-7 item 2.5.1, for 625 and for 525 lines."""
-
-
-_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
-"""Luma of 16 to 235 (BT.601-7 item 2.5.3) as 0 to 255."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,7 @@ class Planes:
             return part
         import cv2
 
-        return np.asarray(cv2.LUT(part, _FULL_RANGE), np.uint8)
+        return np.asarray(cv2.LUT(part, FULL_RANGE), np.uint8)
 
     def _woven(self) -> NDArray[np.uint8]:
         """Each field by itself, as swscale does with a picture that says of itself that it is interlaced."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -23,10 +24,11 @@ from detector.video.limits import (
     MAX_CONSECUTIVE_DEMUX_FAILURES,
     MAX_FIRST_PICTURE_PACKETS,
     MAX_PICTURE_PIXELS,
+    MISSING_GAP_SECONDS,
 )
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.reasons import libav_reasons, reason_of
-from detector.video.timeline import MICROSECOND, JoinedTimes, PacketClock, Timeline
+from detector.video.timeline import MAX_REORDERED_PACKETS, MICROSECOND, JoinedTimes, PacketClock, Timeline, stray_times
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
 """Containers that are searched by decoding time; the others keep an index of presentation times."""
@@ -41,6 +43,10 @@ _ABSOLUTE_DURATION_FORMATS = frozenset(("matroska,webm", "asf"))
 """Containers in which FFmpeg's muxers write the time of the end as the duration, however late the first picture is."""
 
 _CUT_OFF_SECONDS = 0.5
+_FEWEST_MISSING = 5
+"""Pictures that a hole in a file has room for, so that it is not what comes of packets in decoding order."""
+_LONGEST_LOSS_SECONDS = 60.0
+"""Where transport packets are missing and more time is, a recording was made after a pause and joined to the other."""
 _PACKETS_AT_ONCE = 256
 _SIZE_REFUSED = "Picture size"
 """How libavutil's complaint begins about a picture that is larger than it was told to allow."""
@@ -77,7 +83,10 @@ class Probe:
 
     `times` says where they come from: the container as it is (`stated`), moved where its parts' times begin anew
     (`joined`, see `JoinedTimes`), or the nominal frame rate, as the container gives all pictures the same (`nominal`).
-    Other than stated ones depend on all packets before.
+    Other than stated ones depend on all packets before. `strays` are the packets whose damaged times (see
+    `stray_times`) were put right: presentation time and byte position in the file, and the time that it got, in ticks.
+    `has_late_streams`: there are streams besides `other_streams`, which begin where FFmpeg does not look beforehand.
+    `missing` are the stretches (from, to) whose packets were lost with a damaged part of the file.
 
     `width` and `height` are what a viewer sees: square pixels, after rotation. `coded_width` and
     `coded_height` are the picture's as it lies in the file. `rotation_degrees` is the clockwise turn (0, 90,
@@ -102,6 +111,9 @@ class Probe:
     duration_seconds: float
     promised_end_seconds: float | None
     times: Times
+    strays: Mapping[tuple[int, int], int]
+    has_late_streams: bool
+    missing: tuple[tuple[float, float], ...]
     other_streams: tuple[OtherStream, ...]
     pts_seconds: NDArray[np.float64] = field(repr=False)
     is_keyframe: NDArray[np.bool_] = field(repr=False)
@@ -141,6 +153,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
         scan = _PacketScan(timeline, stream)
         scan.run(container)
         scan.spread_equal_times()
+        strays = scan.put_strays_right()
         coded_width, coded_height = _coded_size(path.name, stream, scan)
         aspect = pixel_aspect(stream.sample_aspect_ratio)
         square = square_width(coded_width, aspect)
@@ -149,6 +162,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
         orientation = Orientation.of_frame(scan.first_picture) if scan.first_picture else Orientation()
         width, height = orientation.size(square, coded_height)
         pts_seconds, is_keyframe, keyframe_seek_ticks, packet_bytes = scan.in_presentation_order()
+        missing = scan.missing(pts_seconds)
         duration = scan.end_seconds(container)
         return Probe(
             path=path,
@@ -169,6 +183,9 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
             duration_seconds=duration,
             promised_end_seconds=scan.promised_end_seconds(container),
             times=scan.times,
+            strays=strays,
+            missing=missing,
+            has_late_streams=scan.has_late_streams,
             other_streams=tuple(
                 OtherStream(_kind(other), _codec_name(other))
                 for other in container.streams
@@ -228,22 +245,32 @@ class _PacketScan:
         self._keyframes = bytearray()
         self._sizes = array("I")
         self._seek_ticks = array("q")
+        self._positions = array("q")
         self._last: tuple[float, float] = (0.0, 0.0)
         self._seen_end_seconds = 0.0
         self._other_end_seconds = 0.0
         self._decoded_packets = 0
         self.first_picture: av.VideoFrame | None = None
+        self._shown_to = -math.inf
+        self._packets_since_damage = self._packets_since_flaw = MAX_REORDERED_PACKETS + 1
+        self._holes_from: list[float] = []
         self.last_reason = ""
+        self.has_late_streams = False
 
     def run(self, container: InputContainer) -> None:
         failures = 0
         packets = container.demux()
         while failures < MAX_CONSECUTIVE_DEMUX_FAILURES:
             # FFmpeg's words are gathered while this is open, and those of a damaged clip are many.
-            with libav_reasons():
+            with libav_reasons() as messages:
                 for _ in range(_PACKETS_AT_ONCE):
+                    said = len(messages)
                     try:
                         packet = next(packets, None)
+                    except IndexError:
+                        # How PyAV (18.1) ends a file, all of it read, in which a stream began on the way.
+                        self.has_late_streams = True
+                        return
                     except (av.FFmpegError, ValueError):
                         failures += 1
                         packets = container.demux()
@@ -251,6 +278,8 @@ class _PacketScan:
                     failures = 0
                     if packet is None:
                         return
+                    if any(component == container.format.name for _, component, _ in messages[said:]):
+                        self._packets_since_damage = 0
                     self._take(packet)
 
     def _take(self, packet: Packet[Stream]) -> None:
@@ -270,14 +299,36 @@ class _PacketScan:
         self._seen_end_seconds = max(self._seen_end_seconds, seconds + length)
         if packet.is_discard:
             return
+        self._note_hole(packet, seconds, length)
         self._seconds.append(seconds)
         self._keyframes.append(packet.is_keyframe)
         self._sizes.append(min(packet.size, 2**32 - 1))
+        self._positions.append(-1 if packet.pos is None else packet.pos)
         if packet.is_keyframe:
             ticks = packet.dts if self._by_dts or packet.pts is None else packet.pts
             self._seek_ticks.append(ticks or 0)
         if seconds >= self._last[0]:
             self._last = (seconds, length)
+
+    def _note_hole(self, packet: Packet[Stream], seconds: float, length: float) -> None:
+        """A long time without packets is a pause, but just after a damaged part of the file: there they were lost."""
+        if packet.is_corrupt:
+            self._packets_since_flaw = 0
+        step, absent = self._timeline.step_seconds, seconds - self._shown_to
+        is_long = absent > max(MISSING_GAP_SECONDS, _FEWEST_MISSING * step)
+        is_damaged = self._packets_since_damage <= MAX_REORDERED_PACKETS
+        is_flawed = self._packets_since_flaw <= MAX_REORDERED_PACKETS and absent <= _LONGEST_LOSS_SECONDS
+        if self._seconds and is_long and (is_damaged or is_flawed):
+            self._holes_from.append(self._shown_to)
+        self._packets_since_damage += 1
+        self._packets_since_flaw += 1
+        self._shown_to = max(self._shown_to, seconds + (length or step))
+
+    def missing(self, pts_seconds: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
+        """See Probe; `pts_seconds` are all times, ascending."""
+        starts = np.array(self._holes_from)
+        ends = pts_seconds[np.searchsorted(pts_seconds, starts - self._timeline.step_seconds / 2)]
+        return tuple(zip(starts.tolist(), ends.tolist(), strict=True))
 
     def _look_for_picture(self, packet: Packet[Stream]) -> None:
         if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:
@@ -315,6 +366,24 @@ class _PacketScan:
         self._seconds = array("d", np.cumsum(steps).tobytes())
         self._last = (self._seconds[-1], self._timeline.step_seconds)
         self._seen_end_seconds = sum(self._last)
+
+    def put_strays_right(self) -> dict[tuple[int, int], int]:
+        """Give packets whose times are damaged better ones; see Probe.strays."""
+        if self._timeline.decode_order:
+            return {}
+        put_right = {}
+        for place, seconds in stray_times(np.array(self._seconds), self._timeline).items():
+            damaged, better = self._timeline.ticks(self._seconds[place]), self._timeline.ticks(seconds)
+            put_right[damaged, self._positions[place]] = better
+            self._seconds[place] = self._timeline.seconds(better)
+            if self._keyframes[place]:
+                # Seeking goes by the damaged time.
+                del self._seek_ticks[sum(self._keyframes[:place])]
+                self._keyframes[place] = False
+        if put_right:
+            # Not the end that was seen: who wrote a wrong time may have counted it in the header's duration.
+            self._last = (max(self._seconds), 0.0)
+        return put_right
 
     def in_presentation_order(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -25,11 +26,13 @@ class DecodeProblem:
 class ProblemLog:
     """Collects problems while a clip is read; neighbours of the same kind become one range.
 
-    Reading the same range twice reports it once.
+    Reading the same range twice reports it once. `failed` are the times, in seconds, of the packets and pictures that
+    could not be decoded.
     """
 
     def __init__(self) -> None:
         self._problems: list[DecodeProblem] = []
+        self.failed: dict[float, None] = {}
 
     def __iter__(self) -> Iterator[DecodeProblem]:
         return iter(sorted(self._problems, key=lambda problem: problem.from_seconds))
@@ -40,20 +43,46 @@ class ProblemLog:
         return len(self._problems)
 
     def add(self, problem: DecodeProblem) -> None:
-        """Record a problem. The words of the first of several merged ones are kept."""
-        for place, known in enumerate(self._problems):
-            if known.decoded == problem.decoded and _near(known, problem):
-                self._problems[place] = _hull(known, problem)
-                return
-        if len(self._problems) >= MAX_PROBLEMS:
-            self._problems[-1] = _hull(self._problems[-1], problem)
-            return
+        """Record a problem. Where it is merged, the words of an earlier one are kept."""
+        while (place := self._near(problem)) is not None:
+            # What has grown may have come near to others.
+            problem = _hull(self._problems.pop(place), problem)
         self._problems.append(problem)
+        if len(self._problems) > MAX_PROBLEMS:
+            self._merge_two()
+
+    def add_failed(self, seconds: float, problem: DecodeProblem) -> None:
+        """Record a packet or picture that could not be decoded, and the problem that it is."""
+        self.failed[seconds] = None
+        self.add(problem)
+
+    def take(self, other: ProblemLog) -> None:
+        """Record what another log holds."""
+        self.failed.update(other.failed)
+        for problem in other:
+            self.add(problem)
+
+    def _near(self, problem: DecodeProblem) -> int | None:
+        places = enumerate(self._problems)
+        return next((at for at, known in places if _apart(known, problem) <= PROBLEM_MERGE_SECONDS), None)
+
+    def _merge_two(self) -> None:
+        """Make one range of the two neighbours that give the shortest."""
+        ordered = sorted(self._problems, key=lambda problem: (problem.decoded, problem.from_seconds))
+        place = min(range(len(ordered) - 1), key=lambda at: _together(ordered[at], ordered[at + 1]))
+        ordered[place : place + 2] = [_hull(*ordered[place : place + 2])]
+        self._problems = ordered
 
 
-def _near(one: DecodeProblem, other: DecodeProblem) -> bool:
-    apart = max(one.from_seconds, other.from_seconds) - min(one.to_seconds, other.to_seconds)
-    return apart <= PROBLEM_MERGE_SECONDS
+def _apart(one: DecodeProblem, other: DecodeProblem) -> float:
+    """Seconds between two problems of one kind; those of different kinds have nothing to do with each other."""
+    if one.decoded != other.decoded:
+        return math.inf
+    return max(one.from_seconds, other.from_seconds) - min(one.to_seconds, other.to_seconds)
+
+
+def _together(one: DecodeProblem, other: DecodeProblem) -> float:
+    return math.inf if one.decoded != other.decoded else other.to_seconds - one.from_seconds
 
 
 def _hull(one: DecodeProblem, other: DecodeProblem) -> DecodeProblem:

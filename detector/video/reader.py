@@ -40,7 +40,7 @@ class Picture(NamedTuple):
 class Reader:
     """Reads a clip's video packets in order through one decoder. Not for several threads at once.
 
-    `decode_errors` counts packets that could not be decoded, `frames_decoded` the pictures that came out.
+    `frames_decoded` counts the pictures that came out.
     `last_read` is what `read` returned last, None at the beginning and after a seek.
 
     `skip_before_seconds` allows the decoder to leave out pictures that are shown before that time and that no
@@ -53,7 +53,6 @@ class Reader:
         self._probe = probe
         self._problems = problems
         self.keyframes_only = keyframes_only
-        self.decode_errors = 0
         self.frames_decoded = 0
         self.last_reason = "the file holds no video packets"
         self.last_read: Picture | None
@@ -127,15 +126,11 @@ class Reader:
             except (av.FFmpegError, ValueError):
                 return False
         self._begin_at(packet_number, wanted_seconds)
-        problems, errors_before = self._problems, self.decode_errors
-        self._problems = ProblemLog()
+        problems, self._problems = self._problems, ProblemLog()
         leads_there = self._leads_to(wanted_seconds)
         if leads_there:
-            for problem in self._problems:
-                problems.add(problem)
-        else:
             # What is no place to begin at is no damage; what is, is found again by who reads up to here.
-            self.decode_errors = errors_before
+            problems.take(self._problems)
         self._problems = problems
         return leads_there
 
@@ -178,6 +173,9 @@ class Reader:
             self._joined.move(packet)
         elif self._probe.times == "nominal":
             packet.pts = packet.dts = None
+        if self._probe.strays and packet.pts is not None:
+            place = -1 if packet.pos is None else packet.pos
+            packet.pts = self._probe.strays.get((packet.pts, place), packet.pts)
         seconds = self._packet_clock.seconds(packet.pts, packet.dts)
         if self.keyframes_only and not packet.is_keyframe:
             return
@@ -296,14 +294,13 @@ class Reader:
         self.last_reason = reason
         if seconds < self._trusted_from - SAME_TIME_SECONDS:
             return
-        self.decode_errors += 1
         self._failures += 1
         until = seconds + self._timeline.step_seconds
         if self._failures >= MAX_CONSECUTIVE_FAILURES:
             self._ended = True
             until = max(until, self._probe.duration_seconds)
             reason = f"given up after {self._failures} packets in a row that could not be decoded ({reason})"
-        self._problems.add(DecodeProblem(seconds, until, reason))
+        self._problems.add_failed(seconds, DecodeProblem(seconds, until, reason))
 
     def _position_seconds(self) -> float:
         pts = self._probe.pts_seconds

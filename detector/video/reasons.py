@@ -11,11 +11,14 @@ import av
 
 # Decoder threads of FFmpeg log outside the capture below; without a handler Python would print that to stderr.
 logging.getLogger("libav").addHandler(logging.NullHandler())
+# A clip that is read again says the same again.
+av.logging.set_skip_repeated(False)
 
 
 @contextmanager
-def libav_reasons() -> Iterator[None]:
-    """Let FFmpeg's error messages reach the exceptions it raises, and nothing else.
+def libav_reasons() -> Iterator[list[tuple[int, str, str]]]:
+    """Let FFmpeg's error messages reach the exceptions it raises, and nothing else but the list that is given: level,
+    component and message of each so far.
 
     PyAV switches FFmpeg's log off by default, and with it the `log` of its exceptions. The level is the
     process's, so it is put back on leaving; a thread that loses that race loses words, never an error.
@@ -23,8 +26,8 @@ def libav_reasons() -> Iterator[None]:
     before = av.logging.get_level()
     av.logging.set_level(av.logging.ERROR)
     try:
-        with av.logging.Capture():
-            yield
+        with av.logging.Capture() as messages:
+            yield messages
     finally:
         av.logging.set_level(before)
 

@@ -92,7 +92,8 @@ class SideBySide:
     def __init__(self, facts: Probe, *, decoders: int) -> None:
         self.probe = facts
         is_in_order = facts.times == "stated" and bool((np.diff(facts.keyframe_seconds) > SAME_TIME_SECONDS).all())
-        self._most = decoders if is_in_order and facts.promised_end_seconds is None else 1
+        is_whole = facts.promised_end_seconds is None and not facts.missing
+        self._most = decoders if is_in_order and is_whole else 1
         self._videos = [Video(facts)]
         self._earlier_frames = 0
         self._run: _Run | None = None

@@ -6,10 +6,12 @@ import heapq
 import math
 from fractions import Fraction
 
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 MICROSECOND = Fraction(1, 1_000_000)
 
@@ -19,11 +21,17 @@ _TIMELINE_FORMATS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi"
 _DECODE_ORDER_FORMATS = frozenset(("avi",))
 """Containers that store no presentation times: what they give counts packets in decoding order."""
 
-_MAX_REORDERED_PACKETS = 17
+MAX_REORDERED_PACKETS = 17
 """A decoder holds back at most 16 pictures (H.264, HEVC); an older time left over belongs to a lost packet."""
 
 _LISTED_TIMES_FORMATS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "avi"))
 """Containers that have a list of their packets' times, or count packets: in them no time begins anew."""
+
+_MOST_PACKETS_BEFORE = 2 * MAX_REORDERED_PACKETS
+"""So many packets at most come before one that is shown earlier, where each holds a field."""
+
+_HOLE = 1.5
+"""Times the usual distance of pictures, from which one is missing between two."""
 
 JUMP_SECONDS = Fraction(1)
 """So far back and a recording has begun anew, unless pictures are so few that their reordering reaches as far."""
@@ -55,6 +63,10 @@ class Timeline:
         """Seconds of a presentation time given in ticks of the stream's time base."""
         return (ticks * self._factor - self._less) / self._divisor
 
+    def ticks(self, seconds: float) -> int:
+        """The tick of the stream's time base that lies nearest to a time."""
+        return round((seconds * self._divisor + self._less) / self._factor)
+
     def length_seconds(self, ticks: int) -> float:
         """Seconds that so many ticks of the stream's time base last."""
         return ticks * self.time_base.numerator / self.time_base.denominator
@@ -72,11 +84,10 @@ class JoinedTimes:
         self.found = False
         self._applies = not timeline.is_listed
         self._step_ticks = max(1, round(timeline.step / timeline.time_base))
-        jump = max(JUMP_SECONDS, _MAX_REORDERED_PACKETS * timeline.step)
-        self._jump_ticks = max(1, round(jump / timeline.time_base))
+        self._jump_ticks = max(1, round(_jump(timeline) / timeline.time_base))
         self._moved_by = 0
         self._end: int | None = None
-        self._before: tuple[int, int] | None = None
+        self._before: tuple[int, int, bool] | None = None
 
     def move(self, packet: Packet[Stream] | Packet[VideoStream]) -> None:
         """Set the times of the next packet in decoding order."""
@@ -84,9 +95,9 @@ class JoinedTimes:
         if not self._applies or ticks is None or packet.size == 0:
             return
         if self._end is not None and abs(ticks - self._end) >= self._jump_ticks:
-            before, self._before = self._before, (self._end, self._moved_by)
+            before, self._before = self._before, (self._end, self._moved_by, self.found)
             if before is not None and abs(ticks - before[0]) < self._jump_ticks:
-                self._moved_by = before[1]
+                _, self._moved_by, self.found = before
             elif ticks < self._end:
                 self._moved_by += self._end - ticks
                 self.found = True
@@ -94,6 +105,34 @@ class JoinedTimes:
         if self._moved_by:
             packet.pts = None if packet.pts is None else packet.pts + self._moved_by
             packet.dts = None if packet.dts is None else packet.dts + self._moved_by
+
+
+def stray_times(seconds: NDArray[np.float64], timeline: Timeline) -> dict[int, float]:
+    """Of packets in decoding order, those whose time lies so far ahead that it must be damaged, with a better one.
+
+    Such a time stands alone, and what is decoded later than any reordering allows is shown before it. Kept, it would be
+    the time of all pictures after it, as times never go back. The better one fills the hole that its picture left.
+    """
+    jump = float(_jump(timeline))
+    strays: dict[int, float] = {}
+    for place in np.flatnonzero(seconds[:-1] - seconds[1:] >= jump).tolist():
+        before, after = max(0, place - MAX_REORDERED_PACKETS), place + MAX_REORDERED_PACKETS + 1
+        near = np.append(seconds[before:place], seconds[place + 1 : after])
+        later = seconds[place + _MOST_PACKETS_BEFORE + 1 : place + 2 * _MOST_PACKETS_BEFORE]
+        is_alone = bool((abs(near - seconds[place]) >= jump).all())
+        if len(later) and is_alone and bool((later <= seconds[place] - jump).all()):
+            shown = np.sort(near[near < seconds[place]])
+            steps = np.diff(shown)
+            usual = float(np.median(steps)) if len(steps) else timeline.step_seconds
+            holes = shown[:-1][steps > _HOLE * usual]
+            beside = near[max(0, place - before - 1)]
+            left = holes[abs(holes - beside).argmin()] if len(holes) else beside
+            strays[place] = float(left + usual)
+    return strays
+
+
+def _jump(timeline: Timeline) -> Fraction:
+    return max(JUMP_SECONDS, MAX_REORDERED_PACKETS * timeline.step)
 
 
 class PacketClock:
@@ -143,7 +182,7 @@ class FrameClock:
         """Tell the time of a packet that goes to the decoder now."""
         if self._timeline.decode_order and pts is not None:
             heapq.heappush(self._fed, pts)
-            if len(self._fed) > _MAX_REORDERED_PACKETS:
+            if len(self._fed) > MAX_REORDERED_PACKETS:
                 heapq.heappop(self._fed)
 
     def seconds(self, pts: int | None, is_keyframe: bool, *, otherwise: float | None = None) -> float:

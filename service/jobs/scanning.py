@@ -346,7 +346,7 @@ class _Kept:
         desk = self._desk
         desk.samples += len({sample.pts_seconds for part in parts for sample in part.samples})
         desk.decoded += sum(part.frames_decoded for part in parts)
-        desk.decode_errors += sum(part.decode_errors for part in parts)
+        desk.decode_errors += sum(len(part.failed) for part in parts)
         desk.decode_seconds += self.scanner.decode_seconds - self._decode_seconds
         self._decode_seconds = self.scanner.decode_seconds
 

@@ -44,11 +44,11 @@ class ScanStopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one part brought. `problems` and the counts are the part's own; `error` ends the scan."""
+    """What one part brought. `problems`, `failed` (see ProblemLog) and the count are its own; `error` ends the scan."""
 
     samples: tuple[Sample, ...]
     problems: tuple[tuple[float, float, str, bool], ...]
-    decode_errors: int
+    failed: tuple[float, ...]
     frames_decoded: int
     decoder_ended: bool
     error: tuple[str, str] | None = None
@@ -282,7 +282,8 @@ class SegmentedScanner(Scanner):
         if not len(listed):
             yield _Piece(request, None)
         for start in range(0, len(listed), size):
-            yield _Piece(request, tuple(listed[start : start + size].tolist()))
+            times = tuple(listed[start : start + size].tolist())
+            yield _Piece(replace(request, times=times) if request.keyframes_only else request, times)
 
     def _make(self, video: Any, piece: _Piece, state: ScanState) -> Part:
         guarded: GuardedVideo = video.guarded
@@ -303,11 +304,11 @@ class SegmentedScanner(Scanner):
                 times = piece.window or (0.0, self.duration_seconds)
                 start = samples[-1].pts_seconds if samples else times[0]
                 lost = (start, max(start, times[-1]), f"the decoder process ended: {ended.reason}", False)
-                part = Part(tuple(samples), (*before.problems(), lost), *before.counts(), True)
+                part = Part(tuple(samples), (*before.problems(), lost), *before.decoded(), True)
             except VideoError as error:
-                part = Part((), before.problems(), *before.counts(), False, (error.code, str(error)))
+                part = Part((), before.problems(), *before.decoded(), False, (error.code, str(error)))
             else:
-                part = Part(tuple(samples), before.problems(), *before.counts(), False)
+                part = Part(tuple(samples), before.problems(), *before.decoded(), False)
             finally:
                 video.window = None
                 self._in_the_making = []
@@ -329,10 +330,11 @@ class _Account:
 
     def __init__(self, guarded: GuardedVideo) -> None:
         self._guarded = guarded
-        self._errors, self._frames = guarded.decode_errors, guarded.frames_decoded
+        self._failed, self._frames = guarded.decode_errors, guarded.frames_decoded
 
-    def counts(self) -> tuple[int, int]:
-        return self._guarded.decode_errors - self._errors, self._guarded.frames_decoded - self._frames
+    def decoded(self) -> tuple[tuple[float, ...], int]:
+        """What failed, and how many pictures did not."""
+        return tuple(self._guarded.failed[self._failed :]), self._guarded.frames_decoded - self._frames
 
     def problems(self) -> tuple[tuple[float, float, str, bool], ...]:
         return tuple((p.from_seconds, p.to_seconds, p.reason, p.decoded) for p in self._guarded.errors)
@@ -345,16 +347,19 @@ class _PartedVideo:
         self.guarded = guarded
         self.probe = guarded.probe
         self.window: tuple[float, ...] | None = None
-        self.decode_errors = 0
         self.frames_decoded = 0
         self._problems = ProblemLog()
+
+    @property
+    def decode_errors(self) -> int:
+        return len(self._problems.failed)
 
     @property
     def errors(self) -> list[DecodeProblem]:
         return list(self._problems)
 
     def add(self, part: Part) -> None:
-        self.decode_errors += part.decode_errors
+        self._problems.failed.update(dict.fromkeys(part.failed))
         self.frames_decoded += part.frames_decoded
         for start, end, reason, decoded in part.problems:
             self._problems.add(DecodeProblem(start, end, reason, decoded))

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from detector.best_pictures import BestPictures
+from detector.errors import ClipChanged, TooLong
 from detector.frame import Boxes
 from detector.models.letterbox import Square
 from detector.sampling.cuts import CutWatch
 from detector.scanner import Scanner, ScanOptions
+from detector.video.guard import GuardLimits, open_guarded
 from detector.video.reader import Picture
 
 INPUT_PX = 416
@@ -406,3 +408,129 @@ def test_a_find_counts_on_either_of_two_pictures_of_one_time(tmp_path):
     report, _ = scan(path, plan="every-frame")
     (found,) = report.appearances
     assert (found.first_seen_s, found.last_seen_s) == pytest.approx((0.0, 2.9))
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "keyframes-only"])
+def test_a_stream_in_the_middle_alone_ends_no_scan_and_is_told_of(tmp_path, plan):
+    """A broadcast whose programme changes: no stream of it lies where FFmpeg looks for streams beforehand."""
+    silent = write(tmp_path / "silent.ts", 300, with_red(-1, -1), gop=10, codec="mpeg2video")
+    clip = write(tmp_path / "clip.ts", 40, with_red(10, 29), gop=10, codec="mpeg2video")
+    loud = tmp_path / "loud.ts"
+    with av.open(str(clip)) as read, av.open(str(loud), "w") as out:
+        pictures, sound = out.add_stream_from_template(read.streams.video[0]), out.add_stream("aac", rate=48_000)
+        for packet in read.demux(video=0):
+            if packet.size:
+                packet.stream = pictures
+                out.mux(packet)
+        silence = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), "fltp", "stereo")
+        silence.sample_rate = 48_000
+        out.mux([*sound.encode(silence), *sound.encode(None)])
+    path = tmp_path / "joined.ts"
+    path.write_bytes(silent.read_bytes() + loud.read_bytes() + silent.read_bytes())
+
+    report, _ = scan(path, plan=plan)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((31.0, 32.9), abs=1.0)
+    assert report.clip.duration_s == pytest.approx(64.0, abs=0.2)
+    assert {each.code for each in report.errors} == {"joined_times", "late_streams"}
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("gop", [4, 20])
+def test_keyframes_are_those_of_the_container_where_the_decoder_calls_none_so(tmp_path, gop, threads):
+    path = write(tmp_path / "refreshed.mp4", 100, with_red(41, 63), gop=gop, x264="intra-refresh=1")
+    report = Scanner(RedModel(), ScanOptions(plan="keyframes-only"), threads=threads).scan(path).report
+    assert report.coverage.samples == 100 // gop
+    assert report.coverage.guarantee_s <= gop / 10
+    assert len(report.appearances) == 1
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "flv"])
+def test_a_time_far_ahead_of_all_others_is_that_of_no_later_picture(tmp_path, suffix):
+    """One bit of a time stamp is enough."""
+    clip = write(tmp_path / "clip.mp4", 200, with_red(61, 83), gop=20)
+    path = retimed(clip, tmp_path / f"stray.{suffix}", lambda n, pts, dts: (pts + 46.6 * (n == 46), dts))
+    for plan in ("adaptive", "every-frame"):
+        report, _ = scan(path, plan=plan)
+        (found,) = report.appearances
+        assert found.last_seen_s - found.first_seen_s == pytest.approx(2.2, abs=0.01)
+        assert found.first_seen_s == pytest.approx(6.1, abs=0.25)
+        assert report.clip.duration_s == pytest.approx(20.0, abs=0.3)
+        assert report.coverage.undecoded == report.errors == ()
+    assert report.coverage.samples == 200
+
+
+def damaged(path, numbers):
+    """The clip with zeros for the pictures of these packets."""
+    with av.open(str(path)) as read:
+        places = [(packet.pos, packet.size) for packet in read.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for number in numbers:
+        content[places[number][0] : sum(places[number])] = bytes(places[number][1])
+    path.write_bytes(content)
+    return path
+
+
+def test_what_was_looked_at_is_not_called_undecoded(tmp_path):
+    path = damaged(write(tmp_path / "clip.mp4", 100, with_red(-1, -1), gop=1), (30, 36, 37, 50))
+    report, _ = scan(path, plan="every-frame")
+    lost = [(round(each.from_s, 3), round(each.to_s, 3)) for each in report.coverage.undecoded]
+    assert lost == [(3.0, 3.1), (3.6, 3.8), (5.0, 5.1)]
+    assert report.coverage.samples == 96
+    assert "0.40 s could not be decoded" in report.coverage.statement
+    (told,) = report.errors
+    assert told.message.startswith("4 damaged packets or pictures were skipped; nothing could be decoded from 3.60 s")
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "keyframes"])
+def test_damage_that_is_read_over_again_and_again_is_counted_once(tmp_path, plan):
+    path = damaged(write(tmp_path / "clip.mp4", 100, with_red(20, 70), gop=50), (30, 31, 32))
+    report, _ = scan(path, plan=plan)
+    assert report.coverage.decode_errors == 3
+
+
+def test_a_clip_that_begins_late_is_not_a_long_one(tmp_path):
+    """Live recordings count from when the camera was switched on."""
+    clip = write(tmp_path / "clip.mp4", 60, with_red(-1, -1))
+    path = retimed(clip, tmp_path / "late.mkv", lambda _, pts, dts: (pts + 100_000, dts + 100_000))
+    with open_guarded(path, GuardLimits(max_duration_seconds=3600)) as video:
+        assert video.probe.first_pts_seconds == pytest.approx(100_000)
+    with pytest.raises(TooLong, match=r"lasts 6 s, more than the 5 s allowed"):
+        open_guarded(path, GuardLimits(max_duration_seconds=5))
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "webm"])
+def test_what_is_lost_with_a_damaged_part_of_the_file_is_told_of(tmp_path, suffix):
+    codec = {"ts": "mpeg2video", "mkv": "libx264", "webm": "libvpx"}[suffix]
+    path = write(tmp_path / f"clip.{suffix}", 300, with_red(-1, -1), gop=10, codec=codec)
+    content = path.read_bytes()
+    fifth = len(content) // 5
+    path.write_bytes(content[: 2 * fifth] + bytes(fifth) + content[3 * fifth :])
+    for plan in ("every-frame", "adaptive", "keyframes-only"):
+        coverage = scan(path, plan=plan)[0].coverage
+        (lost,) = [each for each in coverage.undecoded if each.to_s - each.from_s > 2]
+        # From the damage to the next place in the file at which reading can begin again.
+        assert 9 < lost.from_s < 13 and 16 < lost.to_s < 24
+        assert coverage.guarantee_s >= lost.to_s - lost.from_s
+        assert "Every picture" not in coverage.statement
+        assert coverage.samples + 10 * (lost.to_s - lost.from_s) >= (295 if plan == "every-frame" else 0)
+
+
+def test_a_long_pause_in_a_whole_file_is_no_loss(tmp_path):
+    clip = write(tmp_path / "clip.mp4", 60, with_red(-1, -1), gop=10, x264="bframes=3")
+    path = retimed(clip, tmp_path / "pause.ts", lambda n, pts, dts: (pts + 40 * (n >= 30), dts + 40 * (n >= 30)))
+    assert scan(path)[0].coverage.undecoded == ()
+
+
+def test_a_file_that_is_still_being_written_gets_no_report(tmp_path):
+    """Its hash would be that of other bytes than those that were looked at."""
+    path = write(tmp_path / "growing.ts", 60, with_red(20, 40), gop=10)
+
+    class Recorder(RedModel):
+        def detect(self, images):
+            with path.open("ab") as file:
+                file.write(bytes([0x47, 0x1F, 0xFF, 0x10]) + bytes(184))
+            return super().detect(images)
+
+    with pytest.raises(ClipChanged, match=r"growing\.ts: the file was written to .*; scan it again .*\.$"):
+        Scanner(Recorder(), ScanOptions()).scan(path)

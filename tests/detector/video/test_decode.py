@@ -217,6 +217,15 @@ def test_damaged_packets_are_skipped_counted_and_reported(make_clip: MakeClip) -
         assert video.errors == before
 
 
+def test_what_is_read_again_is_counted_once(make_clip: MakeClip) -> None:
+    path = damage_packets(make_clip(frames=100, gop=25, bframes=0), range(30, 40))
+    with open_video(path) as video:
+        for _ in range(2):
+            assert len(list(video.frames())) == 90
+            list(video.frames_at([1.1, 1.9]))
+        assert video.decode_errors == 10
+
+
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_place_at_which_a_decoder_cannot_begin_is_no_damage(make_clip: MakeClip, name: str) -> None:
     """Pictures that are refreshed bit by bit (drones, live streams) have no keyframe but the first, and are whole."""
@@ -292,3 +301,13 @@ def test_problems_of_one_kind_close_together_are_one() -> None:
         log.add(DecodeProblem(10.0 * number, 10.0 * number, "c"))
     assert len(list(log)) == MAX_PROBLEMS
     assert max(problem.to_seconds for problem in log) == 10.0 * (2 * MAX_PROBLEMS - 1)
+
+
+def test_problems_of_one_kind_never_overlap() -> None:
+    log = ProblemLog()
+    for start, end in ((8.6, 10.0), (3.1, 3.2), (5.0, 5.1), (4.0, 7.8)):
+        log.add(DecodeProblem(start, end, "a"))
+    assert [(each.from_seconds, each.to_seconds) for each in log] == [(3.1, 10.0)]
+    for number in range(2 * MAX_PROBLEMS):
+        log.add(DecodeProblem(20.0 + 10 * number, 20.0 + 10 * number, "c"))
+    assert max(each.to_seconds - each.from_seconds for each in log) < 60.0, "no range grows over all that follows"

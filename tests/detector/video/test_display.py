@@ -6,6 +6,7 @@ import struct
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -104,3 +105,28 @@ def test_square_width(width: int, aspect: Fraction, square: int) -> None:
 @pytest.mark.parametrize("nonsense", [None, Fraction(0), Fraction(4_000_000_000), Fraction(1, 4_000_000_000)])
 def test_nonsense_pixel_aspect_is_square(nonsense: Fraction | None) -> None:
     assert pixel_aspect(nonsense) == 1
+
+
+@pytest.mark.parametrize(("full_range", "black", "white"), [(False, 16, 235), (True, 0, 255)])
+@pytest.mark.parametrize(("codec", "pixels"), [("libx265", "gray"), ("ffv1", "gray"), ("libx265", "gray10le")])
+def test_black_and_white_of_a_clip_without_colours(
+    tmp_path: Path, codec: str, pixels: str, full_range: bool, black: int, white: int
+) -> None:
+    path = tmp_path / "grey.mkv"
+    quiet = {"x265-params": "log-level=none:pools=1", "crf": "5"} if codec == "libx265" else {}
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, options=quiet)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
+        stream.codec_context.color_range = 2 if full_range else 1
+        frame = av.VideoFrame(WIDTH, HEIGHT, pixels)
+        frame.color_range = 2 if full_range else 1
+        luma = np.full(
+            (HEIGHT, WIDTH), black << (2 if "10" in pixels else 0), np.uint16 if "10" in pixels else np.uint8
+        )
+        luma[:, WIDTH // 2 :] = white << (2 if "10" in pixels else 0)
+        frame.planes[0].update(luma.tobytes())
+        container.mux([*stream.encode(frame), *stream.encode(None)])
+    with open_video(path) as video:
+        (shown,) = video.frames()
+    assert shown.image[8, 8].tolist() == pytest.approx([0] * 3, abs=3)
+    assert shown.image[8, -8].tolist() == pytest.approx([255] * 3, abs=3)

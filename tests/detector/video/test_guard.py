@@ -282,6 +282,9 @@ def test_answers_that_make_no_sense_end_the_reading(clip):
     for wrong in ({"packets": 7}, {"width": 0}, {"time_base": [1, 0]}, {"duration_seconds": float("nan")}):
         with pytest.raises(wire.WireBroken):
             wire.unpack_probe({**header, **wrong}, body, clip)
+    for nonsense in (bytes(7), np.array([np.nan]).tobytes(), bytes(8 * (wire.MAX_FAILED + 1))):
+        with pytest.raises(wire.WireBroken):
+            wire.unpack_failed(bytearray(nonsense))
 
 
 def test_pictures_go_through_memory_that_the_decoder_can_neither_shrink_nor_fill_in_use():
