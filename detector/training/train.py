@@ -208,7 +208,7 @@ def _train_stage(training: _Training, stage: Stage, weights: Path) -> None:
         _begin(training, stage, weights)
     else:
         path, epochs = checkpoint
-        if epochs is not None and epochs >= stage.epochs:
+        if epochs >= stage.epochs:
             shutil.copyfile(path, folder / "weights" / "last.pt")
         else:
             _network(training, path).train(resume=True, device=training.device, trainer=damaging_trainer(stage.damage))
