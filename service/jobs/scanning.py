@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
+from detector import __version__
 from detector.errors import OrdnanceError, VideoError
 from detector.memory import give_back_freed
+from detector.models import Model
 from detector.report import AppearanceInfo, Report, crop_name, thumbnail_name
 from detector.scanner import Progress, ScanOptions, ScanResult
 from detector.video import sha256_file
@@ -56,6 +58,9 @@ RELINK_SHARE: both are made anew from all samples."""
 RELINK_SHARE = 0.02
 
 
+MADE_BY = "made_by"
+"""Under which name what a scan carries on says who kept it."""
+
 STORE_ATTEMPTS = 6
 STORE_PAUSE_SECONDS = 5.0
 
@@ -95,7 +100,7 @@ class Desk:
 
 
 RunStep = Callable[[Callable[[], None]], None]
-"""Runs something as a durable step: not again once it was done."""
+"""Runs something as a durable step; after a crash, again what was done before."""
 
 
 def begin(desk: Desk, scan_id: str) -> ScanRow | None:
@@ -158,12 +163,13 @@ def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> 
     folder = desk.settings.work_folder / scan.id
     try:
         path = _patiently(desk, watched, "read", lambda: link_clip(desk.blobs, scan.clip_sha256, scan.name, folder))
-        if _has_budget(scan):
-            # What a budget leaves time for is not the same twice: it is spent anew, not gone on with.
+        model = desk.model_of(scan.options["model"]).for_scan(watched.look)
+        journal = _Kept(desk, scan, step, watched)
+        if _has_budget(scan) or journal.made_otherwise(model):
+            # What a budget leaves time for is not the same twice, nor what other weights find, nor what another version
+            # asks for: such a scan begins anew.
             with desk.database.write() as session:
                 drop_segments(session, scan.id)
-        journal = _Kept(desk, scan, step, watched)
-        model = desk.model_of(scan.options["model"]).for_scan(watched.look)
         scanner = journal.scanner = SegmentedScanner(
             model,
             _options(scan.options),
@@ -247,6 +253,11 @@ class _Kept:
             segments = read_segments(session, self._scan.id)
         return [[Part(**part) for part in unpack(content)] for content in segments]
 
+    def made_otherwise(self, model: Model) -> bool:
+        """Whether what is kept was made with other weights or thresholds than `model`'s, or by another version."""
+        carry = self.carry()
+        return carry is not None and carry.get(MADE_BY) != _maker(model)
+
     def carry(self) -> Carry | None:
         with self._desk.database.read() as session:
             content = read_carry(session, self._scan.id)
@@ -300,7 +311,8 @@ class _Kept:
             progress["attempts"] = 0
         if self.scanner.samples:
             progress["position_s"] = max(self.scanner.samples)
-        content, gathered = pack([part.as_dict() for part in parts]), pack(carry)
+        content = pack([part.as_dict() for part in parts])
+        gathered = pack({**carry, MADE_BY: _maker(self.scanner.model)})
         detections = self._detections(parts)
         with desk.database.write() as session:
             _hold_running(session, scan_id)
@@ -368,6 +380,16 @@ def _hold_running(session: Session, scan_id: str) -> ScanRow:
 
 def _has_budget(scan: ScanRow) -> bool:
     return scan.options.get("budget") is not None
+
+
+def _maker(model: Model) -> dict[str, Any]:
+    """What decides which pictures a scan asks for and what is found on them."""
+    second = model.second
+    return {
+        "tool": __version__,
+        "weights": [model.sha256, second and second.sha256],
+        "thresholds": dict(model.thresholds),
+    }
 
 
 def _named_report(scan: ScanRow, report: Report) -> Report:

@@ -61,11 +61,21 @@ def scan(scan_id: str) -> None:
         return
 
     def step(do: Callable[[], None]) -> None:
-        _work[scan_id] = do
+        ran = False
+
+        def work() -> None:
+            nonlocal ran
+            ran = True
+            do()
+
+        _work[scan_id] = work
         try:
             _step(scan_id)
         finally:
             _work.pop(scan_id, None)
+        if not ran:
+            # The engine has the step from before a crash. What it did then may be forgotten: the scan began anew.
+            do()
 
     context = {"scan": scan_id, "clip_sha256": row.clip_sha256}
     log.info("scan begins", extra=context)

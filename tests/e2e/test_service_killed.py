@@ -87,10 +87,14 @@ def test_reports_and_events_survive_kills_at_random_moments(undisturbed, server,
             assert_shown_as_reported(client, scan)
 
 
-def test_a_kill_as_a_segment_is_kept_doubles_no_detection(undisturbed, server, clip):
+@pytest.mark.parametrize(
+    ("options", "number"),
+    [pytest.param(PLANS[1], 1, id="gone on with"), pytest.param({"budget": "1000x"}, 0, id="anew")],
+)
+def test_a_kill_as_a_segment_is_kept_doubles_and_loses_no_detection(undisturbed, server, clip, options, number):
     server.wait_ready()
     with Client(server.url) as api:
-        scan = api.submit(clip, **PLANS[1])
+        scan = api.submit(clip, **options)
         strikes = 0
         for event in api.events(scan.id):
             if event.kind == "progress" and strikes < SEGMENT_KILLS:
@@ -99,7 +103,7 @@ def test_a_kill_as_a_segment_is_kept_doubles_no_detection(undisturbed, server, c
     assert strikes == SEGMENT_KILLS
     with server.client() as client:
         assert wait_for(client, scan.id)["state"] == "done"
-        assert boxes(client, scan.id) == undisturbed[1][1]
+        assert boxes(client, scan.id) == undisturbed[number][1]
 
 
 class Follower:
