@@ -63,7 +63,7 @@ def evaluate_command(
     from detector.models.manifest import find_weights
     from detector.training.measure import check_baseline, measure, with_baseline, write_measures
     from detector.training.measures_markdown import measures_markdown
-    from detector.training.model_card import record_measures
+    from detector.training.model_card import check_recordable, record_measures
     from detector.training.whole_file import check_writable
 
     if record and quick:
@@ -73,6 +73,8 @@ def evaluate_command(
     if baseline is not None:
         check_baseline(baseline)
     entry, path = find_weights(model)
+    if record:
+        check_recordable(entry.name, path.parent)
     done = measure(
         load_model(model, device=device, backend=backend),
         entry,
@@ -115,11 +117,13 @@ def compare_command(
     from detector.training.compare import compare, weights_by_label, write_comparison
     from detector.training.measure import labelled_sets
     from detector.training.measures_markdown import comparison_markdown
-    from detector.training.model_card import record_comparison
+    from detector.training.model_card import comparison_around, record_comparison
     from detector.training.whole_file import check_writable
 
     if out is not None:
         check_writable(out)
+    if record is not None:
+        comparison_around(record)
     sets = labelled_sets(data, split, _folders(composites, renders))
     compared = compare(weights_by_label(weights), sets, input_size=input_size, device=device)
     typer.echo(comparison_markdown(compared))

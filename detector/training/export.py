@@ -52,9 +52,10 @@ def export_model(
     """Export `weights` with `head` as a model of the manifest in `out`, the default one, calibrated on the val split.
 
     The metrics of an earlier entry of that name are dropped, and so are the FP16 and INT8 files made from it: they are
-    those of other weights. Without `as_default` the manifest keeps the default that it has, if it has one. What fails
-    leaves `out` as it was. Raises DataError where the settings name other classes than the weights know, or another
-    model for the second view that the manifest does not list, and without a built set or val photographs.
+    those of other weights. So are the metrics of models whose second view it gives. Without `as_default` the manifest
+    keeps the default that it has, if it has one. What fails leaves `out` as it was. Raises DataError where the settings
+    name other classes than the weights know, or another model for the second view that the manifest does not list, and
+    without a built set or val photographs.
     """
     folder = out or WEIGHTS_FOLDER
     view = config.second_view
@@ -87,12 +88,22 @@ def export_model(
         done = calibrate_model(entry.name, data, scratch)
         listing = _listing(done, folder, default=done.name if as_default else None)
         stale = [each for each in listing.models if each.made_from == done.name]
-        kept = tuple(each for each in listing.models if each not in stale)
+        kept = tuple(
+            each.model_copy(update={"metrics": {}}) if _is_seen_again_by(done, each) else each
+            for each in listing.models
+            if each not in stale
+        )
         default = done.name if listing.default in [each.name for each in stale] else listing.default
         _install(target, listing.model_copy(update={"default": default, "models": kept}), folder)
     for each in stale:
         (folder / each.file).unlink(missing_ok=True)
     return done
+
+
+def seen_again_by(entry: ManifestEntry, out: Path | None = None) -> list[str]:
+    """The models in the manifest of `out` whose second view `entry` gives, without the files made from them."""
+    models = read_manifest((out or WEIGHTS_FOLDER) / MANIFEST_NAME).models
+    return [each.name for each in models if _is_seen_again_by(entry, each) and each.made_from is None]
 
 
 def calibrate_model(
@@ -180,6 +191,10 @@ def _copies(folder: Path, entries: Sequence[ManifestEntry]) -> Iterator[Path]:
         yield scratch
 
 
+def _is_seen_again_by(entry: ManifestEntry, model: ManifestEntry) -> bool:
+    return model.second_view is not None and model.second_view.model == entry.name
+
+
 def _check_classes(weights: Path, config: TrainingConfig, scratch: Path) -> None:
     known = described(weights, scratch)[0]
     if known != config.classes:
@@ -250,7 +265,8 @@ def _install(made: Path, manifest: Manifest, folder: Path) -> None:
         for part, place in zip(partial, places, strict=True):
             part.replace(place)
     except OSError as error:
-        raise DataError(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
+        place = error.filename2 or error.filename or folder
+        raise DataError(f"{place} cannot be written: {error.strerror}.") from error
     finally:
         for part in partial:
             part.unlink(missing_ok=True)

@@ -338,6 +338,22 @@ def test_a_wrong_setting_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\nstart: y\nclases: [tank]\n", "are wrong at 'clases': there is no such setting; correct its name."),
+        ("name: [x\n", "are not YAML: while parsing a flow sequence in"),
+    ],
+)
+def test_misspelt_settings_are_said_in_a_line(tmp_path, text, said):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_config(path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("made", "words"),
     [({"held_out": True}, "holds held-out scenes"), ({"split": "test"}, "composites of the split 'test'")],
 )

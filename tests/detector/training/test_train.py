@@ -230,7 +230,8 @@ def test_a_stage_is_averaged_with_an_earlier_one_that_must_be_there(
     assert all(value.allclose(first[name], atol=1e-2) for name, value in third.items() if "conv.weight" in name)
 
 
-def test_the_first_stage_goes_on_from_a_shipped_model(tiny: Path) -> None:
+def test_the_first_stage_goes_on_from_a_shipped_model(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORDNANCE_DATA")
     assert run(train("--stages", "first", "--epochs", "1", "--go-on-from", "default")) == 0
     assert states() == {"first": "done", "second": "not asked for", "third": "not asked for"}
     assert json.loads(Path("runs/training.json").read_text())["start"]["file"] == "default"
