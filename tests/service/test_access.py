@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from service_server import upload, wait_for
 
+from detector.models import WEIGHTS_FOLDER
 from service.access.keys import create_key, rotate_key
 from service.settings import load_settings
 from service.store.database import migrate, open_database
@@ -236,6 +237,7 @@ def run(*arguments, **environment):
         ({"ORDNANCE_BLOB_OPTIONS": "{"}, "ORDNANCE_BLOB_OPTIONS cannot be used"),
         ({"ORDNANCE_STOER": "x"}, "ORDNANCE_STOER"),
         ({"ORDNANCE_MODEL": "nope"}, "nope"),
+        ({"ORDNANCE_MODEL": str(WEIGHTS_FOLDER / "ordnance-n.onnx")}, "use one of: ordnance-n, "),
         ({"ORDNANCE_WEBHOOK_HOSTS": "a.example"}, "WEBHOOK_SECRET"),
         ({"ORDNANCE_STORE": "~nobody-of-this-name/store"}, "ORDNANCE_STORE cannot be used"),
         ({"ORDNANCE_HOST": "192.0.2.1"}, "ORDNANCE_HOST"),
