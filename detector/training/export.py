@@ -59,7 +59,7 @@ def export_model(
     """
     folder = out or WEIGHTS_FOLDER
     view = config.second_view
-    second = () if view is None or view.model is None else (_entry(view.model, folder),)
+    second = () if view is None or view.model is None else (_listed_for_second_view(view.model, folder),)
     dataset_sha256 = read_dataset(dataset)[1]
     photographs(data, "val", config.classes)
     check_is_there(weights)
@@ -230,6 +230,16 @@ def _entry(name: str, folder: Path) -> ManifestEntry:
     if entry.made_from is not None:
         raise DataError(f"'{entry.name}' was made from '{entry.made_from}'; name that one.")
     return entry
+
+
+def _listed_for_second_view(name: str, folder: Path) -> ManifestEntry:
+    path = folder / MANIFEST_NAME
+    if not path.exists() or read_manifest(path).entry(name) is None:
+        raise DataError(
+            f"{folder} lists no model '{name}', which the settings name for the second view; export that one there "
+            "first, with --keep-default, or take `second_view` out of the settings."
+        )
+    return _entry(name, folder)
 
 
 def _listing(entry: ManifestEntry, folder: Path, *, default: str | None = None) -> Manifest:

@@ -126,7 +126,7 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(read_text(path), yaml.BaseLoader)
     except yaml.YAMLError as error:
-        raise DataError(f"{path} is not YAML: {error}.") from error
+        raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
     return content if isinstance(content, dict) else {}
 
 

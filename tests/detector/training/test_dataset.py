@@ -242,6 +242,14 @@ def test_an_empty_split_is_refused(folder, data, tmp_path):
         build_dataset(CONFIG, data, [], tmp_path / "set")
 
 
+def test_why_a_split_is_empty_is_said(folder, data, tmp_path):
+    for row in folder.rows:
+        row["complete_for"] = "tank" if row["split"] == "train" else row["complete_for"]
+    folder.write()
+    with pytest.raises(DataError, match=r"The split 'train' of .* \(\d+ left out, the first of them as boxed for tank"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
 def test_a_full_disk_is_said_and_leaves_no_set(data, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))

@@ -202,6 +202,13 @@ def test_an_export_is_listed_and_calibrated_and_drops_what_was_made_of_the_earli
     assert load_model("made/tiny.onnx").classes == SHIPPED.classes
 
 
+def test_what_gives_the_second_view_is_to_be_exported_first(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_settings(SHIPPED.classes, second_view={"longer_side": 416, "from_score": 0.2, "model": "other"})
+    assert export() == 1
+    assert "made lists no model 'other', which the settings name for the second view" in capsys.readouterr().err
+    assert not Path("made").exists()
+
+
 def test_other_weights_for_a_second_view_leave_no_figures_of_the_earlier_ones(
     ready: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

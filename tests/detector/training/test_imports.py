@@ -177,8 +177,9 @@ def test_near_copies_get_the_same_split(tmp_path):
     ],
 )
 def test_a_wrong_class_map_is_named(tmp_path, text, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as caught:
         class_map(tmp_path, text)
+    assert "\n" not in str(caught.value)
 
 
 def test_labels_of_a_class_map_are_read_as_they_are_written(tmp_path):
