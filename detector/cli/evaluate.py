@@ -49,7 +49,10 @@ def evaluate_command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures; pictures go beside it.")] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Write the figures into the manifest and the model card.")
+        bool,
+        typer.Option(
+            "--record", help="Write the figures into the manifest, those of its default model into the model card too."
+        ),
     ] = False,
     data: Data = None,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
@@ -35,6 +35,7 @@ from detector.training.optimise import CALIBRATION_PICTURES, MOST_AP50_LOST, Pre
 from detector.training.predictions import photographs, predict
 from detector.training.smallest_side import smallest_side
 from detector.training.thresholds import LOWEST, choose_thresholds
+from detector.training.whole_file import check_writable
 
 SCORE_FLOOR = 0.05
 
@@ -54,8 +55,8 @@ def export_model(
     The metrics of an earlier entry of that name are dropped, and so are the FP16 and INT8 files made from it: they are
     those of other weights. So are the metrics of models whose second view it gives. Without `as_default` the manifest
     keeps the default that it has, if it has one. What fails leaves `out` as it was. Raises DataError where the settings
-    name other classes than the weights know, or another model for the second view that the manifest does not list, and
-    without a built set or val photographs.
+    name other classes than the weights know, or another model for the second view that the manifest does not list,
+    without a built set or val photographs, and where `out` cannot be written.
     """
     folder = out or WEIGHTS_FOLDER
     view = config.second_view
@@ -63,6 +64,8 @@ def export_model(
     dataset_sha256 = read_dataset(dataset)[1]
     photographs(data, "val", config.classes)
     check_is_there(weights)
+    if folder.exists():
+        check_writable(folder / MANIFEST_NAME)
     with _copies(folder, second) as scratch:
         _check_classes(weights, config, scratch)
         target = scratch / f"{config.name}.onnx"
@@ -118,6 +121,7 @@ def calibrate_model(
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
+    check_writable(folder / MANIFEST_NAME)
     model, files = _model(entry, folder), photographs(data, "val", entry.classes)
     matches = match(predict(model, files, "val"))
     copies = [
@@ -144,7 +148,10 @@ def calibrate_model(
     done = entry.model_copy(update={**update, "metrics": {"val": val}})
     listing = _listing(done, folder)
     models = tuple(each.model_copy(update=update) if each.made_from == entry.name else each for each in listing.models)
-    write_manifest(listing.model_copy(update={"models": models}), folder / MANIFEST_NAME)
+    try:
+        write_manifest(listing.model_copy(update={"models": models}), folder / MANIFEST_NAME)
+    except OSError as error:
+        raise DataError(f"{folder / MANIFEST_NAME} cannot be written: {error.strerror}.") from error
     return done
 
 
@@ -157,6 +164,7 @@ def add_precision(name: str, precision: Precision, data: Path, out: Path | None 
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
+    check_writable(folder / MANIFEST_NAME)
     files = photographs(data, "val", entry.classes)
     pictures = [file.picture for file in photographs(data, "train", entry.classes)] if precision == "int8" else []
     step = max(1, len(pictures) // CALIBRATION_PICTURES)
@@ -279,4 +287,5 @@ def _install(made: Path, manifest: Manifest, folder: Path) -> None:
         raise DataError(f"{place} cannot be written: {error.strerror}.") from error
     finally:
         for part in partial:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()

@@ -13,7 +13,7 @@ from detector.models.manifest import MANIFEST_NAME
 from detector.training.compare import Compared
 from detector.training.measure import Measures, SetMeasures, write_pictures
 from detector.training.measures_markdown import comparison_markdown, measures_markdown
-from detector.training.whole_file import check_writable
+from detector.training.whole_file import check_writable, write_whole
 
 CARD = "MODEL_CARD.md"
 BEGIN, END = "<!-- evaluation:begin -->", "<!-- evaluation:end -->"
@@ -44,12 +44,15 @@ def record_measures(measures: Measures, folder: Path = WEIGHTS_FOLDER) -> Path:
         else entry
         for entry in manifest.models
     )
-    write_manifest(manifest.model_copy(update={"models": models}), path)
-    if not in_card:
-        return path
-    pictures = [picture.name for picture in write_pictures(measures, folder, measures.model)]
-    text = measures_markdown(measures, pictures=pictures)
-    card.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+    try:
+        write_manifest(manifest.model_copy(update={"models": models}), path)
+        if not in_card:
+            return path
+        pictures = [picture.name for picture in write_pictures(measures, folder, measures.model)]
+        text = measures_markdown(measures, pictures=pictures)
+        write_whole(card, f"{before}{BEGIN}\n{text}\n{END}{after}")
+    except OSError as error:
+        raise DataError(f"The figures cannot be written into {folder}: {error.strerror}.") from error
     return card
 
 

@@ -202,6 +202,39 @@ def test_an_export_is_listed_and_calibrated_and_drops_what_was_made_of_the_earli
     assert load_model("made/tiny.onnx").classes == SHIPPED.classes
 
 
+def test_weights_that_are_somebody_elses_are_said_before_anything_is_computed(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("made").mkdir()
+    shutil.copyfile(WEIGHTS_FOLDER / SHIPPED.file, "made/tiny.onnx")
+    entry = SHIPPED.model_copy(update={"name": "tiny", "file": "tiny.onnx"})
+    write_manifest(Manifest(default="tiny", models=(entry,)), Path("made/manifest.json"))
+    opened = Path.open
+
+    def shut(path: Path, mode: str = "r", **options: object) -> object:
+        if mode == "a":
+            raise OSError(13, "Permission denied", str(path))
+        return opened(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", shut)
+    monkeypatch.setattr(exporting, "predict", lambda *_, **__: pytest.fail("it measured"))
+    monkeypatch.setattr(exporting, "export_onnx", lambda *_, **__: pytest.fail("it exported"))
+    assert export() == 1
+    assert run(["calibrate", "tiny", "--out", "made"]) == 1
+    assert run(["optimise", "fp16", "--model", "tiny", "--out", "made"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["ordnance: made/manifest.json cannot be written: Permission denied."] * 3
+
+
+def test_thresholds_that_find_no_room_are_said(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export() == 0
+    monkeypatch.setattr(exporting, "write_manifest", no_room)
+    assert run(["calibrate", "tiny", "--out", "made"]) == 1
+    assert "made/manifest.json cannot be written: No space left on device." in capsys.readouterr().err
+
+
 def test_what_gives_the_second_view_is_to_be_exported_first(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_settings(SHIPPED.classes, second_view={"longer_side": 416, "from_score": 0.2, "model": "other"})
     assert export() == 1
