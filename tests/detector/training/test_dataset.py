@@ -242,6 +242,16 @@ def test_an_empty_split_is_refused(folder, data, tmp_path):
         build_dataset(CONFIG, data, [], tmp_path / "set")
 
 
+@pytest.mark.parametrize("name", ["t.gif", "t.jfif", "t"])
+def test_a_picture_that_the_trainer_would_pass_over_is_refused(folder, data, tmp_path, name):
+    folder.add("train", "t.jpg")
+    (data / "photos" / "train" / "images" / "t.jpg").rename(data / "photos" / "train" / "images" / name)
+    folder.rows[-1]["file"] = name
+    folder.write()
+    with pytest.raises(DataError, match=rf"images/{name} is none of \.bmp, \.jpeg, \.jpg, \.png, \.webp"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
 def test_why_a_split_is_empty_is_said(folder, data, tmp_path):
     for row in folder.rows:
         row["complete_for"] = "tank" if row["split"] == "train" else row["complete_for"]

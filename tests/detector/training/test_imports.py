@@ -108,6 +108,14 @@ def test_an_entity_bomb_is_refused(tmp_path):
         READERS["cvat"](path)
 
 
+def test_a_picture_that_the_trainer_would_pass_over_is_refused(tmp_path):
+    source = coco(tmp_path / "in")
+    source.write_text(source.read_text().replace("one.jpg", "one.jfif"))
+    (tmp_path / "in" / "images" / "one.jpg").rename(tmp_path / "in" / "images" / "one.jfif")
+    with pytest.raises(DataError, match=r"one\.jfif is none of .* only rename it where it is one"):
+        imported(tmp_path, "coco", source)
+
+
 def test_a_picture_outside_the_folder_is_not_read(tmp_path):
     add_picture(tmp_path, "secret.jpg")
     source = coco(tmp_path / "in")
