@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine_facts, machine_lines
-from detector.models.manifest import find_weights
+from detector.models.manifest import find_second_view, find_weights
 
 
 def say(line: str) -> None:
@@ -19,13 +19,16 @@ def say(line: str) -> None:
 
 def begin_result(suite: str, *, quick: bool, model: str) -> dict[str, Any]:
     """The head of a result: suite, machine, model."""
-    entry, _ = find_weights(model)
-    return {
-        "suite": suite,
-        "quick": quick,
-        "machine": machine_facts(),
-        "model": {"name": entry.name, "sha256": entry.sha256, "input_size": entry.input_size},
-    }
+    return {"suite": suite, "quick": quick, "machine": machine_facts(), "model": model_facts(model)}
+
+
+def model_facts(model: str) -> dict[str, Any]:
+    """Which weights are measured, with those of the other model that gives the second view, if one does."""
+    entry, path = find_weights(model)
+    facts = {"name": entry.name, "sha256": entry.sha256, "input_size": entry.input_size}
+    if second := find_second_view(entry, path):
+        facts["second_view"] = {"name": second[0].name, "sha256": second[0].sha256}
+    return facts
 
 
 def goal(aim: str, measured: str | None, reached: bool | None) -> dict[str, Any]:

@@ -78,11 +78,14 @@ def _blobs(settings: Settings) -> list[Finding]:
 
 
 def _model(settings: Settings) -> list[Finding]:
-    from detector.models import find_weights
+    from detector.models import WEIGHTS_FOLDER, find_weights, read_manifest
     from detector.models.backend import resolve_device
+    from detector.models.manifest import MANIFEST_NAME, find_second_view
+    from service.intake import listed_model
 
     try:
-        find_weights(settings.model)
+        asked = listed_model(read_manifest(WEIGHTS_FOLDER / MANIFEST_NAME), settings.model)
+        find_second_view(*find_weights(asked.name))
         resolve_device(settings.device)
     except OrdnanceError as error:
         return [Finding(str(error))]

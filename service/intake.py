@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from detector import __version__
 from detector.errors import BadOption, UnknownClass, WeightsNotFound
-from detector.models import WEIGHTS_FOLDER, read_manifest
+from detector.models import WEIGHTS_FOLDER, Manifest, ManifestEntry, read_manifest
 from detector.sampling.budget import Budget
 from detector.sampling.plans import ModelFacts, PlanChoice, make_plan
 from detector.scanner import ScanOptions
@@ -75,12 +75,7 @@ class Office:
 def check_wish(settings: Settings, wish: Wish) -> Order:
     """Raises UnknownPlan, UnknownClass, WeightsNotFound or BadOption, each naming what can be had."""
     manifest = read_manifest(WEIGHTS_FOLDER / "manifest.json")
-    asked = wish.model or settings.model
-    name = manifest.default if asked == "default" else asked
-    entry = next((each for each in manifest.models if each.name == name), None)
-    if entry is None:
-        known = ", ".join(each.name for each in manifest.models)
-        raise WeightsNotFound(f"There is no model '{asked[:64]}'; use one of: {known}.")
+    entry = listed_model(manifest, wish.model or settings.model)
     plan = wish.plan or ScanOptions().plan
     budget = None if wish.budget is None else Budget.parse(wish.budget)
     made = make_plan(
@@ -118,6 +113,15 @@ def check_wish(settings: Settings, wish: Wish) -> Order:
         judged["second_sha256"] = None if second is None else second.sha256
     facts = {**options, "plan_options": dict(made.options), "weights": judged, "tool": __version__}
     return Order(options, fingerprint(facts), wish.webhook, wish.priority)
+
+
+def listed_model(manifest: Manifest, asked: str) -> ManifestEntry:
+    """The model called `asked`. Raises WeightsNotFound, also for a path, which says nothing on another machine."""
+    entry = manifest.entry(asked)
+    if entry is None:
+        known = ", ".join(each.name for each in manifest.models)
+        raise WeightsNotFound(f"There is no model '{asked[:64]}'; use one of: {known}.")
+    return entry
 
 
 def clean_name(name: str | None) -> str:

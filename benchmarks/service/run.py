@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from benchmarks.machine import machine_facts
+from benchmarks.outcome import model_facts
 from benchmarks.service.cancelling import measure_cancelling
 from benchmarks.service.clips import MIB, Clip, build_clips, build_minutes, paint_clip
 from benchmarks.service.goals import goals
@@ -23,7 +24,6 @@ from benchmarks.service.reading import StatusReader
 from benchmarks.service.server import KINDS, BenchmarkFailed, MemoryWatch, Server
 from benchmarks.service.throughput import measure_throughput
 from benchmarks.service.uploads import Uploaded, upload_all
-from detector.models.manifest import find_weights
 
 SCHEMA_VERSION = "1.0"
 SCANS_PER_WORKER = 2
@@ -71,7 +71,7 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
     """
     began = datetime.now(UTC)
     facts = machine_facts()
-    entry, _ = find_weights(settings.model)
+    model = model_facts(settings.model)
     with tempfile.TemporaryDirectory(prefix="ordnance-bench-") as name:
         folder = Path(name)
         say(f"building {settings.uploads} clips")
@@ -109,7 +109,7 @@ def run_service_benchmark(settings: Settings, say: Callable[[str], None]) -> dic
             "started_at": began.isoformat(timespec="seconds"),
             "elapsed_s": round((datetime.now(UTC) - began).total_seconds(), 1),
             "machine": facts,
-            "model": {"name": entry.name, "sha256": entry.sha256, "input_size": entry.input_size},
+            "model": model,
             "settings": {
                 "quick": settings.quick,
                 "uploads": settings.uploads,

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.contender_process import Failed
 from benchmarks.machine import machine_facts
+from benchmarks.outcome import model_facts
 from benchmarks.time.clips import BuiltClip, build_clip
 from benchmarks.time.contenders import REFERENCE, TIMED_ONLY, Contender, Job, Outcome, all_contenders
 from benchmarks.time.goals import DEFAULT_PLAN, goals
@@ -215,8 +216,7 @@ def _built(settings: Settings) -> tuple[list[BuiltClip], list[BuiltClip]]:
 def _model_facts(settings: Settings) -> dict[str, object]:
     from detector.models.manifest import find_weights
 
-    entry, _ = find_weights(settings.model)
-    return {"name": entry.name, "sha256": entry.sha256, "input_size": entry.input_size, "classes": entry.classes}
+    return {**model_facts(settings.model), "classes": find_weights(settings.model)[0].classes}
 
 
 def _clip_facts(clip: BuiltClip) -> dict[str, Any]:

@@ -49,7 +49,10 @@ def evaluate_command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="JSON file for all figures; pictures go beside it.")] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Write the figures into the manifest and the model card.")
+        bool,
+        typer.Option(
+            "--record", help="Write the figures into the manifest, those of its default model into the model card too."
+        ),
     ] = False,
     data: Data = None,
 ) -> None:
@@ -63,7 +66,7 @@ def evaluate_command(
     from detector.models.manifest import find_weights
     from detector.training.measure import check_baseline, measure, with_baseline, write_measures
     from detector.training.measures_markdown import measures_markdown
-    from detector.training.model_card import record_measures
+    from detector.training.model_card import check_recordable, record_measures
     from detector.training.whole_file import check_writable
 
     if record and quick:
@@ -73,6 +76,8 @@ def evaluate_command(
     if baseline is not None:
         check_baseline(baseline)
     entry, path = find_weights(model)
+    if record:
+        check_recordable(entry.name, path.parent)
     done = measure(
         load_model(model, device=device, backend=backend),
         entry,
@@ -115,11 +120,13 @@ def compare_command(
     from detector.training.compare import compare, weights_by_label, write_comparison
     from detector.training.measure import labelled_sets
     from detector.training.measures_markdown import comparison_markdown
-    from detector.training.model_card import record_comparison
+    from detector.training.model_card import comparison_around, record_comparison
     from detector.training.whole_file import check_writable
 
     if out is not None:
         check_writable(out)
+    if record is not None:
+        comparison_around(record)
     sets = labelled_sets(data, split, _folders(composites, renders))
     compared = compare(weights_by_label(weights), sets, input_size=input_size, device=device)
     typer.echo(comparison_markdown(compared))

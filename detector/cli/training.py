@@ -78,7 +78,7 @@ def train_command(
         typer.echo(f"ordnance: the stage {name} is left out: {why}; the weights are not those of the whole.", err=True)
     weights = train(
         settings,
-        data_folder(data),
+        data_folder(data) if go_on_from is None else data,
         dataset,
         out,
         plan=plan,
@@ -127,12 +127,18 @@ def export_command(
 ) -> None:
     """Export weights to ONNX, choose thresholds and fit calibration on the val split, list them in the manifest."""
     from detector.training.config import read_config
-    from detector.training.export import export_model
+    from detector.training.export import export_model, seen_again_by
 
     entry = export_model(
         weights, read_config(config), dataset, data_folder(data), out, head=head, as_default=not keep_default
     )
     typer.echo(f"{entry.name}: {entry.file}, {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256}")
+    for name in seen_again_by(entry, out):
+        typer.echo(
+            f"ordnance: {name} has its second view by {entry.name}, so its thresholds are those of other weights; "
+            f"choose them anew: ordnance calibrate {name}{f' --out {out}' if out else ''}",
+            err=True,
+        )
     for each in dict.fromkeys(precision or ()):
         optimise_command(each, entry.name, out, data)
 

@@ -175,7 +175,7 @@ def read_manifest(path: Path) -> Manifest:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ModelError(
-            f"The weights manifest {path} is not valid at {where}: {first['msg']}; "
+            f"The weights manifest {path} is not valid at {where}: {first['msg'].removeprefix('Value error, ')}; "
             "write it with `ordnance export`, or install the weights again."
         ) from error
 

@@ -24,15 +24,14 @@ def keep_checkpoint(trainer: Any) -> None:
             earlier.unlink()
 
 
-def newest_checkpoint(folder: Path) -> tuple[Path, int | None] | None:
+def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
     """The checkpoint of the stage in `folder` to go on from, and how many epochs it has behind it.
 
-    The number is None for a last.pt of a version without such copies. None where there is no checkpoint.
+    None where no epoch is finished. A last.pt without a copy does not count: it may be torn.
     """
     if kept := _kept(folder / "weights"):
         return kept[-1], int(kept[-1].stem.removeprefix(PREFIX))
-    last = folder / "weights" / "last.pt"
-    return (last, None) if last.is_file() else None
+    return None
 
 
 def drop_checkpoints(folder: Path) -> None:

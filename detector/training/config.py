@@ -117,6 +117,10 @@ class SyntheticPart(_Strict):
     )
 
 
+class _SecondView(SecondView):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
 class TrainingConfig(_Strict):
     """Everything that decides what the weights become, apart from the pictures themselves."""
 
@@ -128,8 +132,8 @@ class TrainingConfig(_Strict):
         description="values of `complete_for` whose pictures hold no weapon of ours and may stand as background",
     )
     input_size: int = Field(ge=160, le=2048, multiple_of=32, description="side of the square input that ships, pixels")
-    second_view: SecondView | None = Field(
-        default=None, description="what the model that ships looks at twice: `longer_side`, `from_score`"
+    second_view: _SecondView | None = Field(
+        default=None, description="what the model that ships looks at twice: `longer_side`, `from_score`, `model`"
     )
     batch: int = Field(default=16, ge=1)
     seed: int = 0
@@ -183,9 +187,12 @@ def read_config(path: Path) -> TrainingConfig:
     except UnicodeDecodeError as error:
         raise DataError(f"The training settings {path} are not text in UTF-8; save them as such.") from error
     except yaml.YAMLError as error:
-        raise DataError(f"The training settings {path} are not YAML: {error}.") from error
+        raise DataError(f"The training settings {path} are not YAML: {' '.join(str(error).split())}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
+        # What a misspelt name leaves out is said to be missing, too.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            said = "there is no such setting; correct its name"
         raise DataError(f"The training settings {path} are wrong at '{where}': {said}.") from error

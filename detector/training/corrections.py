@@ -106,7 +106,7 @@ def read_corrections(path: Path) -> list[Correction]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The corrections {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise DataError(f"The corrections {path} are not YAML: {error}.") from error
+        raise DataError(f"The corrections {path} are not YAML: {' '.join(str(error).split())}.") from error
     try:
         file = _File.model_validate(content)
     except ValidationError as error:

@@ -79,7 +79,10 @@ def build_dataset(
     kept = [each for each in photographs if each.picture not in leaking]
     for split in NEEDED_SPLITS:
         if not any(each.split == split for each in kept):
-            raise DataError(f"The split '{split}' of {data} is left without a picture; see datasets/DATA_LAYOUT.md.")
+            raise DataError(
+                f"The split '{split}' of {data} is left without a picture{_said_of(split, left_out)}; see "
+                "datasets/DATA_LAYOUT.md."
+            )
     if not any(each.split == "test" for each in kept):
         notes.append("the test split has no picture; a training goes without it, but measures nothing on it")
     new = [_new(each, _set_file(each, data)) for each in kept]
@@ -100,6 +103,11 @@ def build_dataset(
     )
     finish_set(out, built)
     return built
+
+
+def _said_of(split: str, left_out: Sequence[LeftOut]) -> str:
+    reasons = [each.why for each in left_out if each.split == split]
+    return f" ({len(reasons)} left out, the first of them as {reasons[0]})" if reasons else ""
 
 
 def _photographs(folder: Path) -> Iterator[Photograph]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
@@ -35,6 +35,7 @@ from detector.training.optimise import CALIBRATION_PICTURES, MOST_AP50_LOST, Pre
 from detector.training.predictions import photographs, predict
 from detector.training.smallest_side import smallest_side
 from detector.training.thresholds import LOWEST, choose_thresholds
+from detector.training.whole_file import check_writable
 
 SCORE_FLOOR = 0.05
 
@@ -52,16 +53,19 @@ def export_model(
     """Export `weights` with `head` as a model of the manifest in `out`, the default one, calibrated on the val split.
 
     The metrics of an earlier entry of that name are dropped, and so are the FP16 and INT8 files made from it: they are
-    those of other weights. Without `as_default` the manifest keeps the default that it has, if it has one. What fails
-    leaves `out` as it was. Raises DataError where the settings name other classes than the weights know, or another
-    model for the second view that the manifest does not list, and without a built set or val photographs.
+    those of other weights. So are the metrics of models whose second view it gives. Without `as_default` the manifest
+    keeps the default that it has, if it has one. What fails leaves `out` as it was. Raises DataError where the settings
+    name other classes than the weights know, or another model for the second view that the manifest does not list,
+    without a built set or val photographs, and where `out` cannot be written.
     """
     folder = out or WEIGHTS_FOLDER
     view = config.second_view
-    second = () if view is None or view.model is None else (_entry(view.model, folder),)
+    second = () if view is None or view.model is None else (_listed_for_second_view(view.model, folder),)
     dataset_sha256 = read_dataset(dataset)[1]
     photographs(data, "val", config.classes)
     check_is_there(weights)
+    if folder.exists():
+        check_writable(folder / MANIFEST_NAME)
     with _copies(folder, second) as scratch:
         _check_classes(weights, config, scratch)
         target = scratch / f"{config.name}.onnx"
@@ -87,12 +91,22 @@ def export_model(
         done = calibrate_model(entry.name, data, scratch)
         listing = _listing(done, folder, default=done.name if as_default else None)
         stale = [each for each in listing.models if each.made_from == done.name]
-        kept = tuple(each for each in listing.models if each not in stale)
+        kept = tuple(
+            each.model_copy(update={"metrics": {}}) if _is_seen_again_by(done, each) else each
+            for each in listing.models
+            if each not in stale
+        )
         default = done.name if listing.default in [each.name for each in stale] else listing.default
         _install(target, listing.model_copy(update={"default": default, "models": kept}), folder)
     for each in stale:
         (folder / each.file).unlink(missing_ok=True)
     return done
+
+
+def seen_again_by(entry: ManifestEntry, out: Path | None = None) -> list[str]:
+    """The models in the manifest of `out` whose second view `entry` gives, without the files made from them."""
+    models = read_manifest((out or WEIGHTS_FOLDER) / MANIFEST_NAME).models
+    return [each.name for each in models if _is_seen_again_by(entry, each) and each.made_from is None]
 
 
 def calibrate_model(
@@ -107,6 +121,7 @@ def calibrate_model(
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
+    check_writable(folder / MANIFEST_NAME)
     model, files = _model(entry, folder), photographs(data, "val", entry.classes)
     matches = match(predict(model, files, "val"))
     copies = [
@@ -133,7 +148,10 @@ def calibrate_model(
     done = entry.model_copy(update={**update, "metrics": {"val": val}})
     listing = _listing(done, folder)
     models = tuple(each.model_copy(update=update) if each.made_from == entry.name else each for each in listing.models)
-    write_manifest(listing.model_copy(update={"models": models}), folder / MANIFEST_NAME)
+    try:
+        write_manifest(listing.model_copy(update={"models": models}), folder / MANIFEST_NAME)
+    except OSError as error:
+        raise DataError(f"{folder / MANIFEST_NAME} cannot be written: {error.strerror}.") from error
     return done
 
 
@@ -146,6 +164,7 @@ def add_precision(name: str, precision: Precision, data: Path, out: Path | None 
     """
     folder = out or WEIGHTS_FOLDER
     entry = _entry(name, folder)
+    check_writable(folder / MANIFEST_NAME)
     files = photographs(data, "val", entry.classes)
     pictures = [file.picture for file in photographs(data, "train", entry.classes)] if precision == "int8" else []
     step = max(1, len(pictures) // CALIBRATION_PICTURES)
@@ -178,6 +197,10 @@ def _copies(folder: Path, entries: Sequence[ManifestEntry]) -> Iterator[Path]:
             alone = (entries[0], *(each.model_copy(update={"second_view": None}) for each in entries[1:]))
             write_manifest(Manifest(default=entries[0].name, models=alone), scratch / MANIFEST_NAME)
         yield scratch
+
+
+def _is_seen_again_by(entry: ManifestEntry, model: ManifestEntry) -> bool:
+    return model.second_view is not None and model.second_view.model == entry.name
 
 
 def _check_classes(weights: Path, config: TrainingConfig, scratch: Path) -> None:
@@ -217,6 +240,16 @@ def _entry(name: str, folder: Path) -> ManifestEntry:
     return entry
 
 
+def _listed_for_second_view(name: str, folder: Path) -> ManifestEntry:
+    path = folder / MANIFEST_NAME
+    if not path.exists() or read_manifest(path).entry(name) is None:
+        raise DataError(
+            f"{folder} lists no model '{name}', which the settings name for the second view; export that one there "
+            "first, with --keep-default, or take `second_view` out of the settings."
+        )
+    return _entry(name, folder)
+
+
 def _listing(entry: ManifestEntry, folder: Path, *, default: str | None = None) -> Manifest:
     """The manifest of `folder`, or a new one, with `entry` in it in place of an earlier one of that name.
 
@@ -250,7 +283,9 @@ def _install(made: Path, manifest: Manifest, folder: Path) -> None:
         for part, place in zip(partial, places, strict=True):
             part.replace(place)
     except OSError as error:
-        raise DataError(f"{error.filename or folder} cannot be written: {error.strerror}.") from error
+        place = error.filename2 or error.filename or folder
+        raise DataError(f"{place} cannot be written: {error.strerror}.") from error
     finally:
         for part in partial:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink()

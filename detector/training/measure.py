@@ -50,6 +50,7 @@ class SetMeasures:
 class Measures:
     """All figures of one model; `sets` are photo, composite and render, as far as they were given.
 
+    `second_view` are name and SHA-256 of the other model that gives it.
     `baseline` is boxes and AP50 of COCO-trained weights on the same photographs (see detector.training.coco_baseline).
     """
 
@@ -57,6 +58,7 @@ class Measures:
     sha256: str
     input_size: int
     split: str
+    second_view: tuple[str, str] | None = None
     sets: dict[str, SetMeasures] = field(default_factory=dict)
     video: VideoAlarms | None = None
     video_is_made: bool = False
@@ -65,7 +67,12 @@ class Measures:
     def as_json(self) -> dict[str, Any]:
         """The document that `ordnance evaluate --out` writes."""
         return {
-            "model": {"name": self.model, "sha256": self.sha256, "input_size": self.input_size},
+            "model": {
+                "name": self.model,
+                "sha256": self.sha256,
+                "input_size": self.input_size,
+                "second_view": self.second_view and dict(zip(("name", "sha256"), self.second_view, strict=True)),
+            },
             "method": {
                 "split": self.split,
                 "average_precision": "COCO (pycocotools), 101 recalls, at most 100 findings a picture",
@@ -103,17 +110,19 @@ def measure(
     if unknown := set(damages) - set(DAMAGES):
         raise BadOption(f"'{min(unknown)}' is no damage; use {', '.join(DAMAGES)}, or none.")
     sets = labelled_sets(data, split, folders, model.classes)
-    done = Measures(model.name, model.sha256, model.input_size, split)
+    clips = None if negative_video is None else clips_in(negative_video)
+    second = None if model.second is None else (model.second.name, model.second.sha256)
+    done = Measures(model.name, model.sha256, model.input_size, split, second)
     video: VideoAlarms | None = None
     for name, files in sets.items():
         predictions = predict(model, files, name)
         spoilt = damages if name == "photo" and not quick else ()
         done.sets[name] = _measure_set(model, entry, predictions, files, damages=spoilt, quick=quick)
-        if name == "photo" and video_alarms and not quick and negative_video is None:
+        if name == "photo" and video_alarms and not quick and clips is None:
             free = {picture.name for picture in predictions.pictures if picture.is_weapon_free}
             video = _made_video_alarms(model, [file.picture for file in files if file.picture.name in free])
-    if negative_video is not None:
-        return dataclasses.replace(done, video=count_alarms(model, clips_in(negative_video)))
+    if clips is not None:
+        return dataclasses.replace(done, video=count_alarms(model, clips))
     return dataclasses.replace(done, video=video, video_is_made=video is not None)
 
 

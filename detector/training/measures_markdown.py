@@ -22,10 +22,15 @@ TITLES = {
 
 def measures_markdown(measures: Measures, *, pictures: Sequence[str] = ()) -> str:
     """All figures as Markdown, one part a set, with what they were measured on. `pictures` are file names to show."""
+    again = ""
+    if measures.second_view is not None:
+        name, sha256 = measures.second_view
+        again = f", second view by `{name}` (SHA-256 {sha256[:12]}…)"
     parts = [
-        f"Model `{measures.model}` (SHA-256 {measures.sha256[:12]}…), input {measures.input_size} px, photographs "
-        f"of the split `{measures.split}`. Brackets: 95 % bootstrap interval over pictures ({bootstrap.DRAWS} draws, "
-        f"seed {bootstrap.SEED}). Sizes: the box's longer side in pixels of the network's input.",
+        f"Model `{measures.model}` (SHA-256 {measures.sha256[:12]}…), input {measures.input_size} px{again}, "
+        f"photographs of the split `{measures.split}`. Brackets: 95 % bootstrap interval over pictures "
+        f"({bootstrap.DRAWS} draws, seed {bootstrap.SEED}). Sizes: the box's longer side in pixels of the network's "
+        "input.",
     ]
     for name, each in measures.sets.items():
         parts += [f"### {TITLES.get(name, name)}", _set_markdown(each)]

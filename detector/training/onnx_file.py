@@ -133,4 +133,5 @@ def open_network(weights: Path, scratch: Path) -> Any:
             raise ValueError("it names no classes")
         return network
     except (RuntimeError, LookupError, TypeError, ValueError, EOFError, AttributeError, UnpicklingError) as error:
-        raise DataError(f"{weights} is damaged or holds no weights of ultralytics: {error}.") from error
+        said = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise DataError(f"{weights} is damaged or holds no weights of ultralytics: {said}.") from error

@@ -13,6 +13,7 @@ from detector.errors import DataError
 from detector.taxonomy import TAXONOMY
 from detector.training.labels import KNOWN_CLASSES, LabelledBox, read_labels
 
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 SPLITS = ("train", "val", "test")
 COLUMNS = ("file", "split", "source_repo", "source_path", "commit", "licence", "sha256", "cluster", "complete_for")
 NEEDED_COLUMNS = ("file", "split", "sha256", "complete_for")
@@ -122,6 +123,7 @@ def rendered_files(folder: Path) -> list[tuple[Path, Path]]:
 def read_photograph(row: dict[str, str], data: Path) -> Photograph:
     """The photograph of a row. Raises DataError for a picture that is missing or not the listed one, or a bad label."""
     picture, label = photograph_files(row, data)
+    check_suffix(picture)
     digest = file_sha256(picture)
     if digest != row["sha256"]:
         raise DataError(f"{picture} is not the picture that sources.csv lists: its SHA-256 is {digest}.")
@@ -136,6 +138,15 @@ def read_photograph(row: dict[str, str], data: Path) -> Photograph:
         row.get("cluster") or "",
         read_labels(label),
     )
+
+
+def check_suffix(picture: Path) -> None:
+    """Raises DataError for an ending under which the trainer would pass over the picture."""
+    if picture.suffix.lower() not in PICTURE_SUFFIXES:
+        raise DataError(
+            f"{picture} is none of {', '.join(sorted(PICTURE_SUFFIXES))}, which are read; save it as one of them, or "
+            "only rename it where it is one (a .jfif is a .jpg)."
+        )
 
 
 def unknown_classes(complete_for: str) -> list[str]:

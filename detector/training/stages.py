@@ -49,7 +49,7 @@ def plan_stages(
     lacking = {stage.name: sorted(set(stage.sets) - here) for stage in asked}
     lacking = {name: parts for name, parts in lacking.items() if parts}
     if lacking and (not leave_out_missing or len(lacking) == len(asked)):
-        raise DataError(_missing(lacking))
+        raise DataError(_missing(lacking, some_can=len(lacking) < len(asked)))
     left_out = {name: f"the data set has no picture of {', '.join(parts)}" for name, parts in lacking.items()}
     run = tuple(
         stage if epochs is None else stage.model_copy(update={"epochs": epochs})
@@ -59,12 +59,16 @@ def plan_stages(
     return StagePlan(run, left_out)
 
 
-def _missing(lacking: dict[str, list[str]]) -> str:
+def _missing(lacking: dict[str, list[str]], *, some_can: bool) -> str:
     parts = sorted({part for each in lacking.values() for part in each})
     made_by = " and ".join(f"{part} come from {HOW_TO_MAKE.get(part, 'a source unknown')}" for part in parts)
     return (
         f"The data set has no picture of {', '.join(parts)}, from which the stages {', '.join(lacking)} learn: "
         f"{made_by}; "
         "make them and run `ordnance dataset build` again, choose other stages with --stages, "
-        "or go without these stages with --leave-out-missing."
+        + (
+            "or go without these stages with --leave-out-missing."
+            if some_can
+            else "or give settings of your own with --config (datasets/README.md shows some)."
+        )
     )

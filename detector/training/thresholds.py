@@ -81,7 +81,10 @@ def choose_thresholds(
     predictions = matches.predictions
     free = [number for number, picture in enumerate(predictions.pictures) if picture.is_weapon_free]
     if not free:
-        raise DataError(f"The set '{predictions.name}' has no weapon-free picture to choose thresholds by.")
+        raise DataError(
+            f"The set '{predictions.name}' has no weapon-free picture to choose thresholds by; add photographs "
+            "without a weapon to it, each with an empty label file and `all` in complete_for."
+        )
     grid = np.round(np.arange(LOWEST, HIGHEST + STEP / 2, STEP), 6)
     counts = _counts((matches, *(match(each) for each in copies)), grid)
     recall, start = _recall(counts), _start(counts)

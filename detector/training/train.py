@@ -36,7 +36,7 @@ from detector.training.warm_start import weights_to_train
 
 def train(
     config: TrainingConfig,
-    data: Path,
+    data: Path | None,
     dataset: Path,
     out: Path,
     *,
@@ -50,9 +50,9 @@ def train(
     `data` is the folder that holds the starting weights, `dataset` a set built by `build_dataset`. A stage starts from
     the weights that the stage before it left, stages that the plan leaves out being passed over. With `go_on_from`,
     a model by name, an .onnx file beside its manifest or a .pt of a training, the first stage of the plan starts from
-    that one instead, and the stages before it are not needed. Each leaves `out`/STAGE with a checkpoint of every epoch
-    and a file `done` when it is complete; `out`/training.json says what was done. `threads` is how many processors
-    torch may use, all of them unless given; ultralytics would leave one idle.
+    that one instead, and neither `data` nor the stages before it are needed. Each leaves `out`/STAGE with a checkpoint
+    of every epoch and a file `done` when it is complete; `out`/training.json says what was done. `threads` is how many
+    processors torch may use, all of them unless given; ultralytics would leave one idle.
 
     Raises DataError for settings of other classes than the set's, weights, pictures or parts of the set that are
     missing, a stage whose predecessor is not trained or that was begun otherwise, arguments that the trainer does not
@@ -75,7 +75,7 @@ def train(
         ultralytics = load_ultralytics(out / "settings")
         _check_settings(plan)
         if go_on_from is None:
-            start = data / config.start
+            start = (data or Path()) / config.start
             if not start.is_file():
                 raise DataError(f"The starting weights {start} do not exist; set ORDNANCE_DATA or --data.")
             _check_order(config, plan, out)
@@ -208,7 +208,7 @@ def _train_stage(training: _Training, stage: Stage, weights: Path) -> None:
         _begin(training, stage, weights)
     else:
         path, epochs = checkpoint
-        if epochs is not None and epochs >= stage.epochs:
+        if epochs >= stage.epochs:
             shutil.copyfile(path, folder / "weights" / "last.pt")
         else:
             _network(training, path).train(resume=True, device=training.device, trainer=damaging_trainer(stage.damage))

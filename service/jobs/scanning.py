@@ -98,7 +98,7 @@ class Desk:
 
 
 RunStep = Callable[[Callable[[], None]], None]
-"""Runs something as a durable step: not again once it was done."""
+"""Runs something as a durable step; after a crash, again what was done before."""
 
 
 def begin(desk: Desk, scan_id: str) -> ScanRow | None:
@@ -227,7 +227,7 @@ def _works(blobs: BlobStore) -> bool:
 class _Kept:
     """The journal of a scan in the database, and what is shown of the scan on the way."""
 
-    def __init__(self, desk: Desk, scan: ScanRow, step: RunStep, watched: Watched, maker: list[str]) -> None:
+    def __init__(self, desk: Desk, scan: ScanRow, step: RunStep, watched: Watched, maker: dict[str, Any]) -> None:
         self._desk = desk
         self._scan = scan
         self._step = step
@@ -257,7 +257,7 @@ class _Kept:
             # What another version kept may not even be readable.
             with suppress(TypeError, KeyError, ValueError):
                 carry = unpack(content)
-                if list(carry["maker"]) == self._maker:
+                if carry["maker"] == self._maker:
                     return [[Part(**part) for part in unpack(each)] for each in segments], carry
         with self._desk.database.write() as session:
             drop_segments(session, self._scan.id)
@@ -384,10 +384,10 @@ def _hold_running(session: Session, scan_id: str) -> ScanRow:
     return scan
 
 
-def _maker(model: Model) -> list[str]:
-    """What makes the samples: the program and the weights."""
+def _maker(model: Model) -> dict[str, Any]:
+    """What decides which pictures a scan asks for and what is found on them."""
     second = [] if model.second is None else [model.second.sha256]
-    return [__version__, model.sha256, *second]
+    return {"tool": __version__, "weights": [model.sha256, *second], "thresholds": dict(model.thresholds)}
 
 
 def _has_budget(scan: ScanRow) -> bool:

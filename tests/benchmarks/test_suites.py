@@ -15,11 +15,12 @@ from benchmarks.excerpt import Excerpt, build_excerpt
 from benchmarks.infer.agreement import shared
 from benchmarks.infer.command import measure as measure_inference
 from benchmarks.infer.models import Found
-from benchmarks.outcome import at_least, write_result
+from benchmarks.outcome import at_least, begin_result, write_result
 from benchmarks.time.contenders import NotMeasured
 from benchmarks.turns import Contender, Runner, Took, take_turns
 from detector.cli import run
 from detector.errors import DataError
+from detector.models import WEIGHTS_FOLDER, read_manifest
 from detector.video import open_video
 
 TINY = Excerpt(320, 180, 1, 60)
@@ -51,6 +52,12 @@ def failing() -> Runner:
 
 def ending() -> Runner:
     return lambda job: os._exit(3)
+
+
+def test_a_result_names_both_networks() -> None:
+    first, _, second = read_manifest(WEIGHTS_FOLDER / "manifest.json").models
+    model = begin_result("decode", quick=True, model="default")["model"]
+    assert (model["sha256"], model["second_view"]["sha256"]) == (first.sha256, second.sha256)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")

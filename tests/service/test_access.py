@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from service_server import upload, wait_for
 
+from detector.models import WEIGHTS_FOLDER
 from service.access.keys import create_key, rotate_key
+from service.checking import check
 from service.settings import load_settings
 from service.store.database import migrate, open_database
 from service.store.tables import KeyRow
@@ -236,6 +238,7 @@ def run(*arguments, **environment):
         ({"ORDNANCE_BLOB_OPTIONS": "{"}, "ORDNANCE_BLOB_OPTIONS cannot be used"),
         ({"ORDNANCE_STOER": "x"}, "ORDNANCE_STOER"),
         ({"ORDNANCE_MODEL": "nope"}, "nope"),
+        ({"ORDNANCE_MODEL": str(WEIGHTS_FOLDER / "ordnance-n.onnx")}, "use one of: ordnance-n, "),
         ({"ORDNANCE_WEBHOOK_HOSTS": "a.example"}, "WEBHOOK_SECRET"),
         ({"ORDNANCE_STORE": "~nobody-of-this-name/store"}, "ORDNANCE_STORE cannot be used"),
         ({"ORDNANCE_HOST": "192.0.2.1"}, "ORDNANCE_HOST"),
@@ -270,6 +273,17 @@ def test_config_check_looks_into_the_env_file(tmp_path, monkeypatch, content, wo
     assert word in done.stdout + done.stderr
     assert "POSTGRES" not in done.stdout
     assert "fault of ours" not in done.stderr
+
+
+def test_config_check_misses_the_network_of_the_second_view(tmp_path, monkeypatch):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for name in ("manifest.json", "ordnance-n.onnx"):
+        (weights / name).symlink_to(WEIGHTS_FOLDER / name)
+    for module in ("detector.models", "detector.models.manifest"):
+        monkeypatch.setattr(f"{module}.WEIGHTS_FOLDER", weights)
+    words = [each.words for each in check(load_settings(store=tmp_path / "store")) if each.is_wrong]
+    assert any("ordnance-n-second.onnx of the model 'ordnance-n-second' is missing" in each for each in words)
 
 
 def test_config_check_is_content_with_the_defaults(tmp_path):

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from detector.errors import BackendUnavailable, DataError
+from detector.training.photographs import PICTURE_SUFFIXES
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 ENDINGS = tuple(each for suffix in sorted(PICTURE_SUFFIXES) for each in (suffix, suffix.upper()))
 
 

@@ -17,7 +17,7 @@ from detector.training.imports.annotations import PICTURE_SUFFIXES, AnnotatedPic
 from detector.training.imports.class_map import ClassMap
 from detector.training.labels import LabelledBox, checked_box, label_text
 from detector.training.near_duplicates import clusters, fingerprint, read_grey
-from detector.training.photographs import COLUMNS, SPLITS, file_sha256, unknown_classes
+from detector.training.photographs import COLUMNS, SPLITS, check_suffix, file_sha256, unknown_classes
 
 MEASURED_SHARE = 0.1
 """Share of the pictures that go to val, and to test, where the import chooses the splits."""
@@ -163,6 +163,7 @@ def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]
 
 
 def _check_picture(picture: AnnotatedPicture) -> None:
+    check_suffix(picture.path)
     height, width = read_grey(picture.path).shape
     if _is_sideways(picture.path):
         width, height = height, width

@@ -12,7 +12,6 @@ from typing import Any
 
 from detector.errors import DataError
 from detector.training.imports.annotations import (
-    PICTURE_SUFFIXES,
     AnnotatedPicture,
     SourceBox,
     find_picture,
@@ -22,7 +21,7 @@ from detector.training.imports.annotations import (
     turned_about_centre,
 )
 from detector.training.imports.splits import split_listed, split_of_folders
-from detector.training.photographs import SPLITS
+from detector.training.photographs import PICTURE_SUFFIXES, SPLITS
 
 
 def read_voc(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:

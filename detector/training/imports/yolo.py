@@ -15,8 +15,9 @@ from typing import Any
 import yaml
 
 from detector.errors import DataError
-from detector.training.imports.annotations import PICTURE_SUFFIXES, AnnotatedPicture, SourceBox, read_text, tails
+from detector.training.imports.annotations import AnnotatedPicture, SourceBox, read_text, tails
 from detector.training.imports.splits import SPLIT_NAMES, split_listed, split_of_folders
+from detector.training.photographs import PICTURE_SUFFIXES
 
 
 def read_yolo(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
@@ -126,7 +127,7 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(read_text(path), yaml.BaseLoader)
     except yaml.YAMLError as error:
-        raise DataError(f"{path} is not YAML: {error}.") from error
+        raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
     return content if isinstance(content, dict) else {}
 
 

@@ -242,6 +242,24 @@ def test_an_empty_split_is_refused(folder, data, tmp_path):
         build_dataset(CONFIG, data, [], tmp_path / "set")
 
 
+@pytest.mark.parametrize("name", ["t.gif", "t.jfif", "t"])
+def test_a_picture_that_the_trainer_would_pass_over_is_refused(folder, data, tmp_path, name):
+    folder.add("train", "t.jpg")
+    (data / "photos" / "train" / "images" / "t.jpg").rename(data / "photos" / "train" / "images" / name)
+    folder.rows[-1]["file"] = name
+    folder.write()
+    with pytest.raises(DataError, match=rf"images/{name} is none of \.bmp, \.jpeg, \.jpg, \.png, \.webp"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+def test_why_a_split_is_empty_is_said(folder, data, tmp_path):
+    for row in folder.rows:
+        row["complete_for"] = "tank" if row["split"] == "train" else row["complete_for"]
+    folder.write()
+    with pytest.raises(DataError, match=r"The split 'train' of .* \(\d+ left out, the first of them as boxed for tank"):
+        build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
 def test_a_full_disk_is_said_and_leaves_no_set(data, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, os.strerror(28))
@@ -335,6 +353,22 @@ def test_a_wrong_setting_is_named(tmp_path):
     path.write_text("name: x\nstart: y\nclasses: [tank]\ninput_size: 100\nstages: []\n")
     with pytest.raises(DataError, match="input_size"):
         read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name: x\nstart: y\nclases: [tank]\n", "are wrong at 'clases': there is no such setting; correct its name."),
+        ("name: [x\n", "are not YAML: while parsing a flow sequence in"),
+    ],
+)
+def test_misspelt_settings_are_said_in_a_line(tmp_path, text, said):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(DataError) as caught:
+        read_config(path)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

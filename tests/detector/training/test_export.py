@@ -202,6 +202,74 @@ def test_an_export_is_listed_and_calibrated_and_drops_what_was_made_of_the_earli
     assert load_model("made/tiny.onnx").classes == SHIPPED.classes
 
 
+def test_weights_that_are_somebody_elses_are_said_before_anything_is_computed(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("made").mkdir()
+    shutil.copyfile(WEIGHTS_FOLDER / SHIPPED.file, "made/tiny.onnx")
+    entry = SHIPPED.model_copy(update={"name": "tiny", "file": "tiny.onnx"})
+    write_manifest(Manifest(default="tiny", models=(entry,)), Path("made/manifest.json"))
+    opened = Path.open
+
+    def shut(path: Path, mode: str = "r", **options: object) -> object:
+        if mode == "a":
+            raise OSError(13, "Permission denied", str(path))
+        return opened(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", shut)
+    monkeypatch.setattr(exporting, "predict", lambda *_, **__: pytest.fail("it measured"))
+    monkeypatch.setattr(exporting, "export_onnx", lambda *_, **__: pytest.fail("it exported"))
+    assert export() == 1
+    assert run(["calibrate", "tiny", "--out", "made"]) == 1
+    assert run(["optimise", "fp16", "--model", "tiny", "--out", "made"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["ordnance: made/manifest.json cannot be written: Permission denied."] * 3
+
+
+def test_thresholds_that_find_no_room_are_said(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export() == 0
+    monkeypatch.setattr(exporting, "write_manifest", no_room)
+    assert run(["calibrate", "tiny", "--out", "made"]) == 1
+    assert "made/manifest.json cannot be written: No space left on device." in capsys.readouterr().err
+
+
+def test_what_gives_the_second_view_is_to_be_exported_first(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_settings(SHIPPED.classes, second_view={"longer_side": 416, "from_score": 0.2, "model": "other"})
+    assert export() == 1
+    assert "made lists no model 'other', which the settings name for the second view" in capsys.readouterr().err
+    assert not Path("made").exists()
+
+
+def test_other_weights_for_a_second_view_leave_no_figures_of_the_earlier_ones(
+    ready: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_settings(SHIPPED.classes, name="tiny-second")
+    Path("made").mkdir()
+    second = SHIPPED.model_copy(update={"name": "tiny-second", "file": "tiny-second.onnx", "second_view": None})
+    view = SecondView(longer_side=416, from_score=0.2, model="tiny-second")
+    first = SHIPPED.model_copy(update={"name": "tiny", "file": "tiny.onnx", "second_view": view})
+    assert first.metrics
+    write_manifest(Manifest(default="tiny", models=(first, second)), Path("made/manifest.json"))
+    assert export("--keep-default") == 0
+    assert read_manifest(Path("made/manifest.json")).models[0].metrics == {}
+    assert "choose them anew: ordnance calibrate tiny --out made" in capsys.readouterr().err
+
+
+def test_an_export_without_room_names_the_file_that_has_none(
+    ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device", str(source), None, str(target))
+
+    monkeypatch.setattr(exporting.shutil, "copyfile", full)
+    monkeypatch.setattr(exporting, "export_onnx", lambda _, out, **__: out.write_bytes(b"x") and SHIPPED.sha256)
+    monkeypatch.setattr(exporting, "calibrate_model", lambda *_: SHIPPED.model_copy(update={"name": "tiny"}))
+    assert export() == 1
+    assert "ordnance: made/tiny.onnx.part cannot be written: No space left on device." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("failing", ["measuring", "too much lost"])
 def test_a_smaller_file_that_is_not_kept_leaves_the_earlier_one(
     failing: str, ready: Path, monkeypatch: pytest.MonkeyPatch

@@ -119,6 +119,14 @@ def test_an_entity_bomb_is_refused(tmp_path):
         READERS["cvat"](path)
 
 
+def test_a_picture_that_the_trainer_would_pass_over_is_refused(tmp_path):
+    source = coco(tmp_path / "in")
+    source.write_text(source.read_text().replace("one.jpg", "one.jfif"))
+    (tmp_path / "in" / "images" / "one.jpg").rename(tmp_path / "in" / "images" / "one.jfif")
+    with pytest.raises(DataError, match=r"one\.jfif is none of .* only rename it where it is one"):
+        imported(tmp_path, "coco", source)
+
+
 def test_a_picture_outside_the_folder_is_not_read(tmp_path):
     add_picture(tmp_path, "secret.jpg")
     source = coco(tmp_path / "in")
@@ -188,8 +196,9 @@ def test_near_copies_get_the_same_split(tmp_path):
     ],
 )
 def test_a_wrong_class_map_is_named(tmp_path, text, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as caught:
         class_map(tmp_path, text)
+    assert "\n" not in str(caught.value)
 
 
 def test_labels_of_a_class_map_are_read_as_they_are_written(tmp_path):

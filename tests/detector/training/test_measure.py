@@ -81,6 +81,58 @@ def test_figures_of_a_smaller_file_go_into_the_manifest_alone(weights: Path, ren
     assert metrics["render"]["boxes"]["tank"] == 1
 
 
+def test_figures_of_the_model_of_the_second_view_go_into_the_manifest_alone(weights: Path, renders: Path) -> None:
+    second = read_manifest(weights.parent / "manifest.json").models[0].second_view
+    card = (weights.parent / "MODEL_CARD.md").read_text()
+    model = str(weights.with_name(f"{second.model}.onnx"))
+    assert run(["evaluate", "--model", model, "--renders", str(renders), "--record"]) == 0
+    assert (weights.parent / "MODEL_CARD.md").read_text() == card
+    metrics = read_manifest(weights.parent / "manifest.json").entry(second.model).metrics
+    assert metrics["render"]["boxes"]["tank"] == 1
+
+
+def test_figures_name_both_networks(weights: Path, renders: Path, tmp_path: Path) -> None:
+    out = tmp_path / "all.json"
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--out", str(out), "--record"]) == 0
+    first, second = (read_manifest(weights.parent / "manifest.json").models[place] for place in (0, 2))
+    assert json.loads(out.read_text())["model"]["second_view"] == {"name": second.name, "sha256": second.sha256}
+    card = (weights.parent / "MODEL_CARD.md").read_text()
+    for each in (first, second):
+        assert f"`{each.name}` (SHA-256 {each.sha256[:12]}…)" in card
+
+
+def test_recording_beside_weights_without_a_card_begins_one(weights: Path, renders: Path) -> None:
+    card = weights.with_name("MODEL_CARD.md")
+    card.unlink()
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--record"]) == 0
+    assert card.read_text().startswith("# Model card: ordnance-n\n\n<!-- evaluation:begin -->\nModel `ordnance-n`")
+    again = card.read_text()
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--record"]) == 0
+    assert card.read_text() == again
+
+
+def test_what_cannot_be_recorded_is_said_before_anything_is_measured(
+    weights: Path, renders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = weights.with_name("MODEL_CARD.md")
+    card.write_text("# Card by hand\n")
+    monkeypatch.setattr("detector.training.measure.measure", lambda *_, **__: pytest.fail("it measured"))
+    monkeypatch.setattr("detector.training.compare.compare", lambda *_, **__: pytest.fail("it measured"))
+    assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--record"]) == 1
+    assert "MODEL_CARD.md has no section between <!-- evaluation:begin -->" in capsys.readouterr().err
+    assert run(["compare", "default", "--renders", str(renders), "--record", str(card)]) == 1
+    assert "MODEL_CARD.md has no section between <!-- comparison:begin -->" in capsys.readouterr().err
+
+
+def test_a_folder_without_clips_is_said_before_anything_is_measured(
+    weights: Path, renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("detector.training.measure.predict", lambda *_, **__: pytest.fail("it measured"))
+    options = ["--renders", str(renders), "--negative-video", str(tmp_path / "nowhere")]
+    assert run(["evaluate", "--model", str(weights), *options]) == 1
+    assert "nowhere holds no clips" in capsys.readouterr().err
+
+
 def test_an_unknown_damage_is_refused(weights: Path, renders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--damage", "rain"]) == 2
     assert "'rain' is no damage" in capsys.readouterr().err

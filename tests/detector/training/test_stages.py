@@ -47,6 +47,13 @@ def test_nothing_to_train_is_an_error_all_the_same() -> None:
         plan_stages(CONFIG, PHOTOS, names=["second"], leave_out_missing=True)
 
 
+def test_going_without_is_proposed_only_where_something_is_left_to_train() -> None:
+    with pytest.raises(DataError, match="or go without these stages with --leave-out-missing"):
+        plan_stages(CONFIG, PHOTOS)
+    with pytest.raises(DataError, match="or give settings of your own with --config"):
+        plan_stages(CONFIG, PHOTOS, names=["second"])
+
+
 def test_epochs_hold_for_every_stage() -> None:
     assert [stage.epochs for stage in plan_stages(CONFIG, ALL).run] == [3, 8]
     assert [stage.epochs for stage in plan_stages(CONFIG, ALL, epochs=1).run] == [1, 1]
@@ -90,6 +97,7 @@ def test_an_average_that_would_have_no_effect_is_refused() -> None:
         ({"classes": ["tank", "tank"]}, "a class is named twice"),
         ({"classes": []}, "at least 1 item"),
         ({"input_size": 128}, "greater than or equal to 160"),
+        ({"second_view": {"longer_side": 160, "from_score": 0.2, "modell": "other"}}, "Extra inputs are not permitted"),
         ({"second_view": {"longer_side": 192, "from_score": 0.2}}, "the second view is larger than the input"),
         ({"second_view": {"longer_side": 160, "from_score": 0.2, "model": "tiny"}}, "names the model itself"),
     ],

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -194,6 +195,22 @@ def test_a_disk_that_fills_up_keeps_the_finished_epochs(
     assert epochs_of("first")[-1] == 2
 
 
+def test_a_checkpoint_that_was_torn_in_the_first_epoch_is_not_gone_on_with(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from detector.training import train as training
+
+    def full(trainer: Any) -> None:
+        trainer.last.write_bytes(trainer.last.read_bytes()[:1000])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(training, "keep_checkpoint", full)
+        assert run(train("--stages", "first")) == 1
+    assert run(train("--stages", "first", "--resume")) == 0
+    assert epochs_of("first") == [1, 2]
+
+
 def test_a_stage_is_averaged_with_an_earlier_one_that_must_be_there(
     tiny: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,7 +230,8 @@ def test_a_stage_is_averaged_with_an_earlier_one_that_must_be_there(
     assert all(value.allclose(first[name], atol=1e-2) for name, value in third.items() if "conv.weight" in name)
 
 
-def test_the_first_stage_goes_on_from_a_shipped_model(tiny: Path) -> None:
+def test_the_first_stage_goes_on_from_a_shipped_model(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORDNANCE_DATA")
     assert run(train("--stages", "first", "--epochs", "1", "--go-on-from", "default")) == 0
     assert states() == {"first": "done", "second": "not asked for", "third": "not asked for"}
     assert json.loads(Path("runs/training.json").read_text())["start"]["file"] == "default"
