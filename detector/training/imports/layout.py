@@ -13,11 +13,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from detector.errors import DataError
-from detector.training.imports.annotations import PICTURE_SUFFIXES, AnnotatedPicture
+from detector.training.imports.annotations import AnnotatedPicture
 from detector.training.imports.class_map import ClassMap
 from detector.training.labels import LabelledBox, checked_box, label_text
 from detector.training.near_duplicates import clusters, fingerprint, read_grey
-from detector.training.photographs import COLUMNS, SPLITS, check_suffix, file_sha256, unknown_classes
+from detector.training.photographs import (
+    COLUMNS,
+    PICTURE_SUFFIXES,
+    SPLITS,
+    check_suffix,
+    file_sha256,
+    unknown_classes,
+)
 
 MEASURED_SHARE = 0.1
 """Share of the pictures that go to val, and to test, where the import chooses the splits."""
