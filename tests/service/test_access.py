@@ -196,7 +196,7 @@ def test_a_body_of_unknown_length_ends_where_the_quota_does(server, kind):
             yield b"\r\n--b--\r\n"
 
     headers = {"Content-Type": "multipart/form-data; boundary=b" if kind == "form" else "video/mp4"}
-    with server.client(server.key("frank", "--bytes-per-day", "20000")) as client:
+    with server.client(server.key(f"quota-{kind}", "--bytes-per-day", "20000")) as client:
         refused = client.post("/v1/scans", content=body(), headers=headers)
         assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
         assert client.get("/v1/scans").json()["items"] == []
