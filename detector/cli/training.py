@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from detector.cli.training_options import DATASET, DEFAULT_CONFIG, RUNS, Config, Data, Dataset, data_folder, words
 from detector.errors import DataError
 from detector.training.allowed_alarms import FALSE_ALARMS_PER_100
+
+if TYPE_CHECKING:
+    from detector.models import ManifestEntry
 
 
 class SmallPrecision(StrEnum):
@@ -106,6 +110,24 @@ def calibrate_command(
     for name, threshold in entry.thresholds.items():
         scaling = (entry.calibration or {})[name]
         typer.echo(f"{name:<26}{threshold:>9.3f}{scaling.a:>9.3f}{scaling.b:>9.3f}")
+    _say_what_thresholds_rest_on(entry, false_alarms)
+
+
+def _say_what_thresholds_rest_on(entry: ManifestEntry, per_100: float) -> None:
+    val: Any = entry.metrics["val"]
+    free, together = val["weapon_free"], val["calibrated_together"]
+    typer.echo(
+        f"thresholds: {val['false_alarms']} false alarms on the {free} weapon-free photographs of val; of 100 others "
+        f"{val['false_alarms_per_100_unseen']:g} are to be expected (cross-validation)"
+    )
+    if together:
+        typer.echo(f"calibrated together, for too few findings of their own: {', '.join(together)}")
+    if per_100 and free < 100 / per_100:
+        typer.echo(
+            f"ordnance: {free} weapon-free photographs say little about {per_100:g} false alarms of 100: these "
+            f"thresholds are a guess; add such photographs to val, {math.ceil(100 / per_100)} in all or more.",
+            err=True,
+        )
 
 
 def export_command(
@@ -133,6 +155,7 @@ def export_command(
         weights, read_config(config), dataset, data_folder(data), out, head=head, as_default=not keep_default
     )
     typer.echo(f"{entry.name}: {entry.file}, {entry.bytes / 1e6:.1f} MB, sha256 {entry.sha256}")
+    _say_what_thresholds_rest_on(entry, FALSE_ALARMS_PER_100)
     for name in seen_again_by(entry, out):
         typer.echo(
             f"ordnance: {name} has its second view by {entry.name}, so its thresholds are those of other weights; "

@@ -226,6 +226,16 @@ def test_weights_that_are_somebody_elses_are_said_before_anything_is_computed(
     assert said == ["ordnance: made/manifest.json cannot be written: Permission denied."] * 3
 
 
+def test_what_thresholds_rest_on_is_said(ready: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export() == 0
+    assert run(["calibrate", "tiny", "--out", "made", "--false-alarms", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("on the 1 weapon-free photographs of val") == 2
+    assert "calibrated together, for too few findings of their own: tow_launcher, tank" in out
+    assert "1 weapon-free photographs say little about 0.75 false alarms of 100" in err
+    assert "these thresholds are a guess; add such photographs to val, 50 in all or more." in err
+
+
 def test_thresholds_that_find_no_room_are_said(
     ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
