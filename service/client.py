@@ -167,12 +167,14 @@ class Client:
                 failed = error
             if failed is not None:
                 failures += 1
-                pause = _pause_after(failed, failures)
-                if pause.reason:
-                    self._on_wait(pause.reason)
-                time.sleep(pause.seconds)
+                self._wait(_pause_after(failed, failures))
             elif self.scan(scan_id).state in ENDED:
                 return
+
+    def _wait(self, pause: _Pause) -> None:
+        if pause.reason:
+            self._on_wait(pause.reason)
+        time.sleep(pause.seconds)
 
     def _run(self, steps: Steps[T]) -> T:
         answer: Any = None
@@ -180,9 +182,7 @@ class Client:
             while True:
                 asked = steps.send(answer)
                 if isinstance(asked, _Pause):
-                    if asked.reason:
-                        self._on_wait(asked.reason)
-                    time.sleep(asked.seconds)
+                    self._wait(asked)
                     answer = None
                     continue
                 try:
@@ -269,12 +269,14 @@ class AsyncClient:
                 failed = error
             if failed is not None:
                 failures += 1
-                pause = _pause_after(failed, failures)
-                if pause.reason:
-                    self._on_wait(pause.reason)
-                await asyncio.sleep(pause.seconds)
+                await self._wait(_pause_after(failed, failures))
             elif (await self.scan(scan_id)).state in ENDED:
                 return
+
+    async def _wait(self, pause: _Pause) -> None:
+        if pause.reason:
+            self._on_wait(pause.reason)
+        await asyncio.sleep(pause.seconds)
 
     async def _run(self, steps: Steps[T]) -> T:
         answer: Any = None
@@ -282,9 +284,7 @@ class AsyncClient:
             while True:
                 asked = steps.send(answer)
                 if isinstance(asked, _Pause):
-                    if asked.reason:
-                        self._on_wait(asked.reason)
-                    await asyncio.sleep(asked.seconds)
+                    await self._wait(asked)
                     answer = None
                     continue
                 try:

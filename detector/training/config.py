@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from detector.errors import DataError
 from detector.models.manifest import SecondView
 from detector.taxonomy import TAXONOMY
+from detector.training.yaml_text import not_yaml
 
 SET_BY_THE_STAGE = frozenset(
     {
@@ -187,7 +188,7 @@ def read_config(path: Path) -> TrainingConfig:
     except UnicodeDecodeError as error:
         raise DataError(f"The training settings {path} are not text in UTF-8; save them as such.") from error
     except yaml.YAMLError as error:
-        raise DataError(f"The training settings {path} are not YAML: {' '.join(str(error).split())}.") from error
+        raise not_yaml(f"The training settings {path} are", error) from error
     except ValidationError as error:
         # What a misspelt name leaves out is said to be missing, too.
         first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from detector.errors import DataError
 from detector.training.labels import KNOWN_CLASSES, LabelledBox, checked_box
 from detector.training.photographs import Photograph
+from detector.training.yaml_text import not_yaml
 
 COMMITTED = Path(__file__).parents[2] / "datasets" / "corrections" / "photos.yaml"
 """Corrections of the founding photographs' train and val splits; a build applies them unless told otherwise."""
@@ -106,7 +107,7 @@ def read_corrections(path: Path) -> list[Correction]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The corrections {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise DataError(f"The corrections {path} are not YAML: {' '.join(str(error).split())}.") from error
+        raise not_yaml(f"The corrections {path} are", error) from error
     try:
         file = _File.model_validate(content)
     except ValidationError as error:

@@ -60,7 +60,7 @@ def record_comparison(compared: Mapping[str, Sequence[Compared]], card: Path) ->
     """Put the comparison of several weights into the section of `card` for it. Raises DataError where it has none."""
     before, after = comparison_around(card)
     text = comparison_markdown(compared)
-    card.write_text(f"{before}{COMPARISON_BEGIN}\n{text}\n{COMPARISON_END}{after}", encoding="utf-8")
+    write_whole(card, f"{before}{COMPARISON_BEGIN}\n{text}\n{COMPARISON_END}{after}")
 
 
 def comparison_around(card: Path) -> tuple[str, str]:

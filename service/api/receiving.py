@@ -214,14 +214,13 @@ async def read_body(
     request: Request,
     stall_seconds: float,
     take: Callable[[bytes], Awaitable[None]],
-    line: Line | None = None,
+    line: Line,
 ) -> bool:
     """Give the body to `take` as it arrives; whether it came whole.
 
     It did not where the client went away, where nothing came for `stall_seconds` (a connection may break without a
     word), and where `line` was told to give way.
     """
-    line = line or Line()
     _lines.add(line)
     loop = asyncio.get_running_loop()
     try:

@@ -17,6 +17,7 @@ import yaml
 
 from detector.errors import DataError
 from detector.training.labels import KNOWN_CLASSES
+from detector.training.yaml_text import not_yaml
 
 DROP = "drop"
 
@@ -40,7 +41,7 @@ def read_class_map(path: Path) -> ClassMap:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"The class map {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise DataError(f"The class map {path} is not YAML: {' '.join(str(error).split())}.") from error
+        raise not_yaml(f"The class map {path} is", error) from error
     if not isinstance(content, yaml.MappingNode) or not content.value:
         raise DataError(f"The class map {path} must hold lines 'their label: our_class'.")
     classes: dict[str, str | None] = {}

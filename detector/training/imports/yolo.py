@@ -18,6 +18,7 @@ from detector.errors import DataError
 from detector.training.imports.annotations import AnnotatedPicture, SourceBox, read_text, tails
 from detector.training.imports.splits import SPLIT_NAMES, split_listed, split_of_folders
 from detector.training.photographs import PICTURE_SUFFIXES
+from detector.training.yaml_text import not_yaml
 
 
 def read_yolo(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
@@ -127,7 +128,7 @@ def _settings(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(read_text(path), yaml.BaseLoader)
     except yaml.YAMLError as error:
-        raise DataError(f"{path} is not YAML: {' '.join(str(error).split())}.") from error
+        raise not_yaml(f"{path} is", error) from error
     return content if isinstance(content, dict) else {}
 
 
