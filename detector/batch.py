@@ -19,6 +19,7 @@ from pathlib import Path
 from detector.errors import BadOption, ClipNotFound, ClipUnreadable, OrdnanceError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
+from detector.models.offline import interrupts_later
 from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, check_out, write_report
 from detector.scanner import Progress, Scanner, ScanOptions
 from detector.video import sha256_file
@@ -268,8 +269,10 @@ def _in_processes(
     others = set(active_children())
     arguments = options, threads, processes.Lock()
     with ProcessPoolExecutor(options.jobs, processes, initializer=start_worker, initargs=arguments) as pool:
-        running = {pool.submit(scan_in_worker, path, total): path for path in paths}
         try:
+            # A worker that is only half begun would tell of it with a traceback.
+            with interrupts_later():
+                running = {pool.submit(scan_in_worker, path, total): path for path in paths}
             for future in as_completed(running):
                 error = future.exception()
                 if error is None:

@@ -496,6 +496,40 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_one_answers(clip, tmp_pa
     ]
 
 
+INTERRUPTED_AS_A_WORKER_BEGINS = """
+import os, signal
+from multiprocessing import forkserver
+
+connect = forkserver.connect_to_new_process
+
+def interrupted(fds):
+    made = connect(fds)
+    os.kill(os.getpid(), signal.SIGINT)
+    return made
+
+forkserver.connect_to_new_process = interrupted
+from service.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process imports beforehand")
+def test_an_interrupt_as_a_worker_begins_is_told_by_one_process(clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AS_A_WORKER_BEGINS, "scan", str(tmp_path), "--jobs", "2"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert done.returncode == 130, done.stderr
+    assert [line for line in done.stderr.splitlines() if line] == [
+        "ordnance: interrupted; what is finished is kept, and the same command goes on (scan: with --resume)."
+    ]
+
+
 def test_a_killed_batch_leaves_no_process_behind(batch_at_work, tmp_path):
     batch_at_work.kill()
     batch_at_work.communicate(timeout=60)
