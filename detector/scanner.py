@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from array import array
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -18,8 +17,8 @@ from detector._version import __version__
 from detector.appearances import Linker, StaticPicture, sharpness
 from detector.best_pictures import BestPictures
 from detector.errors import BadOption, ClipChanged, UnknownClass
-from detector.frame import Appearance, Boxes, Detection, Frame
-from detector.linking import Chain, Linking, LookedAt
+from detector.frame import Boxes, Detection, Frame
+from detector.linking import Chain, Linking
 from detector.looking import (
     BATCH,
     IN_FLIGHT,
@@ -35,28 +34,16 @@ from detector.models import Model, load_model
 from detector.models.backend import available_threads
 from detector.report import (
     AppearanceInfo,
-    ClipInfo,
-    CoverageInfo,
-    ErrorInfo,
     ModelInfo,
     PlanInfo,
     Report,
     ScanInfo,
-    UndecodedInfo,
     WeightsInfo,
-    crop_name,
-    encode_crop,
-    encode_thumbnail,
-    thumbnail_name,
 )
+from detector.reporting import Decoding, cited_pictures, clip_info, coverage_info, errors_told
 from detector.sampling.budget import COARSE_SHARE, Budget
 from detector.sampling.coverage import (
-    Effort,
     LeftOut,
-    UndecodedRange,
-    measure_coverage,
-    not_looked_at,
-    smallest_object,
 )
 from detector.sampling.cuts import CutWatch
 from detector.sampling.names import DEFAULT_PLAN
@@ -64,7 +51,7 @@ from detector.sampling.plan import CloserLook, Plan, Request, Sample, Timeline
 from detector.sampling.plans import ModelFacts, PlanChoice, make_plan
 from detector.sampling.tiles import on_picture, tiles_about, without_doubles
 from detector.taxonomy import weapon_class
-from detector.video import DecodeProblem, Probe, Readable, open_side_by_side, sha256_file
+from detector.video import Probe, Readable, open_side_by_side, sha256_file
 
 MOST_DECODERS = 4
 """Decoders that read one clip at once; each holds up to 16 pictures for reference."""
@@ -111,15 +98,6 @@ class ScanResult:
 
     report: Report
     pictures: dict[str, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoding:
-    """What decoding brought, before the pictures for the report were fetched again."""
-
-    frames_decoded: int
-    decode_errors: int
-    problems: tuple[DecodeProblem, ...]
 
 
 class Scanner:
@@ -176,24 +154,24 @@ class Scanner:
                 unlooked[request.coarse].update(_unlooked(request, latest, state))
                 request = plan.more(fresh)
                 state.again = request is not None and not request.coarse
-            decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
+            decoding = Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
             for pts in sorted(samples):
                 linking.add(samples[pts])
             appearances = linking.finish(state.static, width=probe.width, height=probe.height)
-            crops = _pictures(video, appearances, state.best)
+            crops = cited_pictures(video, appearances, state.best)
             sha256 = digest.result()
         if _size(path) not in (size, None):
             raise ClipChanged(
                 f"{path.name}: the file was written to while it was scanned; scan it again once it is complete."
             )
         left_out = (*self._over_budget(unlooked, samples), *plan.left_out())
-        coverage = _coverage_info(linking.looked_at, probe, decoding, plan, self.model, state, left_out)
+        coverage = coverage_info(linking.looked_at, probe, decoding, plan, self.model, state.cuts, left_out)
         report = Report(
-            clip=_clip_info(path, sha256, probe),
+            clip=clip_info(path, sha256, probe),
             scan=self._scan_info(plan, started_at, time.monotonic() - started),
             appearances=tuple(AppearanceInfo.of(each, width=probe.width, height=probe.height) for each in appearances),
             coverage=coverage,
-            errors=_errors(decoding, probe, coverage.undecoded),
+            errors=errors_told(decoding, probe, coverage.undecoded),
         )
         return ScanResult(report, crops)
 
@@ -396,125 +374,8 @@ def _chosen_classes(model: Model, asked: Sequence[str] | None) -> tuple[str, ...
     return tuple(name for name in model.classes if name in chosen)
 
 
-def _pictures(video: Readable, appearances: Sequence[Appearance], best: BestPictures) -> dict[str, bytes]:
-    """Thumbnail and crop of each appearance, of its best frame: as it was kept, or decoded again."""
-    wanted: dict[float, list[Appearance]] = {}
-    for each in appearances:
-        wanted.setdefault(each.best.pts_seconds, []).append(each)
-    encoded: dict[str, bytes] = {}
-
-    def encode(target: float, frame: Frame) -> None:
-        for each in wanted[target]:
-            colour = weapon_class(each.class_name).colour
-            encoded[thumbnail_name(each.id)] = encode_thumbnail(frame.image, each.best.box, colour)
-            encoded[crop_name(each.id)] = encode_crop(frame.image, each.best.box)
-
-    # Where a clip is damaged, what a decoder makes of it depends on what it read before: it is decoded again always.
-    is_whole = not video.decode_errors and not video.errors
-    missing = []
-    for target in sorted(wanted):
-        frame = best.at(target) if is_whole else None
-        if frame is None:
-            missing.append(target)
-        else:
-            encode(target, frame)
-    for target, frame in video.frames_at(missing) if missing else ():
-        encode(target, frame)
-    return encoded
-
-
-def _clip_info(path: Path, digest: str, probe: Probe) -> ClipInfo:
-    return ClipInfo(
-        name=path.name,
-        sha256=digest,
-        bytes=probe.bytes,
-        container=probe.container,
-        codec=probe.codec,
-        width=probe.width,
-        height=probe.height,
-        duration_s=probe.duration_seconds,
-        first_pts_s=probe.first_pts_seconds,
-    )
-
-
-def _coverage_info(
-    looked_at: LookedAt,
-    probe: Probe,
-    decoding: _Decoding,
-    plan: Plan,
-    model: Model,
-    state: ScanState,
-    left_out: tuple[LeftOut, ...],
-) -> CoverageInfo:
-    frames = array("d", probe.pts_seconds.tobytes())
-    lost = [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded]
-    coverage = measure_coverage(
-        looked_at.times,
-        frames,
-        probe.duration_seconds,
-        not_looked_at(lost, looked_at.times, frames, probe.duration_seconds),
-        promise_seconds=plan.cadence_seconds,
-        shots=(state.cuts.shots(probe.duration_seconds) or None) if state.cuts else None,
-        effort=Effort(
-            near_identical=looked_at.repeated,
-            tiled=looked_at.tiled,
-            left_out=left_out,
-            smallest_object_px=smallest_object(model.smallest_side_px, probe.width, probe.height, model.input_size),
-        ),
-    )
-    return CoverageInfo.of(
-        coverage,
-        sampled=looked_at.times,
-        frames_decoded=decoding.frames_decoded,
-        decode_errors=decoding.decode_errors,
-        promise_s=plan.cadence_seconds,
-    )
-
-
 def _unlooked(request: Request, latest: float | None, state: ScanState) -> tuple[float, ...]:
     """The times of a request after its `latest` sample, not looked at because the budget was used up."""
     if not state.is_over(request):
         return ()
     return tuple(time for time in request.times or () if latest is None or time > latest)
-
-
-def _errors(decoding: _Decoding, probe: Probe, undecoded: Sequence[UndecodedInfo]) -> tuple[ErrorInfo, ...]:
-    errors = []
-    if unseen := [each.codec or "unknown codec" for each in probe.other_streams if each.kind == "video"]:
-        message = (
-            f"The file has {len(unseen)} more video stream{'s' if len(unseen) > 1 else ''} ({', '.join(unseen)}) at "
-            "which nothing looked; take each out into a file of its own and scan that too."
-        )
-        errors.append(ErrorInfo(code="other_video_streams", message=message))
-    if probe.has_late_streams:
-        message = (
-            "Another stream begins in the middle of the file. If it is sound nothing is missing; if it is video, "
-            "nothing looked at it: cut the file there and scan the parts by themselves."
-        )
-        errors.append(ErrorInfo(code="late_streams", message=message))
-    if probe.times == "joined":
-        message = "The file is joined of recordings whose times begin anew; here each follows the one before it."
-        errors.append(ErrorInfo(code="joined_times", message=message))
-    if probe.times == "nominal":
-        message = (
-            "The file gives all its pictures the same time; here they follow one another at its nominal frame rate."
-        )
-        errors.append(ErrorInfo(code="no_times", message=message))
-    counted = f"{decoding.decode_errors} damaged packets or pictures were skipped" if decoding.decode_errors else ""
-    lost = [(each.from_s, each.to_s, each.reason) for each in undecoded]
-    if counted or lost:
-        told = [counted, f"nothing could be decoded {_longest(lost)}" if lost else ""]
-        message = "; ".join(part for part in told if part)
-        errors.append(ErrorInfo(code="decode_errors", message=f"{message[0].upper()}{message[1:]}."))
-    damaged = [(each.from_seconds, each.to_seconds, each.reason) for each in decoding.problems if each.decoded]
-    if damaged:
-        message = f"Pictures were decoded with visible damage {_longest(damaged)}; what they show can be missed."
-        errors.append(ErrorInfo(code="damaged_pictures", message=message))
-    return tuple(errors)
-
-
-def _longest(ranges: Sequence[tuple[float, float, str]]) -> str:
-    start, end, reason = max(ranges, key=lambda each: each[1] - each[0])
-    others = len(ranges) - 1
-    more = f", and in {others} more place{'s' if others > 1 else ''}" if others else ""
-    return f"from {start:.2f} s to {end:.2f} s ({reason}){more}"

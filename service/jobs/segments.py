@@ -21,9 +21,10 @@ from detector.linking import LookedAt
 from detector.looking import ScanState
 from detector.models import Model
 from detector.report import CoverageInfo
+from detector.reporting import Decoding, coverage_info
 from detector.sampling.cuts import CutWatch
 from detector.sampling.plan import Plan, Request, Sample
-from detector.scanner import Progress, Scanner, ScanOptions, ScanResult, _coverage_info, _Decoding
+from detector.scanner import Progress, Scanner, ScanOptions, ScanResult
 from detector.video import DecodeProblem, Probe
 from detector.video.guard import GuardedVideo, GuardLimits, open_guarded
 from detector.video.guard_process import Decoders
@@ -157,11 +158,13 @@ class SegmentedScanner(Scanner):
         """What was looked at with these samples; what is still to come counts as not looked at."""
         assert self._scan_state is not None and self._video is not None and self._running_plan is not None
         video = self._video
-        decoding = _Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
+        decoding = Decoding(video.frames_decoded, video.decode_errors, tuple(video.errors))
         looked_at = LookedAt()
         for sample in samples:
             looked_at.add(sample)
-        return _coverage_info(looked_at, video.probe, decoding, self._running_plan, self.model, self._scan_state, ())
+        return coverage_info(
+            looked_at, video.probe, decoding, self._running_plan, self.model, self._scan_state.cuts, ()
+        )
 
     def rest(self) -> tuple[int, list[Part]]:
         """The parts that are in no segment, and the number of the segment that they would be."""
