@@ -8,8 +8,9 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process
@@ -19,9 +20,9 @@ from pathlib import Path
 from detector.errors import BadOption, ClipNotFound, ClipUnreadable, OrdnanceError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
-from detector.models.offline import interrupts_later
-from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, check_out, write_report
+from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, check_out, remove_unfinished, write_report
 from detector.scanner import Progress, Scanner, ScanOptions
+from detector.signals import held_back
 from detector.video import sha256_file
 
 CLIP_SUFFIXES = frozenset(
@@ -96,6 +97,8 @@ def run_batch(
         raise BadOption(f"'{unknown[0]}' is not an output format; use: {', '.join(FORMATS)}.")
     if options.out:
         check_out(options.out)
+        if options.out.is_dir():
+            remove_unfinished(options.out)
     clips, missing = find_clips(patterns)
     total = len(clips) + len(missing)
     processes = _process_context() if options.jobs > 1 and len(clips) > 1 else None
@@ -226,7 +229,8 @@ def _scan_one(
         if options.out:
             with writing or nullcontext(), _alone_in(options.out):
                 folder = _folder_of(result.report, options.out)
-                write_report(result.report, result.pictures, folder, ("json", *options.formats))
+                with held_back(signal.SIGTERM):
+                    write_report(result.report, result.pictures, folder, ("json", *options.formats))
         return Outcome(path, total, result.report, folder)
     except (OrdnanceError, OSError, MemoryError) as error:
         return Outcome(path, total, failure=_failure(error))
@@ -265,28 +269,58 @@ def _process_context() -> BaseContext:
 def _in_processes(
     processes: BaseContext, paths: Sequence[Path], options: BatchOptions, total: int
 ) -> Iterator[Outcome]:
+    """Scan the clips in `options.jobs` processes; one whose process ends by itself is tried again, alone."""
+    unfinished = yield from _in_pool(processes, paths, options, total)
+    while unfinished:
+        # A pool does not tell which clip ended it. They are begun in order, and one is handed out ahead.
+        suspects, rest = unfinished[: options.jobs + 1], unfinished[options.jobs + 1 :]
+        for path in suspects:
+            if (yield from _in_pool(processes, [path], options, total)):
+                yield Outcome(path, total, failure=_WORKER_DIED)
+        unfinished = (yield from _in_pool(processes, rest, options, total)) if rest else []
+
+
+_WORKER_DIED = Failure(
+    "worker_died",
+    "The process that scanned this clip was ended from outside or crashed, and again when the clip was scanned alone; "
+    "it may need more memory than there is.",
+)
+
+
+def _in_pool(
+    processes: BaseContext, paths: Sequence[Path], options: BatchOptions, total: int
+) -> Generator[Outcome, None, list[Path]]:
+    """Yields what becomes of the clips; returns, in order, those without an outcome because a process ended."""
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     others = set(active_children())
     arguments = options, threads, processes.Lock()
-    with ProcessPoolExecutor(options.jobs, processes, initializer=start_worker, initargs=arguments) as pool:
+    ended = set()
+    with ProcessPoolExecutor(min(options.jobs, len(paths)), processes, start_worker, arguments) as pool:
         try:
             # A worker that is only half begun would tell of it with a traceback.
-            with interrupts_later():
-                running = {pool.submit(scan_in_worker, path, total): path for path in paths}
+            with held_back(signal.SIGINT):
+                running = {}
+                with suppress(BrokenProcessPool):
+                    for path in paths:
+                        running[pool.submit(scan_in_worker, path, total)] = path
             for future in as_completed(running):
                 error = future.exception()
+                if isinstance(error, BrokenProcessPool):
+                    continue
+                ended.add(running[future])
                 if error is None:
                     yield future.result()
                 else:
                     reason = Failure("worker_died", f"The process that scanned this clip ended: {error}.")
                     yield Outcome(running[future], total, failure=reason)
         except BaseException:
-            # A worker would scan its clip to the end, and then one that it has at hand. Reports are written whole or
-            # not at all, so it can be ended anywhere.
+            # A worker would scan its clip to the end, and then one that it has at hand. It writes a report that it has
+            # begun to write; otherwise it can be ended anywhere.
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in set(active_children()) - others:
                 worker.terminate()
             raise
+    return [path for path in paths if path not in ended]
 
 
 _worker: tuple[Scanner, BatchOptions, AbstractContextManager[object] | None] | None = None

@@ -12,19 +12,19 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
 from detector.models.cache import cache_folder
+from detector.signals import held_back
 
 
 def import_onnxruntime() -> Any:
     """The module onnxruntime, with its telemetry off. Raises ImportError without it."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    with interrupts_later():
+    with held_back(signal.SIGINT):
         import onnxruntime
 
     return onnxruntime
@@ -32,7 +32,7 @@ def import_onnxruntime() -> Any:
 
 def import_openvino() -> Any:
     """The module openvino, cut off from openvino_telemetry, whose stub it then uses. Raises ImportError without it."""
-    with _without_openvino_telemetry(), interrupts_later():
+    with _without_openvino_telemetry(), held_back(signal.SIGINT):
         import openvino
 
     return openvino
@@ -41,31 +41,10 @@ def import_openvino() -> Any:
 def import_nncf() -> Any:
     """The module nncf, cut off in the same way, its messages on stderr. Raises ImportError without it."""
     # Its log handler keeps the stdout of this moment, and stdout is for results.
-    with _without_openvino_telemetry(), redirect_stdout(sys.stderr), interrupts_later():
+    with _without_openvino_telemetry(), redirect_stdout(sys.stderr), held_back(signal.SIGINT):
         import nncf
     logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf
-
-
-@contextmanager
-def interrupts_later() -> Iterator[None]:
-    """Has Ctrl-C wait until a library is imported.
-
-    One that comes while a C extension begins may reach Python as an ImportError, the traceback printed already
-    (numpy's import_array does that), so that nobody can tell it from a library that is not there.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is None:
-        yield
-        return
-    came = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: came.set())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came.is_set():
-            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -92,7 +71,7 @@ def import_ultralytics(settings_folder: Path | None = None) -> Any:
         os.environ["YOLO_CONFIG_DIR"] = str(settings_folder)
     os.environ.setdefault("YOLO_CONFIG_DIR", str(cache_folder() / "ultralytics"))
     # Its log handler keeps the stdout of this moment, and stdout is for results.
-    with redirect_stdout(sys.stderr), interrupts_later():
+    with redirect_stdout(sys.stderr), held_back(signal.SIGINT):
         import ultralytics
 
     return ultralytics
@@ -101,7 +80,7 @@ def import_ultralytics(settings_folder: Path | None = None) -> Any:
 def import_ultralytics_tasks() -> Any:
     """The module ultralytics.nn.tasks, under the same terms."""
     import_ultralytics()
-    with redirect_stdout(sys.stderr), interrupts_later():
+    with redirect_stdout(sys.stderr), held_back(signal.SIGINT):
         import ultralytics.nn.tasks
 
     return ultralytics.nn.tasks

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,7 +25,7 @@ from detector.models.fixed_batches import BATCH_SIZES, FixedBatches
 from detector.models.half_precision import to_float16
 from detector.models.letterbox import trimmed_sides
 from detector.models.manifest import ManifestEntry
-from detector.models.offline import interrupts_later
+from detector.signals import held_back
 
 BATCHES = (1, 8, BATCH_SIZES[-1])
 """Least, usual and largest number of pictures of a batch."""
@@ -41,7 +42,7 @@ class TensorRt:
 
     def __init__(self, content: bytes, entry: ManifestEntry, *, device: str, half: bool = True) -> None:
         try:
-            with interrupts_later():
+            with held_back(signal.SIGINT):
                 import tensorrt
                 import torch
         except (ImportError, OSError) as error:

@@ -5,6 +5,7 @@ It reads the same file as the other backends, with the same hash. No checkpoint 
 
 from __future__ import annotations
 
+import signal
 import threading
 from contextlib import AbstractContextManager
 from types import MappingProxyType
@@ -24,7 +25,8 @@ from detector.models.backend import (
 )
 from detector.models.fixed_batches import FixedBatches
 from detector.models.manifest import Head, ManifestEntry
-from detector.models.offline import import_ultralytics_tasks, interrupts_later
+from detector.models.offline import import_ultralytics_tasks
+from detector.signals import held_back
 
 SCORES: MappingProxyType[Head, str] = MappingProxyType({"one-to-many": "cv3", "one-to-one": "one2one_cv3"})
 """ultralytics' names of the layers that give a head's scores (8.4.190, nn/modules/head.py)."""
@@ -52,7 +54,7 @@ class UltralyticsTorch:
                 f"The backend 'torch' needs {', '.join(missing)}, not installed here; install with: {CUDA_HINT}."
             )
         try:
-            with interrupts_later():
+            with held_back(signal.SIGINT):
                 import torch
         except (ImportError, OSError) as error:
             raise not_loaded("torch", "torch", error) from error

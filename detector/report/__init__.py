@@ -21,7 +21,7 @@ from detector.report.schema import (
 )
 from detector.report.thumbnails import encode_crop, encode_thumbnail
 from detector.report.timecode import hms, short
-from detector.report.write import FORMATS, OWN_PREFIX, add_formats, check_out, write_report
+from detector.report.write import FORMATS, OWN_PREFIX, add_formats, check_out, remove_unfinished, write_report
 
 __all__ = [
     "FORMATS",
@@ -51,6 +51,7 @@ __all__ = [
     "encode_crop",
     "encode_thumbnail",
     "hms",
+    "remove_unfinished",
     "render_html",
     "report_json_schema",
     "short",

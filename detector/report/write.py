@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,9 @@ FORMATS = ("json", "html", "csv")
 
 OWN_PREFIX = ".ordnance-"
 """How the names of folders begin in which a report is made, or lies until it is deleted."""
+
+UNFINISHED_SECONDS = 3600.0
+"""Nobody takes longer to write a report: a folder in the making that has not changed for so long never will be one."""
 
 _FILE_OF = {"json": "report.json", "html": "report.html", "csv": "detections.csv"}
 _PICTURE = re.compile(r"[A-Za-z0-9_-]+-(frame|crop)\.jpg")
@@ -88,6 +92,18 @@ def check_out(out: Path) -> None:
         for folder in made:
             with suppress(OSError):
                 folder.rmdir()
+
+
+def remove_unfinished(out: Path) -> None:
+    """Delete what processes that were killed left below `out` while they wrote reports.
+
+    Where they were killed just as a report took the place of an earlier one, both stay as they are.
+    """
+    for staging in out.glob(f"{OWN_PREFIX}*.partial"):
+        with suppress(OSError):
+            is_old = time.time() - staging.stat().st_mtime > UNFINISHED_SECONDS
+            if is_old and not os.path.lexists(staging.with_suffix(".earlier")):
+                _delete_report(staging)
 
 
 def _fill(staging: Path, report: Report, thumbnails: Mapping[str, bytes], formats: Collection[str]) -> None:

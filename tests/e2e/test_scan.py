@@ -283,6 +283,30 @@ def test_several_jobs_give_the_same_reports(ordnance, clip, tmp_path):
     assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"bands", "second"}
 
 
+ENDS_WHO_READS_IT = """
+import os, signal, sys
+
+def hook(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("deadly.mp4"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(hook)
+"""
+
+
+def test_a_clip_that_ends_its_process_does_not_end_the_batch(ordnance, clip, tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(ENDS_WHO_READS_IT)
+    for name in ("a", "deadly", "e", "f", "g", "h"):
+        shutil.copyfile(clip, tmp_path / f"{name}.mp4")
+    path = os.pathsep.join((str(tmp_path / "site"), str(Path(__file__).parents[2])))
+    done = ordnance("scan", tmp_path, "--out", "out", "--jobs", "2", PYTHONPATH=path)
+    assert done.returncode == 3
+    assert "1 of 7 clips could not be scanned" in done.stderr
+    assert "deadly.mp4  [worker_died] The process that scanned this clip was ended" in done.stderr
+    assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"a", "bands", "e", "f", "g", "h"}
+
+
 def test_resume_skips_what_this_scan_has_done_and_only_that(ordnance, clip, tmp_path):
     ordnance("scan", clip, "--out", "out")
     before = (tmp_path / "out" / "bands" / "report.json").stat().st_mtime_ns
@@ -426,6 +450,39 @@ assert outcome.failure is None, outcome
             first.communicate("\n", timeout=60)
             assert second.communicate("\n", timeout=60)[0] == "chosen\nwritten\n"
     assert (first.returncode, second.returncode) == (0, 0)
+
+
+def test_a_report_that_is_being_written_is_written_to_its_end_before_sigterm_ends_the_scan(tmp_path):
+    program = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+import detector.batch as batch
+
+def written(report, pictures, folder, formats):
+    print("writing", flush=True)
+    sys.stdin.readline()
+    folder.write_text("whole")
+
+batch._folder_of, batch.write_report = (lambda report, out: out / "clip"), written
+scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
+batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
+print("went on")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as running:
+        assert running.stdout.readline() == "writing\n"
+        running.terminate()
+        time.sleep(0.2)
+        assert running.communicate("\n", timeout=60)[0] == ""
+    assert running.returncode == -signal.SIGTERM
+    assert (tmp_path / "out" / "clip").read_text() == "whole"
 
 
 def scanning(folder, *arguments):

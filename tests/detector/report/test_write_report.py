@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -111,6 +112,33 @@ def test_a_rename_that_fails_puts_the_earlier_report_back(
     with pytest.raises(KeyboardInterrupt):
         write_report(report, {}, folder)
     assert contents(tmp_path) == before
+
+
+def test_what_a_killed_process_left_is_deleted_once_nobody_can_be_writing_it(
+    report: Report, thumbnails: dict[str, bytes], tmp_path: Path
+) -> None:
+    def left(name: str, *, hours: float) -> None:
+        folder = write_report(report, thumbnails, tmp_path / "patrol").rename(tmp_path / name)
+        then = time.time() - hours * 3600
+        os.utime(folder, (then, then))
+
+    left(".ordnance-1.partial", hours=2)
+    left(".ordnance-2.partial", hours=0)
+    # Killed just as one report took the place of another: which belongs where is for a person to say.
+    left(".ordnance-3.partial", hours=2)
+    left(".ordnance-3.earlier", hours=2)
+    left("mine.partial", hours=2)
+    (tmp_path / ".ordnance-4.partial").mkdir()
+    (tmp_path / ".ordnance-4.partial" / "notes.txt").write_text("mine")
+    os.utime(tmp_path / ".ordnance-4.partial", (0, 0))
+    write.remove_unfinished(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [
+        ".ordnance-2.partial",
+        ".ordnance-3.earlier",
+        ".ordnance-3.partial",
+        ".ordnance-4.partial",
+        "mine.partial",
+    ]
 
 
 def test_an_earlier_report_gives_way_wholly(
