@@ -61,8 +61,11 @@ def _is_of(part: SyntheticPart, manifest: dict[str, Any]) -> bool:
     made = manifest["seed"], tuple(manifest["classes"]), manifest.get("negative_share", NEGATIVE_SHARE)
     is_to_measure_on = manifest.get("held_out") or manifest.get("split", "train") != "train"
     is_stretched = manifest.get("other_proportions", False)
+    is_of_objects = ("split" in manifest) == (part.kind == "composites") and (
+        tuple(manifest.get("objects_of", part.objects_of)) == part.objects_of
+    )
     asked = part.seed, part.classes, _negative_share(part)
-    return made == asked and is_stretched == part.other_proportions and not is_to_measure_on
+    return made == asked and is_stretched == part.other_proportions and is_of_objects and not is_to_measure_on
 
 
 def _negative_share(part: SyntheticPart) -> float:

@@ -73,8 +73,10 @@ def evaluate_command(
         raise BadOption("Quick figures are not recorded; leave --record or --quick out.")
     if out is not None:
         check_writable(out)
+    baseline_data = None
     if baseline is not None:
         check_baseline(baseline)
+        baseline_data = data_folder(data)
     entry, path = find_weights(model)
     if record:
         check_recordable(entry.name, path.parent)
@@ -89,8 +91,8 @@ def evaluate_command(
         video_alarms=video,
         quick=quick,
     )
-    if baseline is not None:
-        done = with_baseline(done, baseline, data_folder(data))
+    if baseline is not None and baseline_data is not None:
+        done = with_baseline(done, baseline, baseline_data)
     typer.echo(measures_markdown(done))
     if out is not None:
         typer.echo("written: " + ", ".join(str(each) for each in write_measures(done, out)), err=True)

@@ -185,8 +185,7 @@ def load_model(
             return whole(create(name))
     if place != "cpu":
         return whole(create_cuda_backend(create))
-    chosen, created = fastest_backend(entry, count, create)
-    return whole(created or create(chosen))
+    return whole(fastest_backend(entry, count, create))
 
 
 def tune_model(name_or_path: str | Path = "default") -> list[Timing]:

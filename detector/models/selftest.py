@@ -7,10 +7,12 @@ how long a scan takes and not what it finds.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +24,8 @@ from detector.models.backend import CPU_BACKENDS, MOST_AT_ONCE, Backend, Backend
 from detector.models.cache import read_choice, remember_choice, settle_choice
 from detector.models.letterbox import trimmed_sides
 from detector.models.manifest import ManifestEntry
+
+log = logging.getLogger(__name__)
 
 TIMED_RUNS = 2
 """Timed runs of each backend at the first start, which somebody waits for; the fastest counts, as others on the machine
@@ -44,26 +48,37 @@ class Timing:
     problem: str = ""
 
 
-def fastest_backend(entry: ManifestEntry, threads: int, create: Create) -> tuple[BackendName, Backend | None]:
-    """The faster CPU backend, and it itself if it had to be created to know.
+def fastest_backend(entry: ManifestEntry, threads: int, create: Create) -> Backend:
+    """The faster CPU backend of those that can be used here.
 
-    Raises BackendUnavailable if none is installed.
+    What cannot be used though it is installed is left out, with a warning, and nothing is remembered.
+    Raises BackendUnavailable if none is installed, and the first one's ModelError if none can be used.
     """
     installed = _installed()
     if len(installed) == 1:
-        return installed[0], None
+        return create(installed[0])
     key = _key(entry, threads, installed)
-    remembered = read_choice(key)
-    for name in installed:
-        if name == remembered:
-            return name, None
+    remembered = next((name for name in installed if name == read_choice(key)), None)
+    if remembered is not None:
+        with suppress(ModelError):
+            return create(remembered)
+    able: dict[BackendName, tuple[float, Backend]] = {}
+    problems: dict[BackendName, ModelError] = {}
     with ThreadPoolExecutor(len(installed)) as pool:
-        backends = dict(zip(installed, pool.map(create, installed), strict=True))
-    times = {name: _milliseconds(backends[name], entry.input_size, threads, TIMED_RUNS) for name in installed}
-    winner = min(installed, key=lambda name: times[name])
-    settled = settle_choice(key, winner)
-    chosen = next((name for name in installed if name == settled), winner)
-    return chosen, backends[chosen]
+        creating = {name: pool.submit(create, name) for name in installed}
+    for name, created in creating.items():
+        try:
+            backend = created.result()
+            able[name] = _milliseconds(backend, entry.input_size, threads, TIMED_RUNS), backend
+        except ModelError as error:
+            problems[name] = error
+    if not able:
+        raise next(iter(problems.values()))
+    winner = min(able, key=lambda name: able[name][0])
+    for name, problem in problems.items():
+        log.warning("%s is left out: %s", name, problem)
+    settled = winner if problems else settle_choice(key, winner)
+    return next((backend for name, (_, backend) in able.items() if name == settled), able[winner][1])
 
 
 def tune(entry: ManifestEntry, threads: int, create: Create) -> list[Timing]:

@@ -105,12 +105,14 @@ def measure(
     The photographs are measured on damaged copies too, by the names of DAMAGES. `negative_video` is a folder of clips
     without weapons; without it false alarms per hour are counted on a clip made of weapon-free photographs, or not at
     all without `video_alarms`. `quick` leaves out the damaged copies, the bootstrap intervals and the made clip.
-    Raises DataError where there is nothing to measure on, BadOption for an unknown damage.
+    Raises DataError where there is nothing to measure on, BadOption for an unknown damage, VideoError for a negative
+    clip of which nothing can be decoded.
     """
     if unknown := set(damages) - set(DAMAGES):
         raise BadOption(f"'{min(unknown)}' is no damage; use {', '.join(DAMAGES)}, or none.")
     sets = labelled_sets(data, split, folders, model.classes)
-    clips = None if negative_video is None else clips_in(negative_video)
+    # Before the rest: a clip that cannot be read ends this at once rather than after everything else.
+    counted = None if negative_video is None else count_alarms(model, clips_in(negative_video))
     second = None if model.second is None else (model.second.name, model.second.sha256)
     done = Measures(model.name, model.sha256, model.input_size, split, second)
     video: VideoAlarms | None = None
@@ -118,12 +120,10 @@ def measure(
         predictions = predict(model, files, name)
         spoilt = damages if name == "photo" and not quick else ()
         done.sets[name] = _measure_set(model, entry, predictions, files, damages=spoilt, quick=quick)
-        if name == "photo" and video_alarms and not quick and clips is None:
+        if name == "photo" and video_alarms and not quick and counted is None:
             free = {picture.name for picture in predictions.pictures if picture.is_weapon_free}
             video = _made_video_alarms(model, [file.picture for file in files if file.picture.name in free])
-    if clips is not None:
-        return dataclasses.replace(done, video=count_alarms(model, clips))
-    return dataclasses.replace(done, video=video, video_is_made=video is not None)
+    return dataclasses.replace(done, video=counted or video, video_is_made=video is not None)
 
 
 def labelled_sets(

@@ -20,7 +20,6 @@ FRAMES_PER_SECOND = 10
 WIDTH, HEIGHT = 640, 360
 ZOOM = 1.25
 CRF = 30
-SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".ts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +38,19 @@ class VideoAlarms:
 
 def clips_in(folder: Path) -> list[Path]:
     """The clips of a folder, which must all be free of weapons. Raises DataError for a folder without any."""
-    clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    from detector.batch import CLIP_SUFFIXES
+
+    clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CLIP_SUFFIXES)
     if not clips:
-        raise DataError(f"{folder} holds no clips ({', '.join(SUFFIXES)}) to count false alarms on.")
+        raise DataError(f"{folder} holds no clips ({', '.join(sorted(CLIP_SUFFIXES))}) to count false alarms on.")
     return clips
 
 
 def count_alarms(model: Model, clips: Sequence[Path]) -> VideoAlarms:
-    """Scan each clip as `ordnance scan` does, with the model's thresholds, and count what is shown to a reviewer."""
+    """Scan each clip as `ordnance scan` does, with the model's thresholds, and count what is shown to a reviewer.
+
+    Raises VideoError for a clip of which nothing can be decoded.
+    """
     from detector.scanner import Scanner
 
     scanner = Scanner(model)

@@ -49,12 +49,12 @@ def begin_set(out: Path) -> None:
     if not is_ours and any(folder.is_dir() and any(folder.iterdir()) for folder in folders):
         raise DataError(f"{out} holds pictures that no build put there; choose another --out.")
     try:
-        for folder in folders:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.with_name(f"{folder.name}.cache").unlink(missing_ok=True)
         out.mkdir(parents=True, exist_ok=True)
         (out / UNFINISHED).touch()
         (out / INDEX).unlink(missing_ok=True)
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(f"{folder.name}.cache").unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror}.") from error
 

@@ -108,6 +108,22 @@ def test_a_part_of_other_proportions_is_not_taken_for_one_without(
     assert "remove it first" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("objects_of: [scenes-4]", "objects_of: [rendered, scenes-4]"), ("objects_of: [scenes-4]", "objects_of: []")],
+)
+def test_a_part_with_objects_of_others_is_not_taken_for_what_the_settings_say(
+    before: str, after: str, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["dataset", "synthetic", "--config", "tiny.yaml"]) == 0
+    made = contents(data / "runs" / "synthetic")
+    (data / "other.yaml").write_text(SETTINGS.replace(before, after))
+    capsys.readouterr()
+    assert run(["dataset", "synthetic", "--config", "other.yaml"]) == 1
+    assert "composites-5 holds other pictures than the settings say" in capsys.readouterr().err
+    assert contents(data / "runs" / "synthetic") == made
+
+
 def test_a_set_to_measure_on_takes_other_models_and_the_splits_own_photographs(data: Path) -> None:
     options = ["--held-out", "--backgrounds-of", "test", "--negative-share", "0", "--count", "2", "--seed", "6"]
     assert run(["dataset", "render", "--out", "scenes", "--classes", "mlrs", *options]) == 0

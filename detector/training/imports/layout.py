@@ -6,7 +6,7 @@ import csv
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -206,15 +206,31 @@ def _splits(pictures: Sequence[AnnotatedPicture], groups: Sequence[int], split: 
         )
     if len(set(groups)) < FEWEST_TO_SPLIT:
         return ["train"] * len(pictures), f"all to train, fewer than {FEWEST_TO_SPLIT} scenes"
-    least = max(1, round(MEASURED_SHARE * len(pictures)))
-    digests = {group: hashlib.sha256(file_sha256(pictures[group].path).encode()).hexdigest() for group in set(groups)}
-    chosen: dict[int, str] = {}
-    counted: Counter[str] = Counter()
-    for group in sorted(digests, key=lambda each: digests[each]):
-        name = next((each for each in ("val", "test") if counted[each] < least), "train")
-        chosen[group] = name
-        counted[name] += list(groups).count(group)
+    chosen = _drawn(groups, lambda group: hashlib.sha256(file_sha256(pictures[group].path).encode()).hexdigest())
     return [chosen[group] for group in groups], "drawn at random, near-copies together; the source has none of its own"
+
+
+def _drawn(groups: Sequence[int], digest_of: Callable[[int], str]) -> dict[int, str]:
+    """The split of each group: val and test get a tenth of the pictures, as near as groups can be had whole.
+
+    The largest group is train's, and so are those of more than a fifth of the pictures where there are others; neither
+    val nor test gets more than a fifth of the groups, or a camera that stood still would leave train no other scene.
+    """
+    sizes = Counter(groups)
+    least = max(1, round(MEASURED_SHARE * len(groups)))
+    most_groups = max(1, round(2 * MEASURED_SHARE * len(sizes)))
+    order = sorted(sizes, key=digest_of)
+    largest = max(reversed(order), key=lambda group: sizes[group])
+    chosen = dict.fromkeys(order, "train")
+    for name in ("val", "test"):
+        free = [group for group in order if chosen[group] == "train" and group != largest]
+        fitting = [group for group in free if sizes[group] <= 2 * least] or [min(free, key=lambda group: sizes[group])]
+        taken = 0
+        for group in fitting[:most_groups]:
+            if taken < least and (taken == 0 or taken + sizes[group] <= 2 * least):
+                chosen[group] = name
+                taken += sizes[group]
+    return chosen
 
 
 def _write(

@@ -239,6 +239,36 @@ def test_tuning_replaces_what_was_remembered(make_tiny: MakeTiny, timings: list[
     assert load_model(path, device="cpu", threads=1).backend_name == "openvino"
 
 
+@pytest.mark.parametrize("remembered", [True, False])
+def test_auto_leaves_a_backend_out_that_is_installed_and_broken(
+    remembered: bool,
+    make_tiny: MakeTiny,
+    timings: list[str],
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    path = make_tiny()
+    if remembered:
+        assert load_model(path, device="cpu").backend_name == "openvino"
+    before = (cache / "backends.json").read_text() if remembered else None
+    create, is_broken = backend.create_backend, True
+
+    def breaking(name: backend.BackendName, *arguments: Any, **options: Any) -> backend.Backend:
+        if name == "openvino" and is_broken:
+            raise BackendUnavailable("libtbb.so.12 is missing.")
+        return create(name, *arguments, **options)
+
+    monkeypatch.setattr("detector.models.model.create_backend", breaking)
+    assert load_model(path, device="cpu").backend_name == "onnxruntime"
+    assert "openvino is left out: libtbb.so.12 is missing." in caplog.text
+    assert ((cache / "backends.json").read_text() if (cache / "backends.json").exists() else None) == before
+    with pytest.raises(BackendUnavailable, match="libtbb"):
+        load_model(path, device="cpu", backend="openvino")
+    is_broken = False
+    assert load_model(path, device="cpu").backend_name == "openvino"
+
+
 def test_the_real_self_test_chooses_one(make_tiny: MakeTiny) -> None:
     model = load_model(make_tiny(), device="cpu", threads=1)
     assert model.backend_name in CPU_BACKENDS

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -181,6 +182,23 @@ def test_near_copies_get_the_same_split(tmp_path):
     by_name = {each.picture.name.split("__")[0]: each.split for each in imported(tmp_path, "yolo", folder, "auto")}
     assert all(by_name[f"{seed}"] == by_name[f"{seed}m"] for seed in range(8))
     assert set(by_name.values()) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("others", [4, 30])
+def test_a_camera_that_stood_still_leaves_most_pictures_and_scenes_to_train(tmp_path, others):
+    folder = tmp_path / "in"
+    for seed in range(1, 1 + others):
+        add_picture(folder / "images", f"other{seed}.jpg", seed)
+    for number in range(40):
+        still = np.clip(drawn(0, WIDTH, HEIGHT).astype(int) + number % 5, 0, 255).astype(np.uint8)
+        still[-4:, -4:] = 6 * number
+        cv2.imwrite(str(folder / "images" / f"still{number}.png"), still)
+    add_label(folder / "labels", "other1.txt")
+    (folder / "data.yaml").write_text("names: [Panzer]")
+    split_of = {each.picture.name.split("__")[0]: each.split for each in imported(tmp_path, "yolo", folder, "auto")}
+    assert {split for name, split in split_of.items() if name.startswith("still")} == {"train"}
+    assert set(split_of.values()) == {"train", "val", "test"}
+    assert sum(split == "train" for name, split in split_of.items() if name.startswith("other")) >= others / 2
 
 
 @pytest.mark.parametrize(
