@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -20,7 +21,17 @@ from pathlib import Path
 from detector.errors import BadOption, ClipNotFound, ClipUnreadable, OrdnanceError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
-from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, check_out, remove_unfinished, write_report
+from detector.models.backend import available_threads
+from detector.report import (
+    FORMATS,
+    OWN_PREFIX,
+    Report,
+    add_formats,
+    check_out,
+    foreign_in,
+    remove_unfinished,
+    write_report,
+)
 from detector.scanner import Progress, Scanner, ScanOptions
 from detector.signals import held_back
 from detector.video import sha256_file
@@ -108,9 +119,10 @@ def run_batch(
     done = _scanned_before(options, scanner) if options.resume else {}
     waiting = []
     for path in clips:
-        earlier = done.get(_digest(path) or "") if done else None
-        if earlier:
-            yield _outcome_of_earlier(path, *earlier, options, total)
+        folder = done.get(_digest(path) or "") if done else None
+        earlier = None if folder is None else _read_report(folder)
+        if folder is not None and earlier is not None:
+            yield _outcome_of_earlier(path, earlier, folder, options, total)
         else:
             waiting.append(path)
     if processes and len(waiting) > 1:
@@ -156,7 +168,7 @@ def _clips_in(folder: Path) -> tuple[list[Path], list[tuple[Path, Failure]]]:
     shut: list[OSError] = []
     found = [
         Path(place, name)
-        for place, _, names in os.walk(folder, onerror=shut.append)
+        for place, names in _folders_below(folder, shut.append)
         for name in names
         if Path(name).suffix.lower() in CLIP_SUFFIXES and _may_be_clip(Path(place, name))
     ]
@@ -166,29 +178,50 @@ def _clips_in(folder: Path) -> tuple[list[Path], list[tuple[Path, Failure]]]:
     ]
 
 
+def _folders_below(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
+    """`folder` and all below it with the names of what is no folder, each once, linked ones too."""
+    known = set()
+    for place, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
+        try:
+            facts = os.stat(place)
+        except OSError as error:
+            on_error(error)
+            folders.clear()
+            continue
+        if (facts.st_dev, facts.st_ino) in known:
+            folders.clear()
+            continue
+        known.add((facts.st_dev, facts.st_ino))
+        yield place, names
+
+
 def _may_be_clip(path: Path) -> bool:
-    """Whether it is a file, or cannot be told: opening it says why."""
+    """Whether it is a file, or cannot be told, as where a link leads nowhere: opening it says why."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
-    except FileNotFoundError:
-        return False
     except OSError:
         return True
 
 
 def _folder_of(report: Report, out: Path) -> Path:
-    """Where the clip's report goes: its stem, or stem and hash where another clip has that one.
+    """Where the clip's report goes: its stem, or stem and hash where another clip or somebody's files have that one.
 
     The answer holds until another report is written.
     """
     stem = Path(report.clip.name).stem
     if not stem.strip(".") or stem.startswith(OWN_PREFIX):
         stem = "clip"
-    folder = out / stem
+    marked = f"{stem}-{report.clip.sha256[:12]}"
+    names = chain((stem, marked), (f"{marked}-{number}" for number in count(2)))
+    return next(out / name for name in names if _has_room(out / name, report))
+
+
+def _has_room(folder: Path, report: Report) -> bool:
+    """Whether nothing is there, or nothing but an earlier report of the same clip."""
+    if not os.path.lexists(folder):
+        return True
     earlier = _read_report(folder)
-    if folder.exists() and (earlier is None or earlier.clip.sha256 != report.clip.sha256):
-        return out / f"{stem}-{report.clip.sha256[:12]}"
-    return folder
+    return earlier is not None and earlier.clip.sha256 == report.clip.sha256 and foreign_in(folder) is None
 
 
 @contextmanager
@@ -232,14 +265,17 @@ def _scan_one(
                 with held_back(signal.SIGTERM):
                     write_report(result.report, result.pictures, folder, ("json", *options.formats))
         return Outcome(path, total, result.report, folder)
-    except (OrdnanceError, OSError, MemoryError) as error:
+    except Exception as error:
+        if os.environ.get("ORDNANCE_DEBUG") and not isinstance(error, OrdnanceError | OSError | MemoryError):
+            raise
         return Outcome(path, total, failure=_failure(error))
 
 
 def _outcome_of_earlier(path: Path, report: Report, folder: Path, options: BatchOptions, total: int) -> Outcome:
     """The outcome of a clip whose report is there, once that has the formats asked for."""
     try:
-        add_formats(report, folder, options.formats)
+        with _alone_in(folder.parent), held_back(signal.SIGTERM):
+            add_formats(report, folder, options.formats)
         return Outcome(path, total, report, folder, skipped=True)
     except (OrdnanceError, OSError) as error:
         return Outcome(path, total, failure=_failure(error))
@@ -291,11 +327,11 @@ def _in_pool(
     processes: BaseContext, paths: Sequence[Path], options: BatchOptions, total: int
 ) -> Generator[Outcome, None, list[Path]]:
     """Yields what becomes of the clips; returns, in order, those without an outcome because a process ended."""
-    threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    threads = max(1, available_threads() // options.jobs)
     others = set(active_children())
     arguments = options, threads, processes.Lock()
     ended = set()
-    with ProcessPoolExecutor(min(options.jobs, len(paths)), processes, start_worker, arguments) as pool:
+    with ProcessPoolExecutor(min(options.jobs, len(paths)), processes, _begin_worker, arguments) as pool:
         try:
             # A worker that is only half begun would tell of it with a traceback.
             with held_back(signal.SIGINT):
@@ -304,15 +340,15 @@ def _in_pool(
                     for path in paths:
                         running[pool.submit(scan_in_worker, path, total)] = path
             for future in as_completed(running):
-                error = future.exception()
+                path, error = running.pop(future), future.exception()
                 if isinstance(error, BrokenProcessPool):
                     continue
-                ended.add(running[future])
+                ended.add(path)
                 if error is None:
                     yield future.result()
                 else:
                     reason = Failure("worker_died", f"The process that scanned this clip ended: {error}.")
-                    yield Outcome(running[future], total, failure=reason)
+                    yield Outcome(path, total, failure=reason)
         except BaseException:
             # A worker would scan its clip to the end, and then one that it has at hand. It writes a report that it has
             # begun to write; otherwise it can be ended anywhere.
@@ -340,6 +376,18 @@ def start_worker(options: BatchOptions, threads: int, writing: AbstractContextMa
     return scanner
 
 
+_not_begun: Failure | None = None
+
+
+def _begin_worker(options: BatchOptions, threads: int, writing: AbstractContextManager[object]) -> None:
+    """`start_worker`; where that fails, every clip given to this process fails for the same reason."""
+    global _not_begun
+    try:
+        start_worker(options, threads, writing)
+    except Exception as error:
+        _not_begun = _failure(error)
+
+
 def _end_with_parent() -> None:
     """End this process when the one that has begun it is gone; it would wait for clips for ever."""
     parent = parent_process()
@@ -348,27 +396,29 @@ def _end_with_parent() -> None:
 
     def wait() -> None:
         parent.join()
-        os._exit(1)
+        os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 def scan_in_worker(path: Path, total: int) -> Outcome:
     """Scan one of `total` clips in a process that `start_worker` has made ready, and write its report."""
+    if _not_begun is not None:
+        return Outcome(path, total, failure=_not_begun)
     if _worker is None:
         raise RuntimeError("the worker has no model")
     scanner, options, writing = _worker
     return _scan_one(scanner, path, options, total, writing=writing)
 
 
-def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, tuple[Report, Path]]:
-    """Finished reports below the output folder, by clip hash, that this very scan would make again."""
+def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, Path]:
+    """The folders below `out` of finished reports, by clip hash, that this very scan would make again."""
     found = {}
     if options.out and options.out.is_dir():
         for folder in sorted(options.out.iterdir()):
             report = None if folder.name.startswith(OWN_PREFIX) else _read_report(folder)
             if report and scanner.would_repeat(report.scan):
-                found[report.clip.sha256] = report, folder
+                found[report.clip.sha256] = folder
     return found
 
 
@@ -391,4 +441,9 @@ def _failure(error: Exception) -> Failure:
         return Failure(error.code, str(error))
     if isinstance(error, MemoryError):
         return Failure("out_of_memory", "There is not enough memory for this clip's pictures.")
-    return Failure("io_error", f"{error}.")
+    if isinstance(error, OSError):
+        return Failure("io_error", f"{error}.")
+    reason = (
+        f"unexpected {type(error).__name__}: {error}. This is a fault of ours; set ORDNANCE_DEBUG=1 for the details"
+    )
+    return Failure("internal_error", f"{reason} and report it.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -121,7 +122,7 @@ class Scanner:
     def scan(self, path: Path | str, on_progress: Callable[[Progress], None] | None = None) -> ScanResult:
         """Scan one clip. Raises VideoError where nothing of it can be decoded, or it was written to meanwhile."""
         path = Path(path)
-        size = _size(path)
+        before = self._written(path)
         started_at, started = datetime.now(UTC), time.monotonic()
         samples: dict[float, Sample] = {}
         unlooked: dict[bool, set[float]] = {True: set(), False: set()}
@@ -160,7 +161,7 @@ class Scanner:
             appearances = linking.finish(state.static, width=probe.width, height=probe.height)
             crops = cited_pictures(video, appearances, state.best)
             sha256 = digest.result()
-        if _size(path) not in (size, None):
+        if self._written(path) not in (before, None):
             raise ClipChanged(
                 f"{path.name}: the file was written to while it was scanned; scan it again once it is complete."
             )
@@ -180,6 +181,17 @@ class Scanner:
         now = self._scan_info(self._plan(), earlier.started_at, earlier.elapsed_s)
         unlike = {"backend", "device", "started_at", "elapsed_s"}
         return now.model_dump(exclude=unlike) == earlier.model_dump(exclude=unlike)
+
+    def _written(self, path: Path) -> tuple[int, ...] | None:
+        """What changes when the file is written to or replaced, its length alone not: copying may reserve room first.
+
+        None where there is no file (any more).
+        """
+        try:
+            facts = path.stat()
+        except (OSError, ValueError):
+            return None
+        return facts.st_size, facts.st_mtime_ns, facts.st_ino
 
     def _open(self, path: Path) -> AbstractContextManager[Readable]:
         return open_side_by_side(path, decoders=self._decoders)
@@ -212,7 +224,7 @@ class Scanner:
         if shortest is not None:
             state.cuts = CutWatch(shortest)
         if self.budget:
-            seconds = self.budget.seconds(probe.duration_seconds)
+            seconds = self.budget.seconds(probe.duration_seconds - probe.first_pts_seconds)
             state.deadline, state.coarse_deadline = started + seconds, started + COARSE_SHARE * seconds
         return state
 
@@ -342,21 +354,15 @@ def scan(
     return Scanner(load_model(model, device=device), options).scan(path, on_progress)
 
 
-def _size(path: Path) -> int | None:
-    """The file's length in bytes; None where there is no file (any more)."""
-    try:
-        return path.stat().st_size
-    except (OSError, ValueError):
-        return None
-
-
 @contextmanager
 def _hashed(path: Path) -> Iterator[Future[str]]:
-    """The file's hash, in the making while the file is scanned."""
+    """The file's hash, in the making while the file is scanned; given up where the scan ends before."""
+    stop = threading.Event()
     pool = ThreadPoolExecutor(1, "hash")
     try:
-        yield pool.submit(sha256_file, path)
+        yield pool.submit(sha256_file, path, stop)
     finally:
+        stop.set()
         pool.shutdown()
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.excerpt import Excerpt, build_excerpt
 from benchmarks.growth.point import ScriptedBackend
@@ -16,6 +18,7 @@ from detector.sampling.names import PLAN_NAMES
 from detector.scanner import Scanner, ScanOptions
 
 CLIP = Excerpt(1280, 720, 2, 250)
+STILL_FRAMES = 250
 REPETITIONS = 5
 
 
@@ -25,13 +28,18 @@ def measure(model: str = "default", cache: Path | None = None) -> dict[str, floa
     entry, _ = find_weights(model)
     figures: dict[str, float] = {}
     for plan in PLAN_NAMES:
-        scanner = _scanner(model, plan)
-        report = scanner.scan(clip).report
-        figures[f"{plan}: pictures given to the model"] = report.coverage.samples
+        backend = ScriptedBackend(0, len(entry.classes))
+        report = _scanner(model, plan, backend).scan(clip).report
+        figures[f"{plan}: pictures given to the model"] = backend.pictures
         figures[f"{plan}: pictures decoded"] = report.coverage.frames_decoded
         figures[f"{plan}: bytes of the report"] = len(report.to_json().encode())
+    backend = ScriptedBackend(0, len(entry.classes))
+    with TemporaryDirectory() as folder:
+        _scanner(model, "interval", backend).scan(_still(clip, Path(folder) / "still.mp4"))
+    figures["interval, a picture that stands still: pictures given to the model"] = backend.pictures
+    idle = ScriptedBackend(0, len(entry.classes))
     tracemalloc.start()
-    _scanner(model, "every-frame").scan(clip)
+    _scanner(model, "every-frame", idle).scan(clip)
     figures["every-frame: most bytes that Python and NumPy held at once, MiB"] = (
         tracemalloc.get_traced_memory()[1] / 2**20
     )
@@ -39,8 +47,8 @@ def measure(model: str = "default", cache: Path | None = None) -> dict[str, floa
     by_hand, ours, scanning, linking = _least_cpu(
         lambda: _by_hand(clip, entry.input_size),
         lambda: sum(1 for _ in squares(clip, entry.input_size)),
-        lambda: _scanner(model, "every-frame").scan(clip),
-        lambda: _scanner(model, "every-frame", boxes=1).scan(clip),
+        lambda: _scanner(model, "every-frame", idle).scan(clip),
+        lambda: _scanner(model, "every-frame", ScriptedBackend(1, len(entry.classes))).scan(clip),
     )
     figures["reading into the model's square, processor time by that of a PyAV loop"] = ours / by_hand
     figures["every-frame scan without the network, processor time by that of a PyAV loop"] = scanning / by_hand
@@ -48,9 +56,23 @@ def measure(model: str = "default", cache: Path | None = None) -> dict[str, floa
     return {name: round(value, 3) for name, value in figures.items()}
 
 
-def _scanner(model: str, plan: str, boxes: int = 0) -> Scanner:
+def _still(clip: Path, out: Path) -> Path:
+    """A clip of STILL_FRAMES times the first picture of `clip`."""
+    import av
+
+    with av.open(str(clip)) as reading, av.open(str(out), "w") as writing:
+        picture = next(reading.decode(video=0)).reformat(format="yuv420p")
+        stream = writing.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, "yuv420p"
+        for number in range(STILL_FRAMES):
+            picture.pts, picture.time_base = number, Fraction(1, 25)
+            writing.mux(stream.encode(picture))
+        writing.mux(stream.encode(None))
+    return out
+
+
+def _scanner(model: str, plan: str, backend: ScriptedBackend) -> Scanner:
     entry, _ = find_weights(model)
-    backend = ScriptedBackend(boxes, len(entry.classes))
     return Scanner(stand_in(entry, backend), ScanOptions(plan=plan))
 
 

@@ -60,7 +60,7 @@ class ScriptedBackend:
     """Stands in for a network at no cost.
 
     Every picture gets `boxes` boxes, none where the pictures before it had one, so that each becomes an appearance of
-    its own. The real network is loaded beside it and has run once: its memory counts.
+    its own. The real network is loaded beside it and has run once: its memory counts. `pictures` is how many it got.
     """
 
     name: BackendName = "onnxruntime"
@@ -69,14 +69,14 @@ class ScriptedBackend:
     def __init__(self, boxes: int, classes: int) -> None:
         self._boxes = boxes
         self._classes = classes
-        self._pictures = 0
+        self.pictures = 0
         self._counting = threading.Lock()
 
     def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
         rows = np.zeros((len(batch), max(1, self._boxes), 6), np.float32)
         with self._counting:
-            begin = self._pictures
-            self._pictures += len(batch)
+            begin = self.pictures
+            self.pictures += len(batch)
         for number, picture in enumerate(rows if self._boxes else (), start=begin):
             first = number * self._boxes
             cells = np.arange(first, first + self._boxes) * CELL_STEP % (COLUMNS * ROWS)

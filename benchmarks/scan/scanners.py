@@ -66,7 +66,8 @@ def ordnance(model: str, plan: str, backend: str = "auto") -> Runner:
         with Stopwatch() as watch:
             report = scanner.scan(clip).report
         found = sorted({each.class_name for each in report.appearances})
-        counts = {"inferred": report.coverage.samples, "finds": len(report.appearances)}
+        inferred = report.coverage.samples - report.coverage.near_identical
+        counts = {"inferred": inferred, "finds": len(report.appearances)}
         return Took(watch.seconds, counts, found, watch.cpu_seconds)
 
     return run

@@ -21,7 +21,15 @@ from detector.report.schema import (
 )
 from detector.report.thumbnails import encode_crop, encode_thumbnail
 from detector.report.timecode import hms, short
-from detector.report.write import FORMATS, OWN_PREFIX, add_formats, check_out, remove_unfinished, write_report
+from detector.report.write import (
+    FORMATS,
+    OWN_PREFIX,
+    add_formats,
+    check_out,
+    foreign_in,
+    remove_unfinished,
+    write_report,
+)
 
 __all__ = [
     "FORMATS",
@@ -50,6 +58,7 @@ __all__ = [
     "detections_csv",
     "encode_crop",
     "encode_thumbnail",
+    "foreign_in",
     "hms",
     "remove_unfinished",
     "render_html",

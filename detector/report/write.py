@@ -25,6 +25,7 @@ UNFINISHED_SECONDS = 3600.0
 """Nobody takes longer to write a report: a folder in the making that has not changed for so long never will be one."""
 
 _FILE_OF = {"json": "report.json", "html": "report.html", "csv": "detections.csv"}
+_OF_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
 _PICTURE = re.compile(r"[A-Za-z0-9_-]+-(frame|crop)\.jpg")
 _JPEG_START = b"\xff\xd8\xff"
 _SNIFFED_BYTES = 4096
@@ -158,17 +159,24 @@ def _refuse_foreign(folder: Path) -> None:
         return
     if folder.is_symlink() or not folder.is_dir():
         raise BadOption(f"'{folder}' is not a folder; choose another one for the report.")
-    foreign = next((path for path in sorted(folder.iterdir()) if not _is_ours(path)), None)
+    foreign = foreign_in(folder)
     if foreign is not None:
         raise BadOption(
             f"'{folder}' holds something that is not a report of Ordnance ({foreign.name}); choose another folder."
         )
 
 
+def foreign_in(folder: Path) -> Path | None:
+    """Something in a report's folder that is not Ordnance's, nor what a desktop leaves in any folder that it shows."""
+    return next((path for path in sorted(folder.iterdir()) if not _is_ours(path)), None)
+
+
 def _is_ours(path: Path) -> bool:
     """Whether Ordnance wrote `path`: a file is known by its name and by how it begins."""
     if path.is_symlink():
         return False
+    if path.name in _OF_DESKTOPS:
+        return path.is_file()
     if path.name == "thumbnails" and path.is_dir():
         return all(
             _PICTURE.fullmatch(each.name) is not None and _start(each).startswith(_JPEG_START)
@@ -197,7 +205,7 @@ def _delete_report(folder: Path) -> None:
                 picture.unlink()
     with suppress(OSError):
         (folder / "thumbnails").rmdir()
-    for name in _FILE_OF.values():
+    for name in (*_FILE_OF.values(), *_OF_DESKTOPS):
         with suppress(OSError):
             (folder / name).unlink()
     with suppress(OSError):

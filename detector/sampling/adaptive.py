@@ -24,7 +24,7 @@ GRID_PER_SECOND plus MOST_EDGE_SAMPLES.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,17 +177,19 @@ class Adaptive:
         pts = self._timeline.pts_seconds
         end = float(pts[-1])
         here, cadence = -1.0, self.cadence_seconds
-        while ahead := [time for time in self._coarse_frames(cadence) if time > here]:
-            times = tuple(ahead[:CHUNK_SAMPLES])
-            left = time_left()
+        left = time_left()
+        frames = wanted = self._coarse_frames(self.cadence_seconds)
+        while times := frames[(first := bisect_right(frames, here)) : first + CHUNK_SAMPLES]:
             yield Request(times, shots=True, coarse=True)
             passed = times[-1] - max(here, float(pts[0]))
             here = times[-1]
             if math.isfinite(left):
                 needed = (left - time_left()) * (end - here) / passed if passed > 0 else 0.0
                 wider = cadence * needed / max(time_left(), 1e-3)
-                cadence = max(self.cadence_seconds, min(wider, cadence * WIDEST_STEP))
-        wanted = self._coarse_frames(self.cadence_seconds)
+                before, cadence = cadence, max(self.cadence_seconds, min(wider, cadence * WIDEST_STEP))
+                left = time_left()
+                if cadence != before:
+                    frames = wanted if cadence == self.cadence_seconds else self._coarse_frames(cadence)
         places = np.searchsorted(pts, [time for time in wanted if not self._is_sampled(time)]).tolist()
         anchors = sorted({0, *np.searchsorted(pts, self._times).tolist()})
         for some in _longest_first(anchors, places, pts):

@@ -174,7 +174,9 @@ class Keyframes(_Fixed):
         chosen = set(keys.tolist()) | {float(pts[0])}
         for left, right in pairwise(edges):
             if right - left > self.cadence_seconds:
-                chosen.update(_on_display(pts, left, right, self.cadence_seconds))
+                first, end = np.searchsorted(pts, [left, right])
+                between = pts[max(0, first - 1) : end + 1]
+                chosen.update(_on_display(between, left, right, self.cadence_seconds))
         return Request(tuple(sorted(chosen)), keyframes_only=chosen == set(keys.tolist()))
 
 

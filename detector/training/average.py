@@ -22,10 +22,7 @@ def average_weights(earlier: Path, later: Path, share: float) -> None:
     network = _network(checkpoint).float()
     after = network.state_dict()
     if {name: value.shape for name, value in before.items()} != {name: value.shape for name, value in after.items()}:
-        raise DataError(
-            f"{later} cannot be averaged with {earlier}, whose network has other classes; take `learned_share` out of "
-            "the stage's settings."
-        )
+        raise DataError(f"{later} cannot be averaged with {earlier}, whose network has other classes.")
     network.load_state_dict(
         {
             name: torch.lerp(before[name], value, share) if value.is_floating_point() else value
@@ -35,6 +32,13 @@ def average_weights(earlier: Path, later: Path, share: float) -> None:
     partial = later.with_suffix(".part")
     torch.save({**checkpoint, "ema": None, "model": network.half(), "optimizer": None}, partial)
     partial.replace(later)
+
+
+def number_of_classes(checkpoint: Path) -> int:
+    """How many classes the network in a checkpoint of ultralytics knows."""
+    from ultralytics.nn.tasks import torch_safe_load
+
+    return int(_network(torch_safe_load(checkpoint)[0]).nc)
 
 
 def _network(checkpoint: dict[str, Any]) -> Any:

@@ -120,11 +120,6 @@ def read_mined(path: Path) -> Mined:
         raise DataError(f"{path} is no listing of `ordnance dataset mine`; delete it, or make it again.") from error
 
 
-def listing_of(stage: Stage, out: Path) -> Path:
-    """Where the hard negatives of a stage are listed; a listing that is there before the stage begins is used."""
-    return out / f"{stage.name}-hard.json"
-
-
 def hard_negatives(
     stage: Stage,
     weights: Path,
@@ -137,19 +132,26 @@ def hard_negatives(
 ) -> dict[str, float]:
     """The weapon-free pictures that `stage` repeats, with the best score that `weights` give on them.
 
-    Nothing is mined for a stage that repeats none. Raises DataError for weights that do not know the classes.
+    A listing of `ordnance dataset mine` in `out`/STAGE-hard.json is taken as it is; otherwise they are mined, and
+    listed in `out`/STAGE/hard.json. Nothing is mined for a stage that repeats none. Raises DataError for weights that
+    do not know the classes, and for a listing of another data set or one that begins above the score asked for.
     """
     if stage.repeat_hard == 1:
         return {}
-    path = listing_of(stage, out)
-    if path.is_file():
-        mined = read_mined(path)
+    given = out / f"{stage.name}-hard.json"
+    if given.is_file():
+        mined = read_mined(given)
         if mined.dataset_sha256 != built.sha256:
-            raise DataError(f"{path} lists pictures of another data set; delete it, or mine this one.")
+            raise DataError(f"{given} lists pictures of another data set; delete it, or mine this one.")
+        if mined.floor > stage.hard_score:
+            raise DataError(
+                f"{given} lists what scores {mined.floor} and more, and the stage asks for {stage.hard_score}; delete "
+                f"it, or mine again with --floor {stage.hard_score}."
+            )
     else:
         with open_weights(weights, input_size=stage.input_size, device=device) as model:
             if model.classes != tuple(classes):
                 raise DataError(f"Stage '{stage.name}' cannot repeat what {weights} fires on: it knows other classes.")
             mined = mine(model, dataset, built, floor=stage.hard_score, recompressed_too=stage.damage > 0)
-        write_mined(mined, path)
+        write_mined(mined, out / stage.name / "hard.json")
     return {each.file: each.score for each in mined.firings if not each.has_weapons}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from detector.errors import BadOption, DataError
 from detector.models.backend import resolve_device
-from detector.training.average import average_weights
+from detector.training.average import average_weights, number_of_classes
 from detector.training.bfloat16 import compute_in_bfloat16
 from detector.training.built_set import BuiltSet, check_files, read_built
 from detector.training.checkpoints import drop_checkpoints, keep_checkpoint, newest_checkpoint
@@ -81,6 +81,7 @@ def train(
             _check_order(config, plan, out)
         else:
             start = weights_to_train(go_on_from, dataset, built, out)
+        _check_shares(plan, {name for name in starts if starts[name] == begun_from}, start, config, out)
         training = _Training(config, dataset, built, out, device, threads, ultralytics, starts)
         return _train(training, plan, start, names, begun_from=begun_from)
     except OSError as error:
@@ -169,6 +170,19 @@ def _check_averages(plan: StagePlan, out: Path) -> None:
             raise DataError(
                 f"The stage '{stage.name}' is averaged with '{earlier}', which {out} does not hold; train that one, "
                 "too, or take `averaged_with` out of the stage's settings."
+            )
+
+
+def _check_shares(
+    plan: StagePlan, begin_with_it: Collection[str], start: Path, config: TrainingConfig, out: Path
+) -> None:
+    """Before hours of training: of weights for other classes no share can be kept."""
+    for stage in plan.run:
+        is_kept = stage.learned_share < 1 and stage.name in begin_with_it and not stage.averaged_with
+        if is_kept and not (out / stage.name / DONE).exists() and number_of_classes(start) != len(config.classes):
+            raise DataError(
+                f"The stage '{stage.name}' is to keep part of {start}, which knows {number_of_classes(start)} classes "
+                f"instead of {len(config.classes)}; take `learned_share` out of the stage's settings."
             )
 
 

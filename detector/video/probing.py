@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -47,6 +46,8 @@ _FEWEST_MISSING = 5
 """Pictures that a hole in a file has room for, so that it is not what comes of packets in decoding order."""
 _LONGEST_LOSS_SECONDS = 60.0
 """Where transport packets are missing and more time is, a recording was made after a pause and joined to the other."""
+_FLAWED, _DAMAGED = 1, 2
+"""Just before a packet, transport packets were missing, or the container had something that could not be read."""
 _PACKETS_AT_ONCE = 256
 _SIZE_REFUSED = "Picture size"
 """How libavutil's complaint begins about a picture that is larger than it was told to allow."""
@@ -246,14 +247,14 @@ class _PacketScan:
         self._sizes = array("I")
         self._seek_ticks = array("q")
         self._positions = array("q")
+        self._lengths = array("f")
+        self._damage_before = bytearray()
         self._last: tuple[float, float] = (0.0, 0.0)
-        self._seen_end_seconds = 0.0
-        self._other_end_seconds = 0.0
+        self._discarded_end_seconds = self._other_end_seconds = 0.0
+        self._stray_ends_seconds: list[float] = []
         self._decoded_packets = 0
         self.first_picture: av.VideoFrame | None = None
-        self._shown_to = -math.inf
         self._packets_since_damage = self._packets_since_flaw = MAX_REORDERED_PACKETS + 1
-        self._holes_from: list[float] = []
         self.last_reason = ""
         self.has_late_streams = False
 
@@ -268,7 +269,8 @@ class _PacketScan:
                     try:
                         packet = next(packets, None)
                     except IndexError:
-                        # How PyAV (18.1) ends a file, all of it read, in which a stream began on the way.
+                        # How PyAV (18.1) ends a file, all of it read, in which a stream began on the way. Mostly: it
+                        # looks for that stream behind the end of its list, and goes on where it finds a nought there.
                         self.has_late_streams = True
                         return
                     except (av.FFmpegError, ValueError):
@@ -296,11 +298,12 @@ class _PacketScan:
             return
         seconds = self._clock.seconds(packet.pts, packet.dts)
         length = max(0.0, self._timeline.length_seconds(packet.duration or 0))
-        self._seen_end_seconds = max(self._seen_end_seconds, seconds + length)
         if packet.is_discard:
+            self._discarded_end_seconds = max(self._discarded_end_seconds, seconds + length)
             return
-        self._note_hole(packet, seconds, length)
+        self._note_damage(packet)
         self._seconds.append(seconds)
+        self._lengths.append(length)
         self._keyframes.append(packet.is_keyframe)
         self._sizes.append(min(packet.size, 2**32 - 1))
         self._positions.append(-1 if packet.pos is None else packet.pos)
@@ -310,25 +313,33 @@ class _PacketScan:
         if seconds >= self._last[0]:
             self._last = (seconds, length)
 
-    def _note_hole(self, packet: Packet[Stream], seconds: float, length: float) -> None:
-        """A long time without packets is a pause, but just after a damaged part of the file: there they were lost."""
+    def _note_damage(self, packet: Packet[Stream]) -> None:
         if packet.is_corrupt:
             self._packets_since_flaw = 0
-        step, absent = self._timeline.step_seconds, seconds - self._shown_to
-        is_long = absent > max(MISSING_GAP_SECONDS, _FEWEST_MISSING * step)
         is_damaged = self._packets_since_damage <= MAX_REORDERED_PACKETS
-        is_flawed = self._packets_since_flaw <= MAX_REORDERED_PACKETS and absent <= _LONGEST_LOSS_SECONDS
-        if self._seconds and is_long and (is_damaged or is_flawed):
-            self._holes_from.append(self._shown_to)
+        is_flawed = self._packets_since_flaw <= MAX_REORDERED_PACKETS
+        self._damage_before.append(_DAMAGED if is_damaged else _FLAWED if is_flawed else 0)
         self._packets_since_damage += 1
         self._packets_since_flaw += 1
-        self._shown_to = max(self._shown_to, seconds + (length or step))
 
     def missing(self, pts_seconds: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
-        """See Probe; `pts_seconds` are all times, ascending."""
-        starts = np.array(self._holes_from)
-        ends = pts_seconds[np.searchsorted(pts_seconds, starts - self._timeline.step_seconds / 2)]
-        return tuple(zip(starts.tolist(), ends.tolist(), strict=True))
+        """See Probe; `pts_seconds` are all times, ascending.
+
+        A long time without packets is a pause, but just after a damaged part of the file: there they were lost.
+        """
+        if len(self._seconds) < 2 or not any(self._damage_before):
+            return ()
+        step = self._timeline.step_seconds
+        seconds, lengths = np.array(self._seconds), np.array(self._lengths)
+        before = np.frombuffer(bytes(self._damage_before), dtype=np.uint8)[1:]
+        shown_to = np.maximum.accumulate(seconds + np.where(lengths > 0, lengths, step))[:-1]
+        absent = seconds[1:] - shown_to
+        is_long = absent > max(MISSING_GAP_SECONDS, _FEWEST_MISSING * step)
+        is_lost = (before == _DAMAGED) | ((before == _FLAWED) & (absent <= _LONGEST_LOSS_SECONDS))
+        starts = shown_to[is_long & is_lost]
+        places = np.searchsorted(pts_seconds, starts - step / 2)
+        ranges = ((float(start), float(pts_seconds[place])) for start, place in zip(starts, places, strict=True))
+        return tuple(each for each in ranges if each[0] < each[1])
 
     def _look_for_picture(self, packet: Packet[Stream]) -> None:
         if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:
@@ -364,8 +375,8 @@ class _PacketScan:
         steps = np.full(count, self._timeline.step_seconds)
         steps[0] = 0.0
         self._seconds = array("d", np.cumsum(steps).tobytes())
+        self._lengths = array("f", steps.tolist())
         self._last = (self._seconds[-1], self._timeline.step_seconds)
-        self._seen_end_seconds = sum(self._last)
 
     def put_strays_right(self) -> dict[tuple[int, int], int]:
         """Give packets whose times are damaged better ones; see Probe.strays."""
@@ -375,13 +386,13 @@ class _PacketScan:
         for place, seconds in stray_times(np.array(self._seconds), self._timeline).items():
             damaged, better = self._timeline.ticks(self._seconds[place]), self._timeline.ticks(seconds)
             put_right[damaged, self._positions[place]] = better
+            self._stray_ends_seconds.append(self._seconds[place] + self._lengths[place])
             self._seconds[place] = self._timeline.seconds(better)
             if self._keyframes[place]:
                 # Seeking goes by the damaged time.
                 del self._seek_ticks[sum(self._keyframes[:place])]
                 self._keyframes[place] = False
         if put_right:
-            # Not the end that was seen: who wrote a wrong time may have counted it in the header's duration.
             self._last = (max(self._seconds), 0.0)
         return put_right
 
@@ -420,13 +431,24 @@ class _PacketScan:
             header -= float(self._timeline.origin)
         else:
             header += float((container.start_time or 0) * MICROSECOND - self._timeline.origin)
-        seen = max(self._seen_end_seconds, self._other_end_seconds)
-        return header if seen < header - _CUT_OFF_SECONDS else None
+        seen = max(self._seen_end_seconds(), self._other_end_seconds)
+        is_cut_off = seen < header - _CUT_OFF_SECONDS and not self._counts_stray(header)
+        return header if is_cut_off else None
 
     def _ends_before(self, track_end_seconds: float) -> bool:
         # Packets that an edit list discards count here: they are in the file, so it was not cut before them.
         slack = max(_CUT_OFF_SECONDS / 5, 2 * self._timeline.step_seconds)
-        return self._seen_end_seconds < track_end_seconds - slack
+        return self._seen_end_seconds() < track_end_seconds - slack and not self._counts_stray(track_end_seconds)
+
+    def _seen_end_seconds(self) -> float:
+        if not self._seconds:
+            return self._discarded_end_seconds
+        ends = np.frombuffer(self._seconds) + np.frombuffer(self._lengths, dtype=np.float32)
+        return max(self._discarded_end_seconds, float(ends.max()))
+
+    def _counts_stray(self, header_end_seconds: float) -> bool:
+        """Whether the header's end is that of a damaged time: who wrote that may have counted it in the duration."""
+        return any(abs(end - header_end_seconds) <= _CUT_OFF_SECONDS for end in self._stray_ends_seconds)
 
     def _track_end_seconds(self, container: InputContainer) -> float | None:
         """The end of the video track in MP4/MOV, the only container here that states it for each track."""

@@ -195,6 +195,9 @@ class SegmentedScanner(Scanner):
                     raise
         return open_guarded(path, self._limits, self._decoders)
 
+    def _written(self, path: Path) -> None:
+        """Nobody writes to clips in the store; a copy's time tells when it was last asked for."""
+
     def _plan(self, *given: Any) -> Plan:
         self._running_plan = super()._plan(*given)
         return self._running_plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -118,11 +119,12 @@ def test_boxes_agree_by_picture_class_and_place() -> None:
     assert shared([box._replace(score=0.1)], [box, box._replace(score=0.4)], {1: 0.5}) == (1, 1)
 
 
+@pytest.mark.parametrize("error", [DataError("There is no data."), subprocess.CalledProcessError(1, ["ordnance"])])
 def test_one_suite_that_fails_stops_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(quick: bool, out: Path) -> dict[str, object]:
-        raise DataError("There is no data.")
+        raise error
 
     def whole(quick: bool, out: Path) -> dict[str, object]:
         return {"goals": [at_least("fast", 3.0, 2.0)]}
@@ -130,7 +132,7 @@ def test_one_suite_that_fails_stops_no_other(
     monkeypatch.setattr(suites, "SUITES", {"broken": broken, "whole": whole})
     suites.run_all(quick=True, out=tmp_path)
     written = json.loads((tmp_path / "all.json").read_bytes())
-    assert (written["failed"], list(written["suites"])) == ({"broken": "DataError: There is no data."}, ["whole"])
+    assert (written["failed"], list(written["suites"])) == ({"broken": f"{type(error).__name__}: {error}"}, ["whole"])
     assert "whole: fast  reached      3.00 times" in capsys.readouterr().out
 
 

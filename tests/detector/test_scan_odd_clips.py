@@ -449,7 +449,7 @@ def test_keyframes_are_those_of_the_container_where_the_decoder_calls_none_so(tm
 def test_a_time_far_ahead_of_all_others_is_that_of_no_later_picture(tmp_path, suffix):
     """One bit of a time stamp is enough."""
     clip = write(tmp_path / "clip.mp4", 200, with_red(61, 83), gop=20)
-    path = retimed(clip, tmp_path / f"stray.{suffix}", lambda n, pts, dts: (pts + 46.6 * (n == 46), dts))
+    path = retimed(clip, tmp_path / f"stray.{suffix}", one_time_far_ahead)
     for plan in ("adaptive", "every-frame"):
         report, _ = scan(path, plan=plan)
         (found,) = report.appearances
@@ -458,6 +458,52 @@ def test_a_time_far_ahead_of_all_others_is_that_of_no_later_picture(tmp_path, su
         assert report.clip.duration_s == pytest.approx(20.0, abs=0.3)
         assert report.coverage.undecoded == report.errors == ()
     assert report.coverage.samples == 200
+
+
+def one_time_far_ahead(number, pts, dts):
+    return pts + 46.6 * (number == 46), dts
+
+
+def test_a_time_far_ahead_hides_no_loss(tmp_path):
+    clip = write(tmp_path / "clip.mp4", 300, with_red(-1, -1), gop=10)
+    path = retimed(clip, tmp_path / "stray.ts", one_time_far_ahead)
+    content = path.read_bytes()
+    # A multiple of 16 transport packets could not be told from none.
+    fifth = (len(content) // 5 // 188 // 16 * 16 + 5) * 188
+    path.write_bytes(content[: 2 * fifth] + content[3 * fifth :])
+    (lost,) = [each for each in scan(path, plan="every-frame")[0].coverage.undecoded if each.to_s - each.from_s > 2]
+    assert 9 < lost.from_s < 13 and 16 < lost.to_s < 24
+
+
+def test_times_far_ahead_next_to_lost_transport_packets_end_nothing(tmp_path):
+    clip = write(tmp_path / "clip.mp4", 200, with_red(61, 83), gop=20)
+    ahead = {46: 46.6, 120: 93.2}
+    path = retimed(clip, tmp_path / "stray.ts", lambda n, pts, dts: (pts + ahead.get(n, 0.0), dts))
+    with av.open(str(path)) as read:
+        places = [packet.pos for packet in read.demux(video=0) if packet.size]
+    content = path.read_bytes()
+    for number in sorted(ahead, reverse=True):
+        start = places[number - 1]
+        content = content[:start] + content[start + 188 :]
+    path.write_bytes(content)
+    report, _ = scan(path)
+    (found,) = report.appearances
+    assert found.last_seen_s - found.first_seen_s == pytest.approx(2.2, abs=0.01)
+    assert report.clip.duration_s == pytest.approx(20.0, abs=0.3)
+
+
+def test_a_time_far_ahead_hides_no_missing_end(tmp_path):
+    path = write(tmp_path / "clip.mkv", 200, with_red(-1, -1), gop=20)
+    with av.open(str(path)) as read:
+        (place,) = [
+            packet.pos for packet in read.demux(video=0) if packet.size and float(packet.pts * packet.time_base) == 4.6
+        ]
+    content = bytearray(path.read_bytes())
+    # A block: its length in one to four bytes, track 1, its time in the cluster as two bytes in milliseconds.
+    time = content.index(0x81, place) + 1
+    content[time] ^= 0x40
+    path.write_bytes(content[: len(content) * 6 // 10])
+    assert "cut off" in scan(path, plan="every-frame")[0].coverage.undecoded[-1].reason
 
 
 def damaged(path, numbers):
@@ -499,6 +545,19 @@ def test_a_clip_that_begins_late_is_not_a_long_one(tmp_path):
         open_guarded(path, GuardLimits(max_duration_seconds=5))
 
 
+def test_a_budget_by_the_clip_s_length_does_not_count_from_zero(tmp_path):
+    clip = write(tmp_path / "clip.mp4", 100, with_red(-1, -1))
+    path = retimed(clip, tmp_path / "late.mkv", lambda _, pts, dts: (pts + 36_000, dts + 36_000))
+
+    class Slow(RedModel):
+        def detect(self, images):
+            time.sleep(0.5)
+            return super().detect(images)
+
+    report = Scanner(Slow(), ScanOptions(budget="0.1x")).scan(path).report
+    assert "the budget of 0.1x was used up" in str(report.coverage.left_out)
+
+
 @pytest.mark.parametrize("suffix", ["ts", "mkv", "webm"])
 def test_what_is_lost_with_a_damaged_part_of_the_file_is_told_of(tmp_path, suffix):
     codec = {"ts": "mpeg2video", "mkv": "libx264", "webm": "libvpx"}[suffix]
@@ -522,14 +581,21 @@ def test_a_long_pause_in_a_whole_file_is_no_loss(tmp_path):
     assert scan(path)[0].coverage.undecoded == ()
 
 
-def test_a_file_that_is_still_being_written_gets_no_report(tmp_path):
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_file_that_is_still_being_written_gets_no_report(tmp_path, grows):
     """Its hash would be that of other bytes than those that were looked at."""
     path = write(tmp_path / "growing.ts", 60, with_red(20, 40), gop=10)
+    content = path.read_bytes()
+    if not grows:
+        # As where the copier has reserved room for all of it.
+        path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
 
     class Recorder(RedModel):
         def detect(self, images):
-            with path.open("ab") as file:
-                file.write(bytes([0x47, 0x1F, 0xFF, 0x10]) + bytes(184))
+            with path.open("r+b") as file:
+                if grows:
+                    file.seek(0, 2)
+                file.write(bytes([0x47, 0x1F, 0xFF, 0x10]) + bytes(184) if grows else content)
             return super().detect(images)
 
     with pytest.raises(ClipChanged, match=r"growing\.ts: the file was written to .*; scan it again .*\.$"):

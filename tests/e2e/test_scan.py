@@ -283,6 +283,72 @@ def test_several_jobs_give_the_same_reports(ordnance, clip, tmp_path):
     assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"bands", "second"}
 
 
+def test_a_folder_in_which_somebody_keeps_something_gets_no_report_and_loses_none(ordnance, clip, tmp_path):
+    ordnance("scan", clip, "--out", "out")
+    (tmp_path / "out" / "bands" / ".DS_Store").write_bytes(b"of a desktop")
+    assert ordnance("scan", clip, "--out", "out", "--every", "0.5").returncode == 0
+    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["bands"]
+    (tmp_path / "out" / "bands" / "notes.txt").write_text("mine")
+    before = (tmp_path / "out" / "bands" / "report.json").read_bytes()
+    digest = report_of(tmp_path / "out" / "bands")["clip"]["sha256"][:12]
+    for every in ("0.4", "0.3"):
+        assert ordnance("scan", clip, "--out", "out", "--every", every).returncode == 0
+        assert report_of(tmp_path / "out" / f"bands-{digest}")["scan"]["plan"]["options"]["every_s"] == float(every)
+    (tmp_path / "out" / f"bands-{digest}" / "more.txt").write_text("mine too")
+    assert ordnance("scan", clip, "--out", "out").returncode == 0
+    assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"bands", f"bands-{digest}", f"bands-{digest}-2"}
+    assert (tmp_path / "out" / "bands" / "report.json").read_bytes() == before
+    assert (tmp_path / "out" / "bands" / "notes.txt").read_text() == "mine"
+
+
+def test_linked_folders_are_scanned_once_and_links_that_lead_nowhere_are_told(ordnance, clip, tmp_path):
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "disk" / "2023").mkdir(parents=True)
+    clip.rename(tmp_path / "disk" / "2023" / "bands.mp4")
+    (tmp_path / "archive" / "2023").symlink_to(tmp_path / "disk" / "2023")
+    (tmp_path / "archive" / "again").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk" / "2023" / "back").symlink_to(tmp_path / "archive")
+    (tmp_path / "archive" / "gone.mp4").symlink_to(tmp_path / "disk" / "gone.mp4")
+    done = ordnance("scan", "archive", "--out", "out")
+    assert done.returncode == 3
+    assert "1 of 2 clips could not be scanned" in done.stderr
+    assert "archive/gone.mp4  [clip_not_found]" in done.stderr
+    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["bands"]
+
+
+def test_a_fault_of_ours_with_one_clip_does_not_end_the_batch(clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "a.mp4")
+    program = """
+import sys
+from detector.scanner import Scanner
+scan = Scanner.scan
+
+def failing(self, path, on_progress=None):
+    if path.name == "a.mp4":
+        [][0]
+    return scan(self, path, on_progress)
+
+Scanner.scan = failing
+from service.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, "scan", ".", "--out", "out"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert (
+        "a.mp4  [internal_error] unexpected IndexError: list index out of range. This is a fault of ours" in done.stderr
+    )
+    assert TRACEBACK not in done.stderr
+    assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["bands"]
+
+
 ENDS_WHO_READS_IT = """
 import os, signal, sys
 
@@ -305,6 +371,33 @@ def test_a_clip_that_ends_its_process_does_not_end_the_batch(ordnance, clip, tmp
     assert "1 of 7 clips could not be scanned" in done.stderr
     assert "deadly.mp4  [worker_died] The process that scanned this clip was ended" in done.stderr
     assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"a", "bands", "e", "f", "g", "h"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the workers of another system take nothing over")
+def test_workers_that_cannot_load_the_model_say_why(clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    (tmp_path / "sitecustomize.py").write_text("""
+import multiprocessing, sys
+
+def hook(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".onnx") and multiprocessing.parent_process() is not None:
+        raise OSError(5, "Input/output error", str(arguments[0]))
+
+sys.addaudithook(hook)
+""")
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "scan", ".", "--out", "out", "--jobs", "2"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2])))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "2 of 2 clips could not be scanned" in done.stderr
+    assert done.stderr.count("Input/output error") >= 2
+    assert TRACEBACK not in done.stderr
 
 
 def test_resume_skips_what_this_scan_has_done_and_only_that(ordnance, clip, tmp_path):
@@ -481,6 +574,48 @@ print("went on")
         running.terminate()
         time.sleep(0.2)
         assert running.communicate("\n", timeout=60)[0] == ""
+    assert running.returncode == -signal.SIGTERM
+    assert (tmp_path / "out" / "clip").read_text() == "whole"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process imports beforehand")
+def test_a_worker_writes_its_report_to_the_end_when_the_command_is_ended(tmp_path):
+    program = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+import detector.batch as batch
+
+def written(report, pictures, folder, formats):
+    Path("writing").touch()
+    time.sleep(1)
+    folder.write_text("whole")
+
+def scan():
+    batch._end_with_parent()
+    batch._folder_of, batch.write_report = (lambda report, out: out / "clip"), written
+    scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
+    batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, batch._process_context()) as pool:
+        pool.submit(scan).result()
+"""
+    (tmp_path / "parent.py").write_text(program)
+    with subprocess.Popen(
+        [sys.executable, "parent.py"],
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    ) as running:
+        while not (tmp_path / "writing").exists():
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.terminate()
+        # The worker has the pipe, too: it ends with the last of the two.
+        running.communicate(timeout=60)
     assert running.returncode == -signal.SIGTERM
     assert (tmp_path / "out" / "clip").read_text() == "whole"
 

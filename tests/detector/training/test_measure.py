@@ -133,6 +133,17 @@ def test_a_folder_without_clips_is_said_before_anything_is_measured(
     assert "nowhere holds no clips" in capsys.readouterr().err
 
 
+def test_a_clip_that_cannot_be_read_is_said_before_anything_is_measured(
+    weights: Path, renders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("detector.training.measure.predict", lambda *_, **__: pytest.fail("it measured"))
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "quiet.wmv").write_bytes(b"no film")
+    options = ["--renders", str(renders), "--negative-video", str(tmp_path / "clips")]
+    assert run(["evaluate", "--model", str(weights), *options]) == 1
+    assert "quiet.wmv" in capsys.readouterr().err
+
+
 def test_an_unknown_damage_is_refused(weights: Path, renders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["evaluate", "--model", str(weights), "--renders", str(renders), "--damage", "rain"]) == 2
     assert "'rain' is no damage" in capsys.readouterr().err

@@ -17,6 +17,7 @@ import pytest
 from detector.cli.app import run
 from detector.errors import DataError
 from detector.models.backend import missing_torch_packages
+from detector.training.built_set import read_built
 from detector.video import open_video
 
 from .conftest import DataFolder
@@ -92,7 +93,7 @@ def test_build_and_one_epoch_need_no_further_option(tiny: Path, capsys: pytest.C
 
 def test_a_stage_repeats_what_the_weights_before_it_fire_on(tiny: Path) -> None:
     assert run(train("--epochs", "1")) == 0
-    mined = json.loads(Path("runs/second-hard.json").read_text())
+    mined = json.loads(Path("runs/second/hard.json").read_text())
     fired = {row["file"] for row in mined["firings"]}
     assert mined["looked_at"] == 3
     seen = [Path(line).name for line in Path("runs/second.txt").read_text().split()]
@@ -100,6 +101,33 @@ def test_a_stage_repeats_what_the_weights_before_it_fire_on(tiny: Path) -> None:
         name = f"t{number}.jpg"
         assert seen.count(name) == (3 if name in fired else 1)
         assert name not in fired or number % 2 == 0
+
+
+def test_a_stage_that_begins_anew_mines_anew_and_a_listing_given_must_reach_as_low(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(train("--epochs", "1")) == 0
+    shutil.rmtree("runs/second")
+    mined = {"dataset_sha256": read_built(Path("runs/set")).sha256, "model_sha256": "0" * 64, "looked_at": 3}
+    Path("runs/second-hard.json").write_text(json.dumps({**mined, "floor": 0.6, "firings": []}))
+    assert run(train("--epochs", "1")) == 1
+    assert "second-hard.json lists what scores 0.6 and more, and the stage asks for 0.01" in capsys.readouterr().err
+    Path("runs/second-hard.json").unlink()
+    Path("runs/second").mkdir(exist_ok=True)
+    Path("runs/second/hard.json").write_text(json.dumps({**mined, "floor": 0.6, "firings": []}))
+    assert run(train("--epochs", "1")) == 0
+    assert json.loads(Path("runs/second/hard.json").read_text())["floor"] == 0.01
+
+
+def test_a_share_of_weights_for_other_classes_is_refused_before_the_first_epoch(
+    tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Path("tiny.yaml")
+    settings.write_text(settings.read_text().replace("name: first,", "name: first, learned_share: 0.5,"))
+    assert run(train("--stages", "first", "--epochs", "1")) == 1
+    assert "'first' is to keep part of" in (said := capsys.readouterr().err)
+    assert "which knows 80 classes instead of 2; take `learned_share` out" in said
+    assert not Path("runs/first").exists()
 
 
 def test_after_a_kill_it_goes_on_at_the_last_finished_epoch(tiny: Path) -> None:
