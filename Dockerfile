@@ -23,7 +23,7 @@ ENV PATH=/opt/ordnance/bin:$PATH \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_CONSTRAINT=/src/constraints.txt
 COPY pyproject.toml constraints.txt deploy/needs.py ./
-RUN python needs.py postgres s3 > needs.txt && pip install -r needs.txt
+RUN python needs.py postgres s3 otel > needs.txt && pip install -r needs.txt
 
 FROM needs-cpu AS needs-cuda
 RUN python needs.py cuda > needs.txt && pip install -r needs.txt

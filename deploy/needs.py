@@ -1,4 +1,4 @@
-"""Print what Ordnance needs to run, with the extras named: `python needs.py postgres s3 > needs.txt`."""
+"""Print what Ordnance needs to run, with the extras named: `python needs.py postgres s3 otel > needs.txt`."""
 
 import re
 import sys

@@ -155,6 +155,10 @@ def _warn_of_no_key(settings: Settings) -> None:
     database = open_database(settings, pool_size=1)
     try:
         if not list_keys(database):
-            log.warning("there is no key yet, and every request needs one: make it with `ordnance keys create OWNER`")
+            log.warning(
+                "there is no key yet, and every request needs one: make it with `ordnance keys create OWNER` and this "
+                "service's settings (its keys are in %s)",
+                database.shown,
+            )
     finally:
         database.close()

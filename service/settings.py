@@ -137,9 +137,15 @@ class Settings(BaseSettings):
         le=CENTURY_DAYS,
         description="Days after which finished scans and their clips are removed; never.",
     )
-    bytes_per_day: int = Field(default=200 * GIB, ge=1, description="Upload quota of a key that has none of its own.")
+    bytes_per_day: int = Field(
+        default=200 * GIB,
+        ge=1,
+        description="Upload quota of a key that has none of its own; what any key of its owner uploads counts.",
+    )
     concurrent_scans: int = Field(
-        default=10_000, ge=1, description="Scans that a key without its own limit may have waiting or running."
+        default=10_000,
+        ge=1,
+        description="Scans that the owner of a key without its own limit may have waiting or running.",
     )
     running_scans: int = Field(
         default=64, ge=1, description="Scans of one key's owner that may run at once; the others wait their turn."

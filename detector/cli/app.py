@@ -26,8 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Finds weapons in video and says when, where and how surely.",
-    epilog="Exit codes: 0 done (found or not), 1 failed, also to write the output, 2 wrong usage, 3 some clips failed, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 done (found or not), 1 failed, also to print the output, 2 wrong usage, 3 clips without a "
+    "report, 130 interrupted.",
 )
 app.command("scan")(scan.scan_command)
 app.command("models")(info.models_command)
@@ -57,12 +57,18 @@ def _root(
     pass
 
 
+_GO_ON = (["scan"], ["train"], ["dataset", "synthetic"], ["dataset", "render"])
+"""The commands that keep what they have done."""
+
+
 def run(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code. No traceback reaches the user unless ORDNANCE_DEBUG is set."""
     mend_streams()
     code = _run(arguments)
     if code == ExitCode.INTERRUPTED:
-        _complain("interrupted; what is finished is kept, and the same command goes on (scan: with --resume).")
+        words = sys.argv[1:] if arguments is None else arguments
+        goes_on = "what is finished is kept, and the same command goes on (scan: with --resume)"
+        _complain(f"interrupted; {goes_on}." if words[:1] in _GO_ON or words[:2] in _GO_ON else "interrupted.")
     return code
 
 

@@ -240,7 +240,7 @@ def import_command(
         typer.echo(f"dropped: {number} boxes of '{label}'")
     if unnamed := imported.unnamed:
         typer.echo(f"left out: {len(unnamed)} pictures that the annotations do not name, the first {unnamed[0]}")
-    typer.echo(f"in {out}, complete for {known}; build with --extra {out}")
+    typer.echo(f"in {out}, complete for {known}; build with --extra {out}, or --data {out} without other data")
     if complete_for is None:
         typer.echo(
             "build uses only pictures that are complete for all its classes: if yours are, say --complete-for all"

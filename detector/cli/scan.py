@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from detector.cli.exit_codes import ExitCode
+from detector.errors import BadOption
 from detector.sampling.names import DEFAULT_CADENCE_SECONDS, DEFAULT_PLAN, PLAN_NAMES, SHORTEST_SHOT_SECONDS
 
 
@@ -73,6 +74,8 @@ def scan_command(
     from detector.cli.table import print_report
     from detector.scanner import ScanOptions
 
+    if resume and as_json and out is None:
+        raise BadOption("With --json nothing is kept that --resume could go on from; give --out, too.")
     options = BatchOptions(
         scan=ScanOptions(
             plan=plan,

@@ -61,7 +61,7 @@ def import_verdicts_command(
     typer.echo(f"{len(judged.pictures)} pictures in {out}, {negatives} of them hard negatives without a box")
     for reason, number in judged.left_out.items():
         typer.echo(f"left out: {number} {reason}")
-    typer.echo(f"complete for {known or 'nothing'}; build with --extra {out}")
+    typer.echo(f"complete for {known or 'nothing'}; build with --extra {out}, or --data {out} without other data")
     if complete_for is None:
         typer.echo(
             "build uses only pictures that are complete for all its classes: if your reviewers looked at whole frames, "

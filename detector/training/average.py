@@ -38,7 +38,7 @@ def number_of_classes(checkpoint: Path) -> int:
     """How many classes the network in a checkpoint of ultralytics knows."""
     from ultralytics.nn.tasks import torch_safe_load
 
-    return int(_network(torch_safe_load(checkpoint)[0]).nc)
+    return len(_network(torch_safe_load(checkpoint)[0]).names)
 
 
 def _network(checkpoint: dict[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from detector.errors import OrdnanceError
+from detector.sampling.names import PLAN_NAMES
 from service.problems import STATUS_OF_CODE, TITLES, ServiceError
 from service.store.blobs import FULL, BlobGone
 from service.store.database import OUTAGES
@@ -24,6 +25,7 @@ log = logging.getLogger("ordnance.api")
 MEDIA_TYPE = "application/problem+json"
 ENDLESS = "/events"
 """How addresses end whose answer goes on: they take no HEAD."""
+_LISTED = "; /openapi.json lists what there is"
 _LATER = {"Retry-After": "5"}
 _CODE_OF_STATUS = {
     400: "bad_request",
@@ -45,7 +47,7 @@ class Problem(BaseModel):
                     "type": "urn:ordnance:problem:unknown_plan",
                     "title": "Unknown sampling plan",
                     "status": 422,
-                    "detail": "'hourly' is not a sampling plan; use one of: interval, keyframes, every-frame.",
+                    "detail": f"'hourly' is not a sampling plan; use one of: {', '.join(PLAN_NAMES)}.",
                     "code": "unknown_plan",
                 }
             ]
@@ -108,7 +110,7 @@ def install(app: FastAPI) -> None:
             headers["Allow"] = ", ".join(sorted(_methods_of(app, request.url.path)))
         code = _CODE_OF_STATUS.get(error.status_code, "error")
         detail = {
-            404: "There is nothing at this address; /openapi.json lists what there is.",
+            404: f"There is nothing at this address{_LISTED if app.openapi_url else ''}.",
             405: "This address does not take this method; the Allow header names those that it takes.",
         }.get(error.status_code, str(error.detail))
         return problem(code, detail, headers, error.status_code)

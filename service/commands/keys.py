@@ -23,9 +23,16 @@ def create(
     expires_in_days: Annotated[float | None, typer.Option(help="Never by default.")] = None,
     priority: Annotated[int, typer.Option(min=1, max=9, help="1 goes first, 9 last.")] = 5,
     bytes_per_day: Annotated[
-        int | None, typer.Option(min=1, max=2**60, help="Upload quota; the service's by default.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=2**60,
+            help="Upload quota; what all keys of the owner upload counts.",
+        ),
     ] = None,
-    concurrent_scans: Annotated[int | None, typer.Option(min=1, max=10**9, help="Scans that may wait or run.")] = None,
+    concurrent_scans: Annotated[
+        int | None, typer.Option(min=1, max=10**9, help="Scans of the owner that may wait or run.")
+    ] = None,
     requests_per_minute: Annotated[int | None, typer.Option(min=1, max=10**9, help="Rate of requests.")] = None,
     store: Store = None,
 ) -> None:
@@ -84,7 +91,10 @@ def _database(store: Path | None) -> Database:
 
     settings = load_settings(store=store)
     migrate(settings)
-    return open_database(settings, pool_size=1)
+    database = open_database(settings, pool_size=1)
+    # A key that is made in another place than where the service looks is refused by it, and nobody sees why.
+    typer.echo(f"keys in {database.shown}", err=True)
+    return database
 
 
 def _day(at: float | None) -> str:

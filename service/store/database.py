@@ -57,6 +57,12 @@ class Database:
         self._write = sessionmaker(self.engine, expire_on_commit=False)
         self._read = sessionmaker(self._reading, expire_on_commit=False)
 
+    @property
+    def shown(self) -> str:
+        """Where the tables are, without a password."""
+        url = make_url(self.url)
+        return str(Path(url.database or "").absolute()) if self.is_sqlite else url.render_as_string()
+
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that is committed at the end; in SQLite it holds the write lock from the beginning."""

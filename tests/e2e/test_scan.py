@@ -275,6 +275,12 @@ def test_a_bad_clip_does_not_end_the_batch(ordnance, clip, tmp_path):
     assert report_of(tmp_path / "out" / "bands")["clip"]["name"] == "bands.mp4"
 
 
+def test_resuming_without_anything_kept_is_refused(ordnance, clip):
+    done = ordnance("scan", clip, "--json", "--resume")
+    assert done.returncode == 2
+    assert "With --json nothing is kept that --resume could go on from; give --out, too." in done.stderr
+
+
 def test_several_jobs_give_the_same_reports(ordnance, clip, tmp_path):
     write_clip(tmp_path / "second.mp4", seconds=1.0)
     (tmp_path / "third.mp4").write_bytes(b"not a film")

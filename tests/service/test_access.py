@@ -310,6 +310,12 @@ def test_config_show_shows_no_secret(tmp_path):
         assert shown in done.stdout
 
 
+def test_it_is_said_where_keys_are_made_and_a_server_says_where_it_looks_for_them(tmp_path):
+    done = run("keys", "create", "alice", "--store", str(tmp_path / "here"))
+    assert f"keys in {tmp_path / 'here' / 'ordnance.sqlite'}" in done.stderr
+    assert len(done.stdout.split()) == 1
+
+
 @pytest.mark.parametrize("days", ["1e12", "inf", "nan", "-1"])
 def test_a_key_ends_before_the_calendar_does(tmp_path, days):
     store = {"ORDNANCE_STORE": str(tmp_path / "store")}

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("extras", [(), ("postgres", "s3"), ("cuda",)])
+@pytest.mark.parametrize("extras", [(), ("postgres", "s3", "otel"), ("cuda",)])
 def test_what_is_installed_before_the_code_is_what_the_project_needs(extras):
     command = [sys.executable, ROOT / "deploy" / "needs.py", *extras]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
