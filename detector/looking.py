@@ -175,7 +175,7 @@ def _frames_and_kept(video: Readable, request: Request, times: tuple[float, ...]
             yield ready[waiting.pop(0)].without_image()
         if target in keeping:
             state.kept[frame.pts_seconds] = frame.without_image()
-        if target in asked:
+        if target in asked or (target in keeping and frame.pts_seconds in asked):
             yield frame
     for pts in waiting:
         yield ready[pts].without_image()

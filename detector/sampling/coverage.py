@@ -94,7 +94,7 @@ class Coverage:
     frame that was not looked at, after a sample, to the next sample.
     `sampled` are the samples as ranges in time order. `unseen` are the gaps in which more time passed unseen than the
     plan aimed at, once the sample before was no longer on the screen, in time order. There are MOST_RANGES of each at
-    most (of the gaps the longest); `unseen_count` counts them all.
+    most, and of `undecoded` (of it and of the gaps the longest); `unseen_count` counts all gaps.
     `shots` is None where shots are not known.
     """
 
@@ -143,13 +143,13 @@ def measure_coverage(
         longest_gap_seconds=longest.seconds if longest else 0.0,
         longest_gap_at_seconds=longest.from_seconds if longest else None,
         guarantee_seconds=guarantee,
-        undecoded=tuple(undecoded),
+        undecoded=_longest_lost(undecoded),
         sampled=sampled_ranges(looked_at),
         unseen=tuple(listed),
         unseen_count=len(told),
         shots=shot_coverage,
         effort=effort,
-        statement=_statement(len(looked_at), guarantee, undecoded, effort),
+        statement=_statement(len(looked_at), guarantee, undecoded, effort, shares_times=_shares_times(frames)),
         not_found_means=_not_found_means(len(looked_at), guarantee, shot_coverage, effort, bool(undecoded)),
     )
 
@@ -160,8 +160,7 @@ def not_looked_at(
     """The ranges without the times of pictures in them that were decoded all the same, and looked at.
 
     A decoder's complaints that lie close together come as one range; some of the pictures between them are whole.
-    `looked_at` and `frames` are ascending, as in `measure_coverage`. Where more than MOST_RANGES would be left, the
-    ranges stay as they are.
+    `looked_at` and `frames` are ascending, as in `measure_coverage`.
     """
     left: list[UndecodedRange] = []
     for lost in undecoded:
@@ -174,8 +173,6 @@ def not_looked_at(
             start = frames[after] if after < len(frames) else max(shown, duration_seconds)
         if start < lost.to_seconds or lost.from_seconds == lost.to_seconds:
             left.append(UndecodedRange(start, lost.to_seconds, lost.reason))
-        if len(left) > MOST_RANGES:
-            return tuple(undecoded)
     return tuple(left)
 
 
@@ -268,6 +265,15 @@ def _unseen_seconds(
     return unseen
 
 
+def _longest_lost(undecoded: Sequence[UndecodedRange]) -> tuple[UndecodedRange, ...]:
+    by_length = sorted(undecoded, key=lambda lost: lost.from_seconds - lost.to_seconds)
+    return tuple(sorted(by_length[:MOST_RANGES], key=lambda lost: lost.from_seconds))
+
+
+def _shares_times(frames: Sequence[float]) -> bool:
+    return any(after <= before for before, after in pairwise(frames))
+
+
 def _shot_coverage(looked_at: Sequence[float], shots: Sequence[tuple[float, float]]) -> ShotCoverage:
     missed = []
     for start, end in shots:
@@ -279,12 +285,16 @@ def _shot_coverage(looked_at: Sequence[float], shots: Sequence[tuple[float, floa
     return ShotCoverage(len(shots), len(missed), longest, tuple(start for start, _ in shots[:MOST_RANGES]))
 
 
-def _statement(samples: int, guarantee: float, undecoded: Sequence[UndecodedRange], effort: Effort) -> str:
+def _statement(
+    samples: int, guarantee: float, undecoded: Sequence[UndecodedRange], effort: Effort, *, shares_times: bool
+) -> str:
     if not samples:
         reason = "the plan left everything out" if effort.left_out else "no picture could be decoded"
         return f"Nothing was looked at: {reason}."
     looked = f"{samples} picture{'s' if samples != 1 else ''} looked at"
-    if guarantee == 0:
+    if guarantee == 0 and shares_times:
+        promise = f"Every time of the clip was sampled, with one of the pictures that share it ({looked})"
+    elif guarantee == 0:
         promise = f"Every picture of the clip was sampled ({looked})"
     else:
         promise = f"Anything visible for longer than {_rounded_up(guarantee)} s was sampled at least once ({looked})"

@@ -19,7 +19,7 @@ from detector.video.opening import ASK_FOR_COPY
 from detector.video.planes import Planes
 from detector.video.probing import Probe, probe
 from detector.video.problems import DecodeProblem, ProblemLog
-from detector.video.reader import SAME_TIME_SECONDS, Picture, Reader, cut_off
+from detector.video.reader import SAME_TIME_SECONDS, Picture, Reader, Sought, cut_off
 from detector.video.reading_cost import ReadingCost
 from detector.video.reasons import reason_of
 
@@ -27,6 +27,8 @@ Watch = Callable[[Picture, bool], Picture | None]
 """Is shown a picture on the way to a target, and whether it is the answer; may hand back one it was shown before."""
 
 _ROUNDED_PTS_SECONDS = 0.0005
+MOST_UNREACHABLE = 3
+"""So many keyframes to which a seek did not lead, and no other is trusted."""
 LONG_INDEX_PACKETS = 10_000
 """From so many packets on, what FFmpeg frees after reading a file's index is worth giving back: 75 bytes each."""
 
@@ -57,8 +59,10 @@ class Video:
     several threads at once. Memory does not grow with the pixels or the length of what was read.
     """
 
-    def __init__(self, facts: Probe, *, threads: int = 1) -> None:
+    def __init__(self, facts: Probe, *, threads: int = 1, on_picture: Callable[[], None] | None = None) -> None:
+        """`on_picture` is called for each picture on the way to one that is asked for."""
         self.probe = facts
+        self._on_picture = on_picture
         self.seeks = 0
         self._threads = threads
         self._keyframe_seconds = facts.keyframe_seconds
@@ -67,6 +71,7 @@ class Video:
         self._reader: Reader | None = None
         self._reading: object = None
         self._seekable = True
+        self._unreachable: set[int] = set()
         self._skips = True
         self._cost = ReadingCost()
         self._closed = False
@@ -117,11 +122,15 @@ class Video:
         return self._earlier_frames + (self._reader.frames_decoded if self._reader else 0)
 
     @property
+    def is_seekable(self) -> bool:
+        """Whether nothing says yet that every reading has to begin at the clip's start."""
+        return self._seekable and not (self._reader is not None and self._reader.reorders_times)
+
+    @property
     def reads_as_listed(self) -> bool:
         """Whether all that was read so far was whole, and where and when the container says."""
-        reorders = self._reader is not None and self._reader.reorders_times
         damaged = self.decode_errors > 0 or self._problems.count > 0
-        return self._seekable and self._skips and not reorders and not damaged
+        return self.is_seekable and not self._unreachable and self._skips and not damaged
 
     def frames(
         self, wanted: Callable[[float, bool], bool] | None = None, *, keyframes_only: bool = False
@@ -190,7 +199,7 @@ class Video:
         if self._reader is None:
             self._open_reader(keyframes_only=True)
         reader = self._current(reading)
-        if (first or reader.fed_packets) and not reader.seek(first):
+        if (first or reader.fed_packets) and reader.seek(first) is not Sought.THERE:
             self._seekable = False
             return
         is_last = end == len(self._keyframe_seconds)
@@ -251,6 +260,8 @@ class Video:
             reader = self._current(reading)
             started, fed = time.perf_counter(), reader.fed_packets
             picture = reader.read()
+            if self._on_picture:
+                self._on_picture()
             self._cost.read_on(reader.fed_packets - fed, time.perf_counter() - started)
             lost = picture is None or picture.seconds > listed + _ROUNDED_PTS_SECONDS
             late = picture is None or picture.seconds >= goal
@@ -268,7 +279,7 @@ class Video:
         """The time of the last keyframe at or before `goal`, from which on everything must be decoded."""
         if reader.reorders_times:
             return -np.inf
-        place = int(np.searchsorted(self._keyframe_seconds, goal + 2 * SAME_TIME_SECONDS, side="right")) - 1
+        place = self._keyframe_before(goal)
         return float(self._keyframe_seconds[place]) - SAME_TIME_SECONDS if place >= 0 else -np.inf
 
     def _approach(self, reading: object, goal: float) -> None:
@@ -276,27 +287,36 @@ class Video:
         if self._reading is reading and self._reader is None:
             self._open_reader()
         reader = self._current(reading)
-        is_past = reader.last_read is not None and reader.last_read.seconds >= goal
-        keyframe = self._last_keyframe_before(goal, reader)
-        if keyframe is None or not self._is_seek_cheaper(keyframe, reader, is_past):
-            if is_past:
-                self._open_reader()
-            return
-        self.seeks += 1
-        started = time.perf_counter()
-        led_there = reader.seek(keyframe)
-        self._cost.sought(time.perf_counter() - started)
-        if not led_there:
-            # The container's keyframe flags or its index lie: read everything from here on.
-            self._seekable = False
-            self._open_reader()
+        while True:
+            is_past = reader.last_read is not None and reader.last_read.seconds >= goal
+            keyframe = self._last_keyframe_before(goal, reader)
+            if keyframe is None or not self._is_seek_cheaper(keyframe, reader, is_past):
+                if is_past:
+                    self._open_reader()
+                return
+            self.seeks += 1
+            started = time.perf_counter()
+            sought = reader.seek(keyframe)
+            self._cost.sought(time.perf_counter() - started)
+            if sought is Sought.THERE:
+                return
+            self._unreachable.add(keyframe)
+            # Where its keyframe flags or its index lie, or nearly nothing is whole, the clip must be read to be known.
+            self._seekable = sought is Sought.LOST and len(self._unreachable) < MOST_UNREACHABLE
+            reader = self._open_reader()
 
     def _last_keyframe_before(self, goal: float, reader: Reader) -> int | None:
         """The number of the last keyframe from which `goal` can be reached, if there is one to seek to."""
         if not self._seekable or reader.reorders_times:
             return None
-        keyframe = int(np.searchsorted(self._keyframe_seconds, goal + 2 * SAME_TIME_SECONDS, side="right")) - 1
+        keyframe = self._keyframe_before(goal)
         return keyframe if keyframe >= 0 else None
+
+    def _keyframe_before(self, goal: float) -> int:
+        keyframe = int(np.searchsorted(self._keyframe_seconds, goal + 2 * SAME_TIME_SECONDS, side="right")) - 1
+        while keyframe in self._unreachable:
+            keyframe -= 1
+        return keyframe
 
     def _is_seek_cheaper(self, keyframe: int, reader: Reader, is_past: bool) -> bool:
         if is_past:

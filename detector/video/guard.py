@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ decoders are looked after least."""
 _DAMAGED = "the file is damaged or made to harm: play it to check, or export it again from the original"
 PROBE_STALL_FACTOR = 5
 """Reading all packets of a long clip delivers nothing on the way; it may take this many times the usual stall."""
+BUSY_STALL_FACTOR = 60
+"""Nor does decoding one from its start to a picture near its end, where it cannot be sought."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class GuardedVideo:
     As Video; `errors`, `decode_errors` and `frames_decoded` count what was read to its end. The process is started
     again after it ended: `begin_afresh` has the next reading begin as such a process would, with a decoder that has
     seen nothing, so that what comes does not depend on whether there was such an end. `cpu_seconds` is what the
-    processes had used when their last reading ended.
+    processes had used when their last reading ended, `is_seekable` whether it could be sought as far as is known.
     """
 
     def __init__(self, path: Path, limits: GuardLimits, decoders: Decoders | None = None) -> None:
@@ -87,6 +90,7 @@ class GuardedVideo:
         self.isolation: tuple[str, ...] = ()
         self.frames_decoded = 0
         self.cpu_seconds = 0.0
+        self.is_seekable = True
         try:
             self.probe: Probe = self._ask_for_probe()
             self._display = Display(self.probe.width, self.probe.height, self.probe.orientation)
@@ -163,8 +167,12 @@ class GuardedVideo:
         try:
             self._send(connection, {**request, "afresh": self._afresh})
             self._afresh = False
+            came = time.monotonic()
             while True:
                 header, body = self._receive(self._limits.stall_seconds)
+                if header.get("busy"):
+                    self._check_busy(came)
+                    continue
                 if header.get("end"):
                     self._note_end(header, body, watch)
                     done = True
@@ -175,6 +183,7 @@ class GuardedVideo:
                     done = True
                     raise _error_of(header)
                 yield self._frame(header, body)
+                came = time.monotonic()
                 if self._reading is not reading:
                     raise RuntimeError("this reading ended: another one was started, or the video was closed")
         finally:
@@ -274,6 +283,13 @@ class GuardedVideo:
             self._stop()
             raise self._ended(f"it answered with {error}", fault_of_clip=True) from None
 
+    def _check_busy(self, since: float) -> None:
+        """A process that is busy may be so for a while, but not for ever: a clip may have taken it over."""
+        seconds = BUSY_STALL_FACTOR * self._limits.stall_seconds
+        if time.monotonic() - since > seconds:
+            self._stop()
+            raise self._ended(f"no picture came from it for {seconds:.0f} s", fault_of_clip=True)
+
     def _frame(self, header: dict[str, Any], body: bytearray) -> tuple[float | None, Frame]:
         try:
             picture = wire.unpack_picture(header, body, self._display)
@@ -291,6 +307,7 @@ class GuardedVideo:
                 self._problems.add(wire.unpack_problem(each))
             self._problems.failed.update(dict.fromkeys(wire.unpack_failed(body)))
             self.frames_decoded += int(header["frames_decoded"])
+            self.is_seekable = bool(header["seekable"])
             seconds = float(header["cpu_seconds"])
             self.cpu_seconds += max(0.0, seconds - self._process_seconds)
             self._process_seconds = seconds

@@ -23,6 +23,8 @@ from detector.video.guard_memory import Outlet
 from detector.video.probing import Probe, moving_pictures, probe
 
 WATCH_SECONDS = 0.5
+BUSY_SECONDS = 0.5
+"""So often it is said that pictures are decoded, though none of them is asked for."""
 EXIT_MEMORY = 70
 EXIT_ORPHANED = 71
 
@@ -64,10 +66,23 @@ def _answer(connection: socket.socket, path: Path, limits: dict[str, Any]) -> No
                 outlet.receive_memory(request)
             elif facts is not None:
                 if video is None or request["afresh"]:
-                    video = Video(facts, threads=int(limits["threads"]))
+                    video = Video(facts, threads=int(limits["threads"]), on_picture=_Beat(connection))
                 _read(connection, outlet, video, request)
         except OrdnanceError as error:
             wire.send(connection, {"error": error.code, "message": str(error)})
+
+
+class _Beat:
+    """Says now and then that the process is on its way."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._said = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._said >= BUSY_SECONDS:
+            wire.send(self._connection, {"busy": True})
+            self._said = time.monotonic()
 
 
 def _read(connection: socket.socket, outlet: Outlet, video: Video, request: dict[str, Any]) -> None:
@@ -90,6 +105,7 @@ def _read(connection: socket.socket, outlet: Outlet, video: Video, request: dict
         "end": True,
         "problems": [wire.pack_problem(each) for each in video.errors],
         "frames_decoded": video.frames_decoded - frames_before,
+        "seekable": video.is_seekable,
         "cuts": wire.pack_cuts(watch) if watch else None,
         "error": failure.code if failure else None,
         "message": str(failure) if failure else "",
@@ -136,7 +152,8 @@ def _lock_down(path: Path, limits: dict[str, Any]) -> list[str]:
 
         memory, seconds, files = limits["memory_bytes"], limits["cpu_seconds"], limits["open_files"]
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        # Where both limits are one, Linux sends SIGKILL at once, which could be anybody's.
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -26,7 +26,7 @@ from detector.video.limits import (
     MISSING_GAP_SECONDS,
 )
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
-from detector.video.reasons import libav_reasons, reason_of
+from detector.video.reasons import count_streams, libav_reasons, reason_of
 from detector.video.timeline import MAX_REORDERED_PACKETS, MICROSECOND, JoinedTimes, PacketClock, Timeline, stray_times
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
@@ -259,6 +259,10 @@ class _PacketScan:
         self.has_late_streams = False
 
     def run(self, container: InputContainer) -> None:
+        self._read_all(container)
+        self.has_late_streams |= count_streams(container) > len(container.streams)
+
+    def _read_all(self, container: InputContainer) -> None:
         failures = 0
         packets = container.demux()
         while failures < MAX_CONSECUTIVE_DEMUX_FAILURES:
@@ -269,8 +273,7 @@ class _PacketScan:
                     try:
                         packet = next(packets, None)
                     except IndexError:
-                        # How PyAV (18.1) ends a file, all of it read, in which a stream began on the way. Mostly: it
-                        # looks for that stream behind the end of its list, and goes on where it finds a nought there.
+                        # How PyAV (18.1) mostly ends a file, all of it read, in which a stream began on the way.
                         self.has_late_streams = True
                         return
                     except (av.FFmpegError, ValueError):

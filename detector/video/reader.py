@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from enum import Enum, auto
 from typing import NamedTuple
 
 import av
@@ -35,6 +36,14 @@ class Picture(NamedTuple):
     frame: VideoFrame
     seconds: float
     is_keyframe: bool
+
+
+class Sought(Enum):
+    """Where a seek led: to the keyframe, past it, as its picture is damaged, or where the container says none of it."""
+
+    THERE = auto()
+    LOST = auto()
+    ELSEWHERE = auto()
 
 
 class Reader:
@@ -108,11 +117,10 @@ class Reader:
         self.last_read = self._pending.popleft()
         return self.last_read
 
-    def seek(self, keyframe: int) -> bool:
+    def seek(self, keyframe: int) -> Sought:
         """Go to the given keyframe (its number in `probe.keyframe_seconds`); the next `read` returns it.
 
-        False if the container does not lead there, or if what lies there is no keyframe after all; then the
-        position is undefined and the reader is of no more use.
+        Unless it is THERE the position is undefined and the reader is of no more use.
         """
         packet_number = int(self._keyframe_packets[keyframe])
         wanted_seconds = float(self._probe.pts_seconds[packet_number])
@@ -124,24 +132,26 @@ class Reader:
             try:
                 self._container.seek(int(self._probe.keyframe_seek_ticks[keyframe]), stream=self._stream)
             except (av.FFmpegError, ValueError):
-                return False
+                return Sought.ELSEWHERE
         self._begin_at(packet_number, wanted_seconds)
         problems, self._problems = self._problems, ProblemLog()
-        leads_there = self._leads_to(wanted_seconds)
-        if leads_there:
+        sought = self._leads_to(wanted_seconds)
+        if sought is Sought.THERE:
             # What is no place to begin at is no damage; what is, is found again by who reads up to here.
             problems.take(self._problems)
         self._problems = problems
-        return leads_there
+        return sought
 
-    def _leads_to(self, wanted_seconds: float) -> bool:
+    def _leads_to(self, wanted_seconds: float) -> Sought:
         """Whether the first picture from that time on is shown then, and a keyframe; it is the next to be read."""
         while (picture := self.read()) is not None:
             if picture.seconds >= wanted_seconds - SAME_TIME_SECONDS:
                 self._pending.appendleft(picture)
                 self.last_read = None
-                return picture.is_keyframe and picture.seconds <= wanted_seconds + SAME_TIME_SECONDS
-        return False
+                if picture.seconds > wanted_seconds + SAME_TIME_SECONDS:
+                    return Sought.LOST
+                return Sought.THERE if picture.is_keyframe else Sought.ELSEWHERE
+        return Sought.ELSEWHERE
 
     def _begin_at(self, packet_number: int, trusted_from_seconds: float) -> None:
         self._packets = self._container.demux(self._stream)

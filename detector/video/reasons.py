@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
 import av
+from av.container import InputContainer
 
 # Decoder threads of FFmpeg log outside the capture below; without a handler Python would print that to stderr.
 logging.getLogger("libav").addHandler(logging.NullHandler())
@@ -30,6 +32,13 @@ def libav_reasons() -> Iterator[list[tuple[int, str, str]]]:
             yield messages
     finally:
         av.logging.set_level(before)
+
+
+def count_streams(container: InputContainer) -> int:
+    """How many streams FFmpeg knows by now: `container.streams` are those that it knew when it opened the file."""
+    with libav_reasons():
+        av.logging.set_level(av.logging.INFO)
+        return len(re.findall(r"^ *Stream #0:\d+", container.dumps_format(), re.MULTILINE))  # type: ignore[attr-defined]
 
 
 def reason_of(error: Exception) -> str:

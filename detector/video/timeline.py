@@ -77,7 +77,7 @@ class JoinedTimes:
 
     Such a file is two of them end to end (`cat a.ts b.ts`), or a recorder's that started again. `found` says whether
     there was such a place. A packet whose decoding time lies JUMP_SECONDS or more before the end of the last one begins
-    a part; where the next one goes on as the one before it did, it was a stray, and no part.
+    a part; where one soon after it goes on as the one before it did, it was a stray, and no part.
     """
 
     def __init__(self, timeline: Timeline) -> None:
@@ -88,14 +88,17 @@ class JoinedTimes:
         self._moved_by = 0
         self._end: int | None = None
         self._before: tuple[int, int, bool] | None = None
+        self._packets_since = 0
 
     def move(self, packet: Packet[Stream] | Packet[VideoStream]) -> None:
         """Set the times of the next packet in decoding order."""
         ticks = packet.pts if packet.dts is None else packet.dts
         if not self._applies or ticks is None or packet.size == 0:
             return
+        self._packets_since += 1
         if self._end is not None and abs(ticks - self._end) >= self._jump_ticks:
-            before, self._before = self._before, (self._end, self._moved_by, self.found)
+            before = self._before if self._packets_since <= MAX_REORDERED_PACKETS else None
+            self._before, self._packets_since = (self._end, self._moved_by, self.found), 0
             if before is not None and abs(ticks - before[0]) < self._jump_ticks:
                 _, self._moved_by, self.found = before
             elif ticks < self._end:

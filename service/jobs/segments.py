@@ -237,7 +237,9 @@ class SegmentedScanner(Scanner):
                 self._restore(state)
             return part
         if not self._open_parts:
-            video.guarded.begin_afresh()
+            # Where every reading begins at the clip's start, it comes to the same, and would take the whole way again.
+            if video.guarded.is_seekable:
+                video.guarded.begin_afresh()
             state.kept.clear()
         part = self._make(video, piece, state)
         video.add(part)
@@ -309,7 +311,10 @@ class SegmentedScanner(Scanner):
                     continue
                 times = piece.window or (0.0, self.duration_seconds)
                 start = samples[-1].pts_seconds if samples else times[0]
-                lost = (start, max(start, times[-1]), f"the decoder process ended: {ended.reason}", False)
+                # What lies between the times of a closer look, the first pass saw.
+                is_first = piece.request.coarse or (self._running_plan is not None and self._running_plan.asks_once)
+                end = max(start, times[-1]) if is_first else start
+                lost = (start, end, f"the decoder process ended: {ended.reason}", False)
                 part = Part(tuple(samples), (*before.problems(), lost), *before.decoded(), True)
             except VideoError as error:
                 part = Part((), before.problems(), *before.decoded(), False, (error.code, str(error)))
@@ -337,13 +342,17 @@ class _Account:
     def __init__(self, guarded: GuardedVideo) -> None:
         self._guarded = guarded
         self._failed, self._frames = guarded.decode_errors, guarded.frames_decoded
+        self._known = set(self._all())
 
     def decoded(self) -> tuple[tuple[float, ...], int]:
         """What failed, and how many pictures did not."""
         return tuple(self._guarded.failed[self._failed :]), self._guarded.frames_decoded - self._frames
 
     def problems(self) -> tuple[tuple[float, float, str, bool], ...]:
-        return tuple((p.from_seconds, p.to_seconds, p.reason, p.decoded) for p in self._guarded.errors)
+        return tuple(each for each in self._all() if each not in self._known)
+
+    def _all(self) -> list[tuple[float, float, str, bool]]:
+        return [(p.from_seconds, p.to_seconds, p.reason, p.decoded) for p in self._guarded.errors]
 
 
 class _PartedVideo:

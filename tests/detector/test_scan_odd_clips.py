@@ -14,6 +14,7 @@ from detector.frame import Boxes
 from detector.models.letterbox import Square
 from detector.sampling.cuts import CutWatch
 from detector.scanner import Scanner, ScanOptions
+from detector.video import open_video
 from detector.video.guard import GuardLimits, open_guarded
 from detector.video.reader import Picture
 
@@ -62,8 +63,11 @@ def grey(number, size):
 def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec="libx264", x264=""):
     with av.open(str(path), "w") as container:
         params = f"keyint={gop}:min-keyint={gop}:scenecut=0:{x264}"
-        options = {"x264-params": params, "preset": "veryfast", "crf": "12"}
-        stream = container.add_stream(codec, rate=rate, options=options if codec == "libx264" else {"b": "4M"})
+        options = {
+            "libx264": {"x264-params": params, "preset": "veryfast", "crf": "12"},
+            "libx265": {"x265-params": f"{params}log-level=none", "preset": "ultrafast"},
+        }
+        stream = container.add_stream(codec, rate=rate, options=options.get(codec, {"b": "4M"}))
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, rate)
         for number in range(frames):
@@ -325,6 +329,20 @@ def test_recordings_joined_end_to_end_follow_one_another(tmp_path, plan, suffix)
     assert "joined_times" in [each.code for each in report.errors]
 
 
+def test_a_recording_in_the_middle_of_another_is_looked_at(tmp_path):
+    """A break in a stream that was recorded: what comes after it goes on with the times from before it."""
+    whole = write(tmp_path / "whole.ts", 200, with_red(-1, -1), gop=10).read_bytes()
+    middle = write(tmp_path / "middle.ts", 60, with_red(20, 49), gop=10).read_bytes()
+    half = len(whole) // 188 // 2 * 188
+    path = tmp_path / "joined.ts"
+    path.write_bytes(whole[:half] + middle + whole[half:])
+    report, _ = scan(path)
+    (found,) = report.appearances
+    assert found.last_seen_s - found.first_seen_s == pytest.approx(2.9, abs=0.11)
+    assert report.clip.duration_s == pytest.approx(30.0, abs=0.3)
+    assert "joined_times" in [each.code for each in report.errors]
+
+
 def test_a_stray_time_is_no_second_recording(tmp_path):
     clip = write(tmp_path / "clip.ts", 150, with_red(75, 99), rate=25, gop=12)
     content = bytearray(clip.read_bytes())
@@ -526,6 +544,17 @@ def test_what_was_looked_at_is_not_called_undecoded(tmp_path):
     assert "0.40 s could not be decoded" in report.coverage.statement
     (told,) = report.errors
     assert told.message.startswith("4 damaged packets or pictures were skipped; nothing could be decoded from 3.60 s")
+
+
+def test_a_keyframe_that_is_lost_costs_the_way_from_the_one_before_it_and_no_more(tmp_path):
+    path = write(
+        tmp_path / "clip.mp4", 300, with_red(-1, -1, size=(160, 128)), gop=25, size=(160, 128), codec="libx265"
+    )
+    with open_video(damaged(path, (200,))) as video:
+        for target in (20.1, 10.1, 25.1, 5.1, 28.1):
+            before = video.frames_decoded
+            assert len(list(video.frames_at([target]))) == 1
+            assert video.frames_decoded - before < 60
 
 
 @pytest.mark.parametrize("plan", ["adaptive", "keyframes"])

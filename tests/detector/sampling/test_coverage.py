@@ -1,6 +1,6 @@
 import pytest
 
-from detector.sampling.coverage import UndecodedRange, measure_coverage
+from detector.sampling.coverage import MOST_RANGES, UndecodedRange, measure_coverage, not_looked_at
 
 PTS_25_FPS = [n / 25 for n in range(250)]
 
@@ -43,6 +43,22 @@ def test_a_truncated_end_is_a_gap_and_is_said():
     assert coverage.longest_gap_seconds == pytest.approx(10.0 - pts[-1])
     assert "4.00 s could not be decoded" in coverage.statement
     assert coverage.undecoded == (lost,)
+
+
+def test_what_was_looked_at_within_a_long_damaged_stretch_is_not_said_to_be_lost():
+    frames = [number / 25 for number in range(9100 * 25)]
+    looked_at = [float(second) for second in range(9001)]
+    lost = not_looked_at([UndecodedRange(10.0, 9000.0, "damaged")], looked_at, frames, 9100.0)
+    coverage = measure_coverage(looked_at, frames, 9100.0, lost)
+    assert "8630.40 s could not be decoded and were not looked at" in coverage.statement
+    assert len(coverage.undecoded) == MOST_RANGES
+
+
+def test_pictures_that_share_a_time_are_not_said_to_be_all_looked_at():
+    frames = [0.0, 0.0, 0.04, 0.04]
+    coverage = measure_coverage([0.0, 0.04], frames, 0.08)
+    assert "Every picture" not in coverage.statement
+    assert "one of the pictures that share it" in coverage.statement
 
 
 def test_nothing_looked_at_is_said_plainly():

@@ -111,6 +111,35 @@ def test_a_killed_decoder_is_told_apart_from_a_crashed_one_and_the_next_reading_
         assert len(list(video.frames())) == 40
 
 
+@pytest.fixture(scope="module")
+def joined(clip):
+    """100 s of 720p, ten recordings end to end, so that there is no seeking in it."""
+    from made_clips import write_clip
+
+    one = write_clip(clip.with_name("one.ts"), seconds=10.0, size=(1280, 720), rate=30)
+    path = clip.with_name("joined.ts")
+    path.write_bytes(10 * one.read_bytes())
+    return path
+
+
+def test_a_decoder_that_has_used_up_its_processor_time_is_no_victim_of_somebody_else(joined):
+    with (
+        open_guarded(joined, replace(GuardLimits(), cpu_seconds=1)) as video,
+        pytest.raises(DecoderEnded, match="more than 1 s of processor time") as ended,
+    ):
+        list(video.frames())
+    assert ended.value.fault_of_clip
+
+
+def test_a_decoder_on_a_long_way_is_not_taken_for_one_that_stalls(joined):
+    """Where a clip cannot be sought, the way begins at its start, and brings nothing for as long as it is."""
+    with open_guarded(joined, replace(GuardLimits(), stall_seconds=0.6)) as video:
+        assert video.probe.times == "joined"
+        ((target, frame),) = video.frames_at([99.0])
+        assert frame.pts_seconds == pytest.approx(target, abs=0.1)
+        assert not video.is_seekable
+
+
 def test_a_decoder_that_stalls_is_ended(clip):
     with open_guarded(clip, replace(GuardLimits(), stall_seconds=1.0)) as video:
         os.kill(video.pid, signal.SIGSTOP)
