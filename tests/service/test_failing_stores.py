@@ -1,9 +1,13 @@
 """Blob stores and databases that fail for a while, and bytes that were damaged: nothing is lost, and errors say it."""
 
 import errno
+import hashlib
 import os
+import shutil
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from review_app import ReviewApp
@@ -272,3 +276,81 @@ def test_no_copy_of_a_removed_clip_stays_on_another_machine(tmp_path):
     tidy(app.settings, app.database, elsewhere, lambda _: None)
     app.close()
     assert [path.name for path in cache.iterdir()] == [scans[1]["clip"]["sha256"]]
+
+
+@pytest.fixture
+def cached(tmp_path):
+    """An app whose clips lie in a bucket, with the bucket as another machine sees it."""
+    url = f"file://{tmp_path / 'bucket'}"
+    app = ReviewApp(tmp_path, blob_url=url, blob_options={"auto_mkdir": True}, segment_samples=4)
+    yield app, FsspecBlobs(url, {"auto_mkdir": True}, tmp_path / "elsewhere", 10**9)
+    app.close()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_a_copy_that_is_damaged_or_goes_is_fetched_anew(cached, humvee, monkeypatch, harm):
+    app, elsewhere = cached
+    with desk_of(app) as desk:
+        desk.blobs = elsewhere
+        copy = elsewhere.local_path(put(app, humvee))
+        if harm == "damaged":
+            content = copy.read_bytes()
+            copy.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+        else:
+            real = scanning._Kept._save
+
+            def save(self, number, parts, carry):
+                real(self, number, parts, carry)
+                if number == 0:
+                    monkeypatch.setattr(scanning._Kept, "_save", real)
+                    shutil.rmtree(copy.parent)
+
+            monkeypatch.setattr(scanning._Kept, "_save", save)
+        scan = scanned(app, desk, humvee.read_bytes())
+    assert scan["state"] == "done", scan["error"]
+    with app.client() as client:
+        assert client.get(scan["links"]["report.json"]).json()["appearances"]
+    assert copy.read_bytes() == humvee.read_bytes()
+
+
+def put(app, clip):
+    sha256 = hashlib.sha256(clip.read_bytes()).hexdigest()
+    app.context.blobs.put_file(sha256, clip)
+    return sha256
+
+
+def test_the_copy_that_a_scan_reads_counts_as_just_read(cached, humvee, monkeypatch):
+    app, elsewhere = cached
+    ages = []
+    with desk_of(app) as desk:
+        desk.blobs = elsewhere
+        copy = elsewhere.local_path(put(app, humvee))
+        real = scanning._Kept._save
+
+        def save(self, number, parts, carry):
+            real(self, number, parts, carry)
+            ages.append(copy.stat().st_mtime)
+            os.utime(copy, (1.0, 1.0))
+
+        monkeypatch.setattr(scanning._Kept, "_save", save)
+        assert scanned(app, desk, humvee.read_bytes())["state"] == "done"
+    assert len(ages) > 1
+    assert 1.0 not in ages
+
+
+def test_copies_give_way_before_the_disk_is_full(tmp_path, monkeypatch):
+    url, size = f"file://{tmp_path / 'bucket'}", 1000
+    blobs = FsspecBlobs(url, {"auto_mkdir": True}, tmp_path / "cache", 10**9, min_free_bytes=5000)
+    for name in "abc":
+        blobs.put_bytes(name * 64, name.encode() * size)
+    for name, hours in (("a", 3), ("b", 2)):
+        at = time.time() - 3600 * hours
+        os.utime(blobs.local_path(name * 64), (at, at))
+
+    def usage(_):
+        held = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("data"))
+        return SimpleNamespace(free=5000 + 2 * size - held)
+
+    monkeypatch.setattr("service.store.blobs.shutil.disk_usage", usage)
+    assert blobs.local_path("c" * 64).read_bytes() == b"c" * size
+    assert sorted(blobs.copies()) == ["b" * 64, "c" * 64]
