@@ -87,18 +87,21 @@ class Jobs:
             scan_id,
         )
 
-    def enqueue_webhook(self, session: Session, scan_id: str) -> None:
-        """Have the webhook of an ended scan delivered once `session` is committed."""
+    def enqueue_webhook(self, session: Session, scan: ScanRow) -> None:
+        """Have the webhook of an ended scan, where it has one, delivered once `session` is committed; asked twice, it
+        is delivered once."""
+        if scan.webhook is None:
+            return
         self._client.enqueue_in_transaction(
             session,
             {
                 "workflow_name": WEBHOOK_WORKFLOW,
                 "queue_name": WEBHOOKS,
-                "workflow_id": webhooks.workflow_id(scan_id),
+                "workflow_id": webhooks.workflow_id(scan.id),
                 "app_version": VERSION,
                 "priority": webhooks.priority(0),
             },
-            scan_id,
+            scan.id,
         )
 
     def cancel(self, scan_id: str) -> None:

@@ -27,6 +27,7 @@ from detector.video import sha256_file
 from detector.video.guard import GuardLimits
 from detector.video.guard_process import Decoders
 from service.decoding import guard_limits
+from service.jobs.engine import Jobs
 from service.jobs.samples import pack, unpack
 from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
@@ -89,6 +90,7 @@ class Desk:
     model_of: Callable[[str], SharedModel]
     decoders: Decoders
     wanted: Wanted
+    jobs: Jobs
     samples: int = 0
     decoded: int = 0
     decode_errors: int = 0
@@ -110,7 +112,8 @@ def begin(desk: Desk, scan_id: str) -> ScanRow | None:
         if scan is None or scan.state not in OPEN_STATES:
             return None
         if scan.attempts >= MAX_ATTEMPTS_WITHOUT_PROGRESS:
-            fail_in(
+            _fail_in(
+                desk,
                 session,
                 scan_id,
                 "worker_died",
@@ -130,11 +133,11 @@ def begin(desk: Desk, scan_id: str) -> ScanRow | None:
 def fail(desk: Desk, scan_id: str, code: str, message: str) -> None:
     """End the scan as failed, where it has not ended otherwise."""
     with desk.database.write() as session:
-        fail_in(session, scan_id, code, message)
+        _fail_in(desk, session, scan_id, code, message)
 
 
-def fail_in(session: Any, scan_id: str, code: str, message: str) -> None:
-    move_scan(
+def _fail_in(desk: Desk, session: Session, scan_id: str, code: str, message: str) -> None:
+    has_moved = move_scan(
         session,
         scan_id,
         ScanState.FAILED,
@@ -143,6 +146,8 @@ def fail_in(session: Any, scan_id: str, code: str, message: str) -> None:
         error_message=message,
         finished_at=now(),
     )
+    if has_moved:
+        desk.jobs.enqueue_webhook(session, session.get_one(ScanRow, scan_id))
 
 
 def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
@@ -325,12 +330,13 @@ class _Kept:
                 desk, self._watched, "written", lambda: keep_pictures(desk.database, desk.blobs, list(crops.values()))
             )
             with desk.database.write() as session:
-                _hold_running(session, scan.id)
+                held = _hold_running(session, scan.id)
                 if not hold_pictures(session, hashes):
                     # A scan that had one of them as well was removed meanwhile.
                     continue
                 save_report(session, scan.id, report, dict(zip(crops, hashes, strict=True)))
                 save_detections(session, scan.id, number, detections)
+                desk.jobs.enqueue_webhook(session, held)
                 break
         self._count(parts)
 

@@ -61,8 +61,8 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
         heart.begin()
     except OUTAGES as error:
         raise no_answer(error) from error
-    models = _Models(settings)
-    desk = Desk(settings, database, blobs, models.get, Decoders(), Wanted(database))
+    models, jobs = _Models(settings), Jobs(settings, database)
+    desk = Desk(settings, database, blobs, models.get, Decoders(), Wanted(database), jobs)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threading.Thread(target=_beat, args=(heart, desk, models), name="heartbeat", daemon=True).start()
@@ -77,7 +77,6 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     DBOS.launch()
     _register_queues(settings)
     models.ready = True
-    jobs = Jobs(settings, database)
     log.info("worker is ready", extra={"worker": worker_id, "model": models.name})
     next_tidy = time.monotonic() + TIDY_SECONDS * (0.5 + secrets.randbelow(1000) / 1000)
     next_revival = time.monotonic() + REVIVAL_SECONDS
