@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from service.jobs import webhooks
 from service.settings import Settings
 from service.store.database import Database
-from service.store.tables import OPEN_STATES, ScanRow
+from service.store.tables import OPEN_STATES, ScanRow, WorkerRow
 
 if TYPE_CHECKING:
     from dbos import DBOSClient
@@ -111,6 +111,17 @@ class Jobs:
     def forget(self, scan_id: str) -> None:
         """Remove what the engine keeps of the scan."""
         self._client.delete_workflow(scan_id)
+
+    def stranded(self) -> list[str]:
+        """Names of executors that hold work and are no worker (any more): one that was taken for dead, or that stopped,
+        may have taken something from the queue before its process ended."""
+        # Before the workers are read: each says that it is there before it takes work.
+        at_work = self._client.list_workflows(
+            status="PENDING", app_version=VERSION, load_input=False, load_output=False
+        )
+        with self._database.read() as session:
+            workers = set(session.scalars(select(WorkerRow.id)))
+        return sorted({each.executor_id for each in at_work if each.executor_id} - workers)
 
     def revive(self) -> list[str]:
         """Put open scans into the queue again that the engine no longer works on, through whatever fault of ours."""

@@ -89,6 +89,9 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
         if time.monotonic() >= next_revival:
             next_revival = time.monotonic() + REVIVAL_SECONDS
             with _logged("reviving scans"):
+                if stranded := jobs.stranded():
+                    log.warning("work of executors that are gone goes into the queue again: %s", ", ".join(stranded))
+                    DBOS._recover_pending_workflows(stranded)
                 for scan_id in jobs.revive():
                     log.warning("scan goes into the queue again", extra={"scan": scan_id})
         if time.monotonic() >= next_tidy:
