@@ -97,9 +97,9 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
         if time.monotonic() >= next_tidy:
             next_tidy = time.monotonic() + TIDY_SECONDS
             with _logged("tidying"):
-                removed = tidy(settings, database, blobs, jobs.forget)
+                log.info("tidied", extra=tidy(settings, database, blobs, jobs.forget))
+            with _logged("forgetting ended work"):
                 jobs.forget_ended()
-                log.info("tidied", extra=removed)
     log.info("worker stops", extra={"worker": worker_id})
     # Scans go on where they are in the next worker: waiting for their end would make a restart take hours.
     with suppress(SQLAlchemyError):

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from service.problems import NotReady
 from service.store.blobs import BlobStore
-from service.store.database import Database, add_missing, now
+from service.store.database import Database, add_missing, in_portions, now
 from service.store.tables import BlobRow, ClipRow, PictureRow, ScanRow
 
 log = logging.getLogger("ordnance.store")
@@ -52,9 +52,12 @@ def keep_pictures(database: Database, blobs: BlobStore, contents: Sequence[bytes
 
 def hold_pictures(session: Session, hashes: Sequence[str]) -> bool:
     """Whether all these pictures are (still) kept; if so, none is removed before the transaction ends."""
-    query = select(BlobRow).where(BlobRow.sha256.in_(set(hashes))).order_by(BlobRow.sha256).with_for_update(read=True)
-    held = session.scalars(query).all()
-    return len(held) == len(set(hashes)) and not any(row.deleting for row in held)
+    for some in in_portions(sorted(set(hashes))):
+        query = select(BlobRow).where(BlobRow.sha256.in_(some)).order_by(BlobRow.sha256).with_for_update(read=True)
+        held = session.scalars(query).all()
+        if len(held) < len(some) or any(row.deleting for row in held):
+            return False
+    return True
 
 
 def link_clip(blobs: BlobStore, sha256: str, name: str, folder: Path) -> Path:
@@ -83,12 +86,9 @@ def remove_marked(database: Database, blobs: BlobStore, hashes: list[str] | None
     """Remove the bytes and rows of marked blobs (all, or these); returns how many went. What the store does not let go
     stays marked."""
     with database.read() as session:
-        query = select(BlobRow.sha256).where(BlobRow.deleting)
-        if hashes is not None:
-            query = query.where(BlobRow.sha256.in_(hashes))
-        marked = list(session.scalars(query))
+        marked = set(session.scalars(select(BlobRow.sha256).where(BlobRow.deleting)))
     removed = 0
-    for sha256 in marked:
+    for sha256 in sorted(marked if hashes is None else marked.intersection(hashes)):
         try:
             with database.write() as session:
                 # Held until its bytes are gone: another process that read the same list must not remove fresh ones.
@@ -144,10 +144,11 @@ def sweep(database: Database, blobs: BlobStore) -> int:
 def drop_copies(database: Database, blobs: BlobStore) -> None:
     """Remove this machine's copies of what was removed by another one."""
     copies = blobs.copies()
-    with database.read() as session:
-        kept = set(session.scalars(select(BlobRow.sha256).where(BlobRow.sha256.in_(copies)))) if copies else set()
-    for sha256 in set(copies) - kept:
-        blobs.drop_copy(sha256)
+    for some in in_portions(copies):
+        with database.read() as session:
+            kept = set(session.scalars(select(BlobRow.sha256).where(BlobRow.sha256.in_(some))))
+        for sha256 in set(some) - kept:
+            blobs.drop_copy(sha256)
 
 
 def _claim(database: Database, blobs: BlobStore, sizes: Mapping[str, int], owner: str | None) -> None:
@@ -157,8 +158,10 @@ def _claim(database: Database, blobs: BlobStore, sizes: Mapping[str, int], owner
             fresh = {"touched_at": now(), "deleting": False}
             rows = [{"sha256": sha256, "bytes": sizes[sha256], **fresh} for sha256 in sorted(sizes)]
             add_missing(session, BlobRow, *rows)
-            query = select(BlobRow).where(BlobRow.sha256.in_(sizes)).order_by(BlobRow.sha256).with_for_update()
-            kept = session.scalars(query).all()
+            kept: list[BlobRow] = []
+            for some in in_portions(sorted(sizes)):
+                query = select(BlobRow).where(BlobRow.sha256.in_(some)).order_by(BlobRow.sha256).with_for_update()
+                kept += session.scalars(query)
             going = [row.sha256 for row in kept if row.deleting]
             if len(kept) == len(sizes) and not going:
                 for row in kept:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,8 +27,11 @@ BUSY_SECONDS = 30
 MIGRATION_LOCK = 0x4F52444E
 """Key of the advisory lock under which PostgreSQL is migrated: API and workers may start at the same time."""
 TURN_SECONDS = 0.2
+PORTION = 1000
 VERSION_TABLE = "ord_alembic_version"
 _OTHER_VERSION = "The database is of another version of Ordnance ({}); update the program."
+
+T = TypeVar("T")
 
 
 class Database:
@@ -83,6 +86,12 @@ def add_missing(session: Session, table: type[DeclarativeBase], *rows: dict[str,
     """Add those rows whose key no other has, be it one of a transaction that ends just now."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     session.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def in_portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """All values, no more at a time than a statement may hold in any database."""
+    for start in range(0, len(values), PORTION):
+        yield values[start : start + PORTION]
 
 
 def open_database(settings: Settings, *, pool_size: int = 20) -> Database:

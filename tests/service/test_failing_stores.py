@@ -17,7 +17,7 @@ from worker_desk import desk_of
 from service.jobs import scanning, workflow
 from service.settings import load_settings
 from service.store.blobs import FsspecBlobs, open_blobs
-from service.store.clips import remove_marked
+from service.store.clips import drop_copies, remove_marked
 from service.store.removal import tidy
 
 AWAY = OSError("EndpointConnectionError: Could not connect to the endpoint URL")
@@ -354,3 +354,16 @@ def test_copies_give_way_before_the_disk_is_full(tmp_path, monkeypatch):
     monkeypatch.setattr("service.store.blobs.shutil.disk_usage", usage)
     assert blobs.local_path("c" * 64).read_bytes() == b"c" * size
     assert sorted(blobs.copies()) == ["b" * 64, "c" * 64]
+
+
+def test_more_copies_than_a_statement_may_hold_are_seen_to(cached):
+    app, elsewhere = cached
+    with app.client() as client:
+        scan = client.post("/v1/scans", content=b"clip").json()
+    elsewhere.local_path(scan["clip"]["sha256"])
+    elsewhere.copies = lambda: [*(f"{number:064x}" for number in range(300_000)), scan["clip"]["sha256"]]
+    dropped = []
+    elsewhere.drop_copy = dropped.append
+    drop_copies(app.database, elsewhere)
+    assert len(dropped) == 300_000
+    assert scan["clip"]["sha256"] not in dropped
