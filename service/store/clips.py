@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -90,20 +91,47 @@ def remove_marked(database: Database, blobs: BlobStore, hashes: list[str] | None
     removed = 0
     for sha256 in sorted(marked if hashes is None else marked.intersection(hashes)):
         try:
-            with database.write() as session:
-                # Held until its bytes are gone: another process that read the same list must not remove fresh ones.
-                row = session.get(BlobRow, sha256, with_for_update=True)
-                if row is None or not row.deleting:
-                    continue
-                if _is_referenced(session, sha256):
-                    row.deleting = False
-                    continue
-                blobs.delete(sha256)
-                session.delete(row)
-            removed += 1
+            removed += _remove(database, blobs, sha256)
         except OSError as error:
             log.warning("bytes cannot be removed yet: %s", error, extra={"blob": sha256})
     return removed
+
+
+def _remove(database: Database, blobs: BlobStore, sha256: str) -> bool:
+    """Remove a marked blob; false where it is none any more, or where others take too long to remove theirs.
+
+    Until its bytes are gone, no other process that read the same list may remove it: it would remove fresh ones. The
+    row is held for that; but in SQLite all others that write would wait for a bucket that hangs.
+    """
+    if not database.is_sqlite or os.name != "posix":
+        with database.write() as session:
+            if (row := _marked(session, sha256)) is None:
+                return False
+            blobs.delete(sha256)
+            session.delete(row)
+        return True
+    with database.turn(DELETING_WAIT_SECONDS) as has_turn:
+        if not has_turn:
+            log.warning("bytes cannot be removed yet: others are being removed", extra={"blob": sha256})
+            return False
+        with database.write() as session:
+            if _marked(session, sha256) is None:
+                return False
+        blobs.delete(sha256)
+        with database.write() as session:
+            session.execute(delete(BlobRow).where(BlobRow.sha256 == sha256, BlobRow.deleting))
+    return True
+
+
+def _marked(session: Session, sha256: str) -> BlobRow | None:
+    """The blob's row, held, where it is (still) to be removed."""
+    row = session.get(BlobRow, sha256, with_for_update=True)
+    if row is None or not row.deleting:
+        return None
+    if _is_referenced(session, sha256):
+        row.deleting = False
+        return None
+    return row
 
 
 def sweep(database: Database, blobs: BlobStore) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -72,6 +73,19 @@ class Database:
         with self._read() as session:
             yield session
 
+    @contextmanager
+    def turn(self, seconds: float) -> Iterator[bool]:
+        """In SQLite, wait for the turn to do what takes long and what one process at a time may do, without holding up
+        those that write meanwhile; false where it has not come after `seconds`. Ends with the process that has it."""
+        handle = os.open(f"{make_url(self.url).database}-turn", os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + seconds
+        try:
+            while not (has_it := _locked(handle)) and time.monotonic() < deadline:
+                time.sleep(TURN_SECONDS / 10)
+            yield has_it
+        finally:
+            os.close(handle)
+
     def check(self) -> None:
         """Raises SQLAlchemyError where the database does not answer."""
         with self.read() as session:
@@ -80,6 +94,16 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
         self._reading.dispose()
+
+
+def _locked(handle: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def add_missing(session: Session, table: type[DeclarativeBase], *rows: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from review_app import ReviewApp
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from worker_desk import desk_of
 
@@ -18,7 +19,8 @@ from service.jobs import scanning, workflow
 from service.settings import load_settings
 from service.store.blobs import FsspecBlobs, open_blobs
 from service.store.clips import drop_copies, remove_marked
-from service.store.removal import tidy
+from service.store.removal import remove_scan, tidy
+from service.store.tables import BlobRow
 
 AWAY = OSError("EndpointConnectionError: Could not connect to the endpoint URL")
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -208,6 +210,7 @@ def test_a_bucket_that_never_answers_counts_as_away(tmp_path, hanging_bucket):
         "put_bytes": lambda: blobs.put_bytes("b" * 64, b"picture"),
         "read": lambda: blobs.read("c" * 64),
         "local_path": lambda: blobs.local_path("d" * 64),
+        "delete": lambda: blobs.delete("e" * 64),
     }
     errors = {}
 
@@ -247,6 +250,35 @@ def test_a_removal_is_finished_when_the_store_answers_again(app, monkeypatch):
         assert [app.context.blobs.has(scan["clip"]["sha256"]) for scan in scans] == [True, False, False]
         remove_marked(app.database, app.context.blobs)
         assert not list(app.context.blobs.names())
+
+
+def test_nobody_waits_for_a_store_that_hangs_over_a_removal(app, monkeypatch):
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(_):
+        begun.set()
+        assert over.wait(60)
+
+    with app.client() as client:
+        first, second = (client.post("/v1/scans", content=os.urandom(1000)).json()["id"] for _ in range(2))
+        monkeypatch.setattr(app.context.blobs, "delete", hang)
+        monkeypatch.setattr("service.store.clips.DELETING_WAIT_SECONDS", 0.1)
+        monkeypatch.setattr("service.store.database.BUSY_SECONDS", 0.1)
+        app.database.close()
+        removing = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", first))
+        removing.start()
+        try:
+            assert begun.wait(30)
+            assert client.post("/v1/scans", content=b"another clip").status_code == 202
+            assert client.delete(f"/v1/scans/{second}").status_code == 204
+        finally:
+            over.set()
+            removing.join()
+        with app.database.read() as session:
+            (marked,) = session.scalars(select(BlobRow.sha256).where(BlobRow.deleting))
+        remove_marked(app.database, app.context.blobs, [marked])
+        with app.database.read() as session:
+            assert not list(session.scalars(select(BlobRow).where(BlobRow.deleting)))
 
 
 def test_one_blob_that_cannot_be_removed_holds_no_other_up(app, monkeypatch):
