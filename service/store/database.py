@@ -112,6 +112,14 @@ def add_missing(session: Session, table: type[DeclarativeBase], *rows: dict[str,
     session.execute(insert(table).on_conflict_do_nothing(), list(rows))
 
 
+def file_to_be_made(settings: Settings) -> Path | None:
+    """The file of a SQLite database that is not there yet; None for any other."""
+    url = make_url(settings.sqlalchemy_url)
+    if url.get_backend_name() != "sqlite" or not url.database or os.path.exists(url.database):
+        return None
+    return Path(url.database)
+
+
 def in_portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """All values, no more at a time than a statement may hold in any database."""
     for start in range(0, len(values), PORTION):
