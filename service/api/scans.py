@@ -160,7 +160,7 @@ async def create_scan(
     """Send the clip as the part `file` of a form, or as the body itself; the options as fields or in the query."""
     _check_names(request.query_params)
     announced = announced_bytes(request)
-    left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, who, announced)
+    left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, ctx.blobs, who, announced)
     asked: dict[str, Any] = {
         "model": model,
         "plan": plan,

@@ -72,6 +72,10 @@ class BlobStore(Protocol):
         """Remove this machine's copy; the blob stays. Tells whether local_path then fetches the bytes anew."""
         ...
 
+    def make_room(self, size: int) -> None:
+        """Remove copies from this machine, as far as its disk has no room for `size` bytes more."""
+        ...
+
     def check(self) -> None:
         """Raises OSError where nothing can be written."""
         ...
@@ -161,6 +165,9 @@ class FolderBlobs:
     def drop_copy(self, sha256: str) -> bool:
         return False
 
+    def make_room(self, size: int) -> None:
+        """There are no copies."""
+
     def check(self) -> None:
         probe = self._folder / f".{secrets.token_hex(6)}.probe"
         probe.write_bytes(b"ordnance")
@@ -236,7 +243,7 @@ class FsspecBlobs:
             self._fs.invalidate_cache()
             size = self._fs.size(self._key(sha256))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._make_room(size)
+        self.make_room(size)
         staging = path.with_name(f".{secrets.token_hex(6)}.partial")
         try:
             with _as_os_errors(sha256):
@@ -275,6 +282,26 @@ class FsspecBlobs:
         shutil.rmtree(self._cache / sha256, ignore_errors=True)
         return True
 
+    def make_room(self, size: int) -> None:
+        """Forget the clips read longest ago while the cache would be larger than it may be with one of `size` bytes
+        more, or would leave too little of the disk free."""
+        known = []
+        # With what downloads that were cut short have left.
+        for path in self._cache.glob("*/*"):
+            with suppress(FileNotFoundError):
+                facts = path.stat()
+                known.append((facts.st_mtime, facts.st_size, path))
+        total = sum(each for _, each, _ in known) + size
+        for changed, held, path in sorted(known):
+            is_short = shutil.disk_usage(self._cache.parent).free < self._min_free_bytes + size
+            if not is_short and total <= self._cache_bytes:
+                return
+            if time.time() - changed > (READ_JUST_NOW_SECONDS if is_short else READ_LATELY_SECONDS):
+                path.unlink(missing_ok=True)
+                total -= held
+                with suppress(OSError):
+                    path.parent.rmdir()
+
     def check(self) -> None:
         with _as_os_errors():
             self._fs.invalidate_cache()
@@ -289,26 +316,6 @@ class FsspecBlobs:
 
     def _key(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
-
-    def _make_room(self, size: int) -> None:
-        """Forget the clips read longest ago while the cache would be larger than it may be with one of `size` bytes
-        more, or would leave too little of the disk free."""
-        known = []
-        # With what downloads that were cut short have left.
-        for path in self._cache.glob("*/*"):
-            with suppress(FileNotFoundError):
-                facts = path.stat()
-                known.append((facts.st_mtime, facts.st_size, path))
-        total = sum(each for _, each, _ in known) + size
-        for changed, held, path in sorted(known):
-            is_short = shutil.disk_usage(self._cache).free < self._min_free_bytes + size
-            if not is_short and total <= self._cache_bytes:
-                return
-            if time.time() - changed > (READ_JUST_NOW_SECONDS if is_short else READ_LATELY_SECONDS):
-                path.unlink(missing_ok=True)
-                total -= held
-                with suppress(OSError):
-                    path.parent.rmdir()
 
 
 def _s3_patience(given: Any, stall_seconds: float) -> dict[str, Any]:

@@ -314,7 +314,8 @@ def test_no_copy_of_a_removed_clip_stays_on_another_machine(tmp_path):
 def cached(tmp_path):
     """An app whose clips lie in a bucket, with the bucket as another machine sees it."""
     url = f"file://{tmp_path / 'bucket'}"
-    app = ReviewApp(tmp_path, blob_url=url, blob_options={"auto_mkdir": True}, segment_samples=4)
+    settings = {"blob_url": url, "blob_options": {"auto_mkdir": True}, "segment_samples": 4, "min_free_bytes": 5000}
+    app = ReviewApp(tmp_path, **settings)
     yield app, FsspecBlobs(url, {"auto_mkdir": True}, tmp_path / "elsewhere", 10**9)
     app.close()
 
@@ -386,6 +387,23 @@ def test_copies_give_way_before_the_disk_is_full(tmp_path, monkeypatch):
     monkeypatch.setattr("service.store.blobs.shutil.disk_usage", usage)
     assert blobs.local_path("c" * 64).read_bytes() == b"c" * size
     assert sorted(blobs.copies()) == ["b" * 64, "c" * 64]
+
+
+def test_copies_give_way_to_an_upload(cached, monkeypatch):
+    app, _ = cached
+    cache = app.settings.store / "cache"
+
+    def usage(_):
+        return SimpleNamespace(free=5500 - sum(path.stat().st_size for path in cache.rglob("data")))
+
+    with app.client() as client:
+        first = client.post("/v1/scans", content=os.urandom(1000)).json()
+        copy = app.context.blobs.local_path(first["clip"]["sha256"])
+        monkeypatch.setattr("shutil.disk_usage", usage)
+        assert client.post("/v1/scans", content=os.urandom(400)).status_code == 507
+        os.utime(copy, (1.0, 1.0))
+        assert client.post("/v1/scans", content=os.urandom(400)).status_code == 202
+    assert not copy.exists()
 
 
 def test_more_copies_than_a_statement_may_hold_are_seen_to(cached):
