@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 from detector.errors import OrdnanceError
 from service.settings import Settings, unknown_variables
@@ -45,8 +48,14 @@ def _names() -> list[Finding]:
 def _database(settings: Settings) -> list[Finding]:
     from sqlalchemy.exc import SQLAlchemyError
 
-    from service.store.database import check_usable, no_answer, open_database
+    from service.store.database import check_usable, file_to_be_made, no_answer, open_database
 
+    try:
+        if (file := file_to_be_made(settings)) is not None:
+            return _folder(file.parent)
+    except (SQLAlchemyError, ValueError):
+        # No URL at all, which opening it says.
+        pass
     try:
         database = open_database(settings, pool_size=1)
     except OrdnanceError as error:
@@ -62,16 +71,35 @@ def _database(settings: Settings) -> list[Finding]:
     return []
 
 
-def _blobs(settings: Settings) -> list[Finding]:
-    from service.store.blobs import open_blobs
-
+def _folder(folder: Path) -> list[Finding]:
+    """Whether it can be written or, where there is none, made."""
     try:
-        open_blobs(settings).check()
-    except OrdnanceError as error:
-        return [Finding(str(error))]
-    except Exception as error:
-        return [Finding(f"Blobs cannot be written ({type(error).__name__}: {error}); check ORDNANCE_BLOB_URL.")]
-    free = shutil.disk_usage(settings.store).free
+        os.rmdir(tempfile.mkdtemp(prefix=".ordnance-", dir=_there(folder)))
+    except OSError as error:
+        return [Finding(f"The folder {folder} cannot be written ({error.strerror}); set ORDNANCE_STORE.")]
+    return []
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    return next(each for each in (folder, *folder.parents) if os.path.exists(each))
+
+
+def _blobs(settings: Settings) -> list[Finding]:
+    from service.store.blobs import blobs_folder, open_blobs
+
+    if settings.blob_url is None and not os.path.exists(blobs_folder(settings)):
+        if wrong := _folder(blobs_folder(settings)):
+            return wrong
+    else:
+        try:
+            open_blobs(settings).check()
+        except OrdnanceError as error:
+            return [Finding(str(error))]
+        except Exception as error:
+            return [Finding(f"Blobs cannot be written ({type(error).__name__}: {error}); check ORDNANCE_BLOB_URL.")]
+    free = shutil.disk_usage(_there(settings.store)).free
     if free < settings.min_free_bytes:
         return [Finding(f"{settings.store} has {free} bytes left; uploads would be refused.")]
     return []
@@ -137,7 +165,6 @@ def _access(settings: Settings) -> list[Finding]:
 
 def _guard(settings: Settings) -> list[Finding]:
     from importlib.resources import files
-    from pathlib import Path
 
     from detector.video.guard import open_guarded
 

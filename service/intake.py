@@ -255,7 +255,7 @@ def _tell(session: Session, office: Office, scan: ScanRow, webhook: str) -> None
     if scan.webhook is None:
         scan.webhook = webhook
         if scan.state not in OPEN_STATES:
-            office.jobs.enqueue_webhook(session, scan.id)
+            office.jobs.enqueue_webhook(session, scan)
     elif scan.webhook != webhook:
         raise Conflict(
             f"Scan {scan.id} does the same already and has another webhook; leave the webhook out and follow "

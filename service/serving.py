@@ -130,14 +130,17 @@ class Crew:
         pause = FIRST_PAUSE_SECONDS
         while not self._stopping.is_set():
             started = time.monotonic()
-            with self._lock:
+            try:
+                with self._lock:
+                    if self._stopping.is_set():
+                        return
+                    process = self._processes[place] = self._spawn()
+                code = process.wait()
                 if self._stopping.is_set():
                     return
-                process = self._processes[place] = self._spawn()
-            code = process.wait()
-            if self._stopping.is_set():
-                return
-            log.warning("worker ended with %s and is started again", code, extra={"pid": process.pid})
+                log.warning("worker ended with %s and is started again", code, extra={"pid": process.pid})
+            except OSError as error:
+                log.error("a worker cannot be started (%s); it is tried again", error)
             if time.monotonic() - started > HEALTHY_SECONDS:
                 pause = FIRST_PAUSE_SECONDS
             self._stopping.wait(pause)

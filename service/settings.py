@@ -93,7 +93,11 @@ class Settings(BaseSettings):
         default=2, ge=1, le=64, description="Scans that one worker runs side by side; their samples share batches."
     )
     segment_samples: int = Field(
-        default=64, ge=1, le=4096, description="Samples in a segment: what is repeated at most after a crash."
+        default=64,
+        ge=1,
+        le=4096,
+        description="Samples in a segment: what is repeated at most after a crash. A scan that goes on with another "
+        "value begins anew.",
     )
 
     max_upload_bytes: int = Field(default=20 * GIB, ge=1, description="Largest clip, in bytes.")
@@ -101,7 +105,10 @@ class Settings(BaseSettings):
     max_pixels: int = Field(default=8192 * 8192, ge=1, description="Largest picture, in pixels.")
     max_streams: int = Field(default=64, ge=1, description="Most streams in a container.")
     min_free_bytes: int = Field(
-        default=512 * MIB, ge=0, description="Uploads are refused (507) where the disk would have less left."
+        default=512 * MIB,
+        ge=0,
+        description="Uploads are refused (507) where the disk would have less left, and cached copies of clips in a "
+        "bucket give way.",
     )
     guard_memory_bytes: int = Field(
         default=4 * GIB,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from service.access.keys import Principal
 from service.problems import QuotaExceeded, StorageFull, TooManyRequests, UploadTooLarge
 from service.settings import Settings
+from service.store.blobs import BlobStore
 from service.store.database import Database
 from service.store.scans import count_open, open_uploads_bytes, used_today
 
@@ -63,7 +64,9 @@ def today() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
-def check_upload(settings: Settings, database: Database, principal: Principal, announced: int | None) -> int:
+def check_upload(
+    settings: Settings, database: Database, blobs: BlobStore, principal: Principal, announced: int | None
+) -> int:
     """Refuse an upload before its first byte, as far as `announced` (its size, None if not told) allows.
 
     Returns how many bytes may come. Raises UploadTooLarge, QuotaExceeded or StorageFull.
@@ -76,10 +79,15 @@ def check_upload(settings: Settings, database: Database, principal: Principal, a
     with database.read() as session:
         left = check_bytes(settings, session, principal, size)
         check_waiting(settings, session, principal)
-    free = shutil.disk_usage(settings.uploads_folder).free
-    if free - size < settings.min_free_bytes:
-        raise StorageFull("There is no room for this upload; ask the operator to make some, or try a smaller clip.")
+    if not _has_room(settings, size):
+        blobs.make_room(size)
+        if not _has_room(settings, size):
+            raise StorageFull("There is no room for this upload; ask the operator to make some, or try a smaller clip.")
     return left
+
+
+def _has_room(settings: Settings, size: int) -> bool:
+    return shutil.disk_usage(settings.uploads_folder).free - size >= settings.min_free_bytes
 
 
 def check_bytes(

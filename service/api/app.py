@@ -41,12 +41,13 @@ from service.settings import Settings
 from service.store.blobs import open_blobs
 from service.store.clips import drop_copies
 from service.store.database import open_database
+from service.store.removal import remove_left_files
 from service.tracing import span
 from service.web import pages
 
 log = logging.getLogger("ordnance.api")
 
-COPIES_SECONDS = 60.0
+TIDY_SECONDS = 60.0
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -67,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        chores = (context.hub.run(), uploads.complete_whole_uploads(context), _drop_copies(context))
+        chores = (context.hub.run(), uploads.complete_whole_uploads(context), _tidy_here(context))
         running = [asyncio.create_task(each) for each in chores]
         yield
         for each in running:
@@ -124,14 +125,16 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-async def _drop_copies(context: Context) -> None:
-    """Of clips that were removed by way of another machine, nothing stays on this one."""
+async def _tidy_here(context: Context) -> None:
+    """Of clips that were removed by way of another machine, and of uploads that were given up, nothing stays on this
+    one: it may have no worker, which would see to it."""
     while True:
-        await asyncio.sleep(COPIES_SECONDS)
+        await asyncio.sleep(TIDY_SECONDS)
         try:
             await asyncio.to_thread(drop_copies, context.database, context.blobs)
+            await asyncio.to_thread(remove_left_files, context.settings, context.database)
         except Exception:
-            log.exception("copies of removed clips cannot be seen to; tried again in a minute")
+            log.exception("what is left on this machine cannot be seen to; tried again in a minute")
 
 
 def _answer_head(app: FastAPI, router: APIRouter) -> None:

@@ -160,7 +160,7 @@ async def create_scan(
     """Send the clip as the part `file` of a form, or as the body itself; the options as fields or in the query."""
     _check_names(request.query_params)
     announced = announced_bytes(request)
-    left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, who, announced)
+    left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, ctx.blobs, who, announced)
     asked: dict[str, Any] = {
         "model": model,
         "plan": plan,
@@ -332,8 +332,7 @@ def cancel(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId) -> ScanOut:
             raise Conflict(f"This scan is {row.state}; only one that waits or runs can be stopped.")
         move_scan(session, scan_id, ScanState.CANCELLED, come_from=OPEN_STATES, finished_at=now())
         session.refresh(row)
-        if row.webhook is not None:
-            ctx.jobs.enqueue_webhook(session, scan_id)
+        ctx.jobs.enqueue_webhook(session, row)
         audit.note(session, who, "cancel", remote=remote, scan_id=scan_id, clip_sha256=row.clip_sha256)
     ctx.jobs.cancel(scan_id)
     return ScanOut.of(row)

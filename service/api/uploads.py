@@ -141,7 +141,7 @@ def create(
     length = int(upload_length)
     if length == 0:
         raise BadRequest("An upload of no bytes holds no clip; send the clip's size as Upload-Length.")
-    check_upload(ctx.settings, ctx.database, who, length)
+    check_upload(ctx.settings, ctx.database, ctx.blobs, who, length)
     metadata = _read_metadata(upload_metadata)
     options = {name: metadata[name] for name in _OPTIONS if metadata.get(name)}
     check_wish(ctx.settings, wish_of(options))

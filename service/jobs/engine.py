@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from service.jobs import webhooks
 from service.settings import Settings
 from service.store.database import Database
-from service.store.tables import OPEN_STATES, ScanRow
+from service.store.tables import OPEN_STATES, ScanRow, WorkerRow
 
 if TYPE_CHECKING:
     from dbos import DBOSClient
@@ -87,18 +87,21 @@ class Jobs:
             scan_id,
         )
 
-    def enqueue_webhook(self, session: Session, scan_id: str) -> None:
-        """Have the webhook of an ended scan delivered once `session` is committed."""
+    def enqueue_webhook(self, session: Session, scan: ScanRow) -> None:
+        """Have the webhook of an ended scan, where it has one, delivered once `session` is committed; asked twice, it
+        is delivered once."""
+        if scan.webhook is None:
+            return
         self._client.enqueue_in_transaction(
             session,
             {
                 "workflow_name": WEBHOOK_WORKFLOW,
                 "queue_name": WEBHOOKS,
-                "workflow_id": webhooks.workflow_id(scan_id),
+                "workflow_id": webhooks.workflow_id(scan.id),
                 "app_version": VERSION,
                 "priority": webhooks.priority(0),
             },
-            scan_id,
+            scan.id,
         )
 
     def cancel(self, scan_id: str) -> None:
@@ -108,6 +111,17 @@ class Jobs:
     def forget(self, scan_id: str) -> None:
         """Remove what the engine keeps of the scan."""
         self._client.delete_workflow(scan_id)
+
+    def stranded(self) -> list[str]:
+        """Names of executors that hold work and are no worker (any more): one that was taken for dead, or that stopped,
+        may have taken something from the queue before its process ended."""
+        # Before the workers are read: each says that it is there before it takes work.
+        at_work = self._client.list_workflows(
+            status="PENDING", app_version=VERSION, load_input=False, load_output=False
+        )
+        with self._database.read() as session:
+            workers = set(session.scalars(select(WorkerRow.id)))
+        return sorted({each.executor_id for each in at_work if each.executor_id} - workers)
 
     def revive(self) -> list[str]:
         """Put open scans into the queue again that the engine no longer works on, through whatever fault of ours."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -25,6 +27,7 @@ from detector.video import sha256_file
 from detector.video.guard import GuardLimits
 from detector.video.guard_process import Decoders
 from service.decoding import guard_limits
+from service.jobs.engine import Jobs
 from service.jobs.samples import pack, unpack
 from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
@@ -87,6 +90,7 @@ class Desk:
     model_of: Callable[[str], SharedModel]
     decoders: Decoders
     wanted: Wanted
+    jobs: Jobs
     samples: int = 0
     decoded: int = 0
     decode_errors: int = 0
@@ -108,7 +112,8 @@ def begin(desk: Desk, scan_id: str) -> ScanRow | None:
         if scan is None or scan.state not in OPEN_STATES:
             return None
         if scan.attempts >= MAX_ATTEMPTS_WITHOUT_PROGRESS:
-            fail_in(
+            _fail_in(
+                desk,
                 session,
                 scan_id,
                 "worker_died",
@@ -128,11 +133,11 @@ def begin(desk: Desk, scan_id: str) -> ScanRow | None:
 def fail(desk: Desk, scan_id: str, code: str, message: str) -> None:
     """End the scan as failed, where it has not ended otherwise."""
     with desk.database.write() as session:
-        fail_in(session, scan_id, code, message)
+        _fail_in(desk, session, scan_id, code, message)
 
 
-def fail_in(session: Any, scan_id: str, code: str, message: str) -> None:
-    move_scan(
+def _fail_in(desk: Desk, session: Session, scan_id: str, code: str, message: str) -> None:
+    has_moved = move_scan(
         session,
         scan_id,
         ScanState.FAILED,
@@ -141,6 +146,8 @@ def fail_in(session: Any, scan_id: str, code: str, message: str) -> None:
         error_message=message,
         finished_at=now(),
     )
+    if has_moved:
+        desk.jobs.enqueue_webhook(session, session.get_one(ScanRow, scan_id))
 
 
 def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
@@ -160,9 +167,34 @@ def run_scan(desk: Desk, scan: ScanRow, step: RunStep) -> None:
 def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> None:
     folder = desk.settings.work_folder / scan.id
     try:
-        path = _patiently(desk, watched, "read", lambda: link_clip(desk.blobs, scan.clip_sha256, scan.name, folder))
+        try:
+            _scan_clip(desk, scan, step, watched, folder)
+        except (ClipDamaged, BlobGone):
+            watched.check()
+            if not desk.blobs.drop_copy(scan.clip_sha256):
+                raise
+            # This machine's copy was damaged or went. What was found on it does not count.
+            with desk.database.write() as session:
+                drop_segments(session, scan.id)
+            _scan_clip(desk, scan, step, watched, folder)
+    except BlobGone as error:
+        watched.check()
+        raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _scan_clip(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched, folder: Path) -> None:
+    """Raises ClipDamaged or BlobGone where the bytes were others, or went meanwhile."""
+
+    def opened() -> tuple[Path, BinaryIO]:
+        path = link_clip(desk.blobs, scan.clip_sha256, scan.name, folder)
+        return path, path.open("rb")
+
+    path, file = _patiently(desk, watched, "read", opened)
+    with file:
         model = desk.model_of(scan.options["model"]).for_scan(watched.look)
-        journal = _Kept(desk, scan, step, watched, _maker(model))
+        journal = _Kept(desk, scan, step, watched, _maker(model, desk.settings))
         scanner = journal.scanner = SegmentedScanner(
             model,
             _options(scan.options),
@@ -174,15 +206,13 @@ def _run_watched(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched) -> 
         try:
             result = scanner.scan(path)
         except VideoError:
+            # A decoder may read no other file than the one it was given, be it a fresh copy of the same bytes.
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                raise BlobGone(scan.clip_sha256) from None
             _check_bytes(scan, sha256_file(path))
             raise
-        _check_bytes(scan, result.report.clip.sha256)
-        journal.finish(result)
-    except BlobGone as error:
-        watched.check()
-        raise OrdnanceError("The clip's bytes are gone from the store; upload it again.") from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    _check_bytes(scan, result.report.clip.sha256)
+    journal.finish(result)
 
 
 def _check_bytes(scan: ScanRow, sha256: str) -> None:
@@ -232,7 +262,8 @@ class _Kept:
         self._scan = scan
         self._step = step
         self._watched = watched
-        self._maker = maker
+        # As it comes back from the database, which knows no lists.
+        self._maker = unpack(pack(maker))
         self._segments, self._carry = self._take_up()
         self._shown_at = time.monotonic()
         self._show_cost = 0.0
@@ -247,7 +278,7 @@ class _Kept:
         """What an earlier worker kept, where it can be gone on with; else it is dropped, and the scan begins anew.
 
         What a budget leaves time for is not the same twice. And no report is half of one version of the program, or of
-        the weights, and half of another.
+        the weights, and half of another; nor do parts of one length continue parts of another.
         """
         with self._desk.database.read() as session:
             segments, content = read_segments(session, self._scan.id), read_carry(session, self._scan.id)
@@ -272,6 +303,9 @@ class _Kept:
     def keep(self, number: int, parts: Sequence[Part] | None, carry: Carry | None) -> None:
         with span("segment", scan_id=self._scan.id, segment_number=number):
             self._step(lambda: self._save(number, parts or (), carry))
+        # A store's copy here stays for as long as it is asked for.
+        with suppress(OSError):
+            self._desk.blobs.local_path(self._scan.clip_sha256)
         if parts is not None:
             self._show()
 
@@ -296,12 +330,13 @@ class _Kept:
                 desk, self._watched, "written", lambda: keep_pictures(desk.database, desk.blobs, list(crops.values()))
             )
             with desk.database.write() as session:
-                _hold_running(session, scan.id)
+                held = _hold_running(session, scan.id)
                 if not hold_pictures(session, hashes):
                     # A scan that had one of them as well was removed meanwhile.
                     continue
                 save_report(session, scan.id, report, dict(zip(crops, hashes, strict=True)))
                 save_detections(session, scan.id, number, detections)
+                desk.jobs.enqueue_webhook(session, held)
                 break
         self._count(parts)
 
@@ -384,10 +419,15 @@ def _hold_running(session: Session, scan_id: str) -> ScanRow:
     return scan
 
 
-def _maker(model: Model) -> dict[str, Any]:
-    """What decides which pictures a scan asks for and what is found on them."""
+def _maker(model: Model, settings: Settings) -> dict[str, Any]:
+    """What decides which pictures a scan asks for, how they are cut into parts, and what is found on them."""
     second = [] if model.second is None else [model.second.sha256]
-    return {"tool": __version__, "weights": [model.sha256, *second], "thresholds": dict(model.thresholds)}
+    return {
+        "tool": __version__,
+        "weights": [model.sha256, *second],
+        "thresholds": dict(model.thresholds),
+        "segment_samples": settings.segment_samples,
+    }
 
 
 def _has_budget(scan: ScanRow) -> bool:

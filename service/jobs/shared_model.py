@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import queue
 import threading
 import time
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 
 from detector.frame import Boxes
 from detector.models import Model
+
+log = logging.getLogger("ordnance.worker")
 
 MAX_BATCH = {"cpu": 4, "cuda": 16}
 """Pictures given to the model at once at the most. On a processor larger batches take more memory (ONNX Runtime, input
@@ -34,7 +38,7 @@ class SharedModel:
         self.pictures = 0
         self.batches = 0
         # The largest batch takes its memory now, not in the middle of a scan.
-        model.detect([np.zeros((9, 16, 3), np.uint8)] * self.most)
+        self._try_out()
         threading.Thread(target=self._serve, name="model", daemon=True).start()
 
     def __getattr__(self, name: str) -> Any:
@@ -76,6 +80,7 @@ class SharedModel:
                 found += self._model.detect(images[start : start + self.most])
                 self.batches += 1
         except Exception as error:
+            self._end_if_broken()
             for _, answer in taken:
                 answer.set_exception(error)
             return
@@ -84,6 +89,18 @@ class SharedModel:
         for asked, answer in taken:
             answer.set_result(found[: len(asked)])
             found = found[len(asked) :]
+
+    def _try_out(self) -> None:
+        self._model.detect([np.zeros((9, 16, 3), np.uint8)] * self.most)
+
+    def _end_if_broken(self) -> None:
+        """End the process where the model does not work at all any more (a CUDA error stays until then, memory may be
+        used up): it would take one scan after another only to fail it. Another worker goes on with what runs here."""
+        try:
+            self._try_out()
+        except Exception:
+            log.exception("the model %s does not work any more; this worker ends", self._model.name)
+            os._exit(3)
 
 
 class _ModelOfScan:

@@ -73,12 +73,8 @@ def priority(attempt: int) -> int:
     return attempt + 1
 
 
-def enqueue(desk: Desk, scan_id: str, attempt: int = 0) -> None:
-    """Have the webhook of an ended scan delivered; asked twice, it is delivered once."""
-    with desk.database.read() as session:
-        scan = session.get(ScanRow, scan_id)
-        if scan is None or scan.webhook is None:
-            return
+def enqueue_again(scan_id: str, attempt: int) -> None:
+    """Have a further attempt made, after a pause; asked twice, it is made once."""
     from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
     from service.jobs.engine import WEBHOOKS

@@ -61,8 +61,8 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
         heart.begin()
     except OUTAGES as error:
         raise no_answer(error) from error
-    models = _Models(settings)
-    desk = Desk(settings, database, blobs, models.get, Decoders(), Wanted(database))
+    models, jobs = _Models(settings), Jobs(settings, database)
+    desk = Desk(settings, database, blobs, models.get, Decoders(), Wanted(database), jobs)
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     threading.Thread(target=_beat, args=(heart, desk, models), name="heartbeat", daemon=True).start()
@@ -77,7 +77,6 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     DBOS.launch()
     _register_queues(settings)
     models.ready = True
-    jobs = Jobs(settings, database)
     log.info("worker is ready", extra={"worker": worker_id, "model": models.name})
     next_tidy = time.monotonic() + TIDY_SECONDS * (0.5 + secrets.randbelow(1000) / 1000)
     next_revival = time.monotonic() + REVIVAL_SECONDS
@@ -90,14 +89,17 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
         if time.monotonic() >= next_revival:
             next_revival = time.monotonic() + REVIVAL_SECONDS
             with _logged("reviving scans"):
+                if stranded := jobs.stranded():
+                    log.warning("work of executors that are gone goes into the queue again: %s", ", ".join(stranded))
+                    DBOS._recover_pending_workflows(stranded)
                 for scan_id in jobs.revive():
                     log.warning("scan goes into the queue again", extra={"scan": scan_id})
         if time.monotonic() >= next_tidy:
             next_tidy = time.monotonic() + TIDY_SECONDS
             with _logged("tidying"):
-                removed = tidy(settings, database, blobs, jobs.forget)
+                log.info("tidied", extra=tidy(settings, database, blobs, jobs.forget))
+            with _logged("forgetting ended work"):
                 jobs.forget_ended()
-                log.info("tidied", extra=removed)
     log.info("worker stops", extra={"worker": worker_id})
     # Scans go on where they are in the next worker: waiting for their end would make a restart take hours.
     with suppress(SQLAlchemyError):

@@ -20,6 +20,8 @@ log = logging.getLogger("ordnance.scan")
 
 STEP_ATTEMPTS = 4
 """How often a step is tried that failed through no fault of the clip."""
+OUTAGE_ATTEMPTS = 12
+"""How often a webhook is tried while the database does not answer, each time after twice as long: for half an hour."""
 RECOVERIES = 1000
 """The engine's own limit lies far above `scanning.MAX_ATTEMPTS_WITHOUT_PROGRESS`, which counts better."""
 
@@ -46,6 +48,12 @@ def _is_ours(error: BaseException) -> bool:
     return not isinstance(error, ScanStopped | OrdnanceError)
 
 
+def _is_outage(error: BaseException) -> bool:
+    if isinstance(error, engine_errors.DBOSMaxStepRetriesExceeded):
+        return bool(error.errors) and isinstance(error.errors[-1], OUTAGES)
+    return isinstance(error, OUTAGES)
+
+
 @DBOS.step(name="segment", retries_allowed=True, max_attempts=STEP_ATTEMPTS, should_retry=_is_ours)
 def _step(scan_id: str) -> None:
     _work[scan_id]()
@@ -57,7 +65,6 @@ def scan(scan_id: str) -> None:
     here = desk()
     row = begin(here, scan_id)
     if row is None:
-        webhooks.enqueue(here, scan_id)
         return
 
     def step(do: Callable[[], None]) -> None:
@@ -105,7 +112,6 @@ def scan(scan_id: str) -> None:
             f"The scan ended through a fault of the service ({type(error).__name__}); the log has the details. POST "
             "…/rescan to try again.",
         )
-    webhooks.enqueue(here, scan_id)
 
 
 @DBOS.workflow(name=WEBHOOK_WORKFLOW, max_recovery_attempts=RECOVERIES)
@@ -115,21 +121,15 @@ def deliver(scan_id: str, attempt: int = 0) -> None:
     if _deliver(scan_id):
         return
     if attempt + 1 < webhooks.ATTEMPTS:
-        webhooks.enqueue(desk(), scan_id, attempt + 1)
+        webhooks.enqueue_again(scan_id, attempt + 1)
     else:
         log.warning("webhook was not taken", extra={"scan": scan_id})
 
 
-@DBOS.step(name="deliver")
+@DBOS.step(name="deliver", retries_allowed=True, max_attempts=OUTAGE_ATTEMPTS, should_retry=_is_outage)
 def _deliver(scan_id: str) -> bool:
     with span("webhook", scan_id=scan_id):
         return webhooks.deliver(desk(), scan_id)
-
-
-def _is_outage(error: Exception) -> bool:
-    if isinstance(error, engine_errors.DBOSMaxStepRetriesExceeded):
-        return bool(error.errors) and isinstance(error.errors[-1], OUTAGES)
-    return isinstance(error, OUTAGES)
 
 
 def _about(name: str, error: VideoError) -> str:

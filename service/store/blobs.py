@@ -23,6 +23,9 @@ DATA = "data"
 
 S3_TRIES = 2
 """By default botocore tries five times what s3fs tries five times: a store that hangs held a request up for minutes."""
+READ_LATELY_SECONDS, READ_JUST_NOW_SECONDS = 3600.0, 600.0
+"""A copy that was read so lately may be open in a decoder and stays; where the disk has no room, one read just now. A
+scan marks what it reads with each of its segments."""
 LEAST_BYTES_PER_SECOND = 256 * 1024
 """A store that takes bytes more slowly than this counts as away."""
 
@@ -65,8 +68,12 @@ class BlobStore(Protocol):
         """Hashes of the blobs of which this machine has copies besides."""
         ...
 
-    def drop_copy(self, sha256: str) -> None:
-        """Remove this machine's copy; the blob stays."""
+    def drop_copy(self, sha256: str) -> bool:
+        """Remove this machine's copy; the blob stays. Tells whether local_path then fetches the bytes anew."""
+        ...
+
+    def make_room(self, size: int) -> None:
+        """Remove copies from this machine, as far as its disk has no room for `size` bytes more."""
         ...
 
     def check(self) -> None:
@@ -155,8 +162,11 @@ class FolderBlobs:
     def copies(self) -> list[str]:
         return []
 
-    def drop_copy(self, sha256: str) -> None:
-        """There is none."""
+    def drop_copy(self, sha256: str) -> bool:
+        return False
+
+    def make_room(self, size: int) -> None:
+        """There are no copies."""
 
     def check(self) -> None:
         probe = self._folder / f".{secrets.token_hex(6)}.probe"
@@ -171,7 +181,14 @@ class FsspecBlobs:
     """Blobs in an object store, where an upload shows only once it is whole; a local folder caches what is read."""
 
     def __init__(
-        self, url: str, options: dict[str, Any], cache: Path, cache_bytes: int, stall_seconds: float = 15
+        self,
+        url: str,
+        options: dict[str, Any],
+        cache: Path,
+        cache_bytes: int,
+        *,
+        stall_seconds: float = 15,
+        min_free_bytes: int = 0,
     ) -> None:
         try:
             from fsspec.core import url_to_fs
@@ -190,7 +207,7 @@ class FsspecBlobs:
         self._root = root.rstrip("/")
         self._cache = cache
         self._cache_bytes = cache_bytes
-        cache.mkdir(parents=True, exist_ok=True)
+        self._min_free_bytes = min_free_bytes
 
     def has(self, sha256: str) -> bool:
         with _as_os_errors():
@@ -222,15 +239,19 @@ class FsspecBlobs:
             with suppress(OSError):
                 os.utime(path)
             return path
+        with _as_os_errors(sha256):
+            self._fs.invalidate_cache()
+            size = self._fs.size(self._key(sha256))
         path.parent.mkdir(parents=True, exist_ok=True)
+        self.make_room(size)
         staging = path.with_name(f".{secrets.token_hex(6)}.partial")
         try:
             with _as_os_errors(sha256):
                 self._fs.get_file(self._key(sha256), str(staging))
+            _sync(staging)
             os.replace(staging, path)
         finally:
             staging.unlink(missing_ok=True)
-        self._trim(keep=path)
         return path
 
     def read(self, sha256: str) -> bytes:
@@ -255,15 +276,39 @@ class FsspecBlobs:
             yield key.rsplit("/", 1)[-1], changed.timestamp() if hasattr(changed, "timestamp") else float(changed or 0)
 
     def copies(self) -> list[str]:
-        return [folder.name for folder in self._cache.iterdir()]
+        return [folder.name for folder in self._cache.glob("*")]
 
-    def drop_copy(self, sha256: str) -> None:
+    def drop_copy(self, sha256: str) -> bool:
         shutil.rmtree(self._cache / sha256, ignore_errors=True)
+        return True
+
+    def make_room(self, size: int) -> None:
+        """Forget the clips read longest ago while the cache would be larger than it may be with one of `size` bytes
+        more, or would leave too little of the disk free."""
+        known = []
+        # With what downloads that were cut short have left.
+        for path in self._cache.glob("*/*"):
+            with suppress(FileNotFoundError):
+                facts = path.stat()
+                known.append((facts.st_mtime, facts.st_size, path))
+        total = sum(each for _, each, _ in known) + size
+        for changed, held, path in sorted(known):
+            is_short = shutil.disk_usage(self._cache.parent).free < self._min_free_bytes + size
+            if not is_short and total <= self._cache_bytes:
+                return
+            if time.time() - changed > (READ_JUST_NOW_SECONDS if is_short else READ_LATELY_SECONDS):
+                path.unlink(missing_ok=True)
+                total -= held
+                with suppress(OSError):
+                    path.parent.rmdir()
 
     def check(self) -> None:
         with _as_os_errors():
             self._fs.invalidate_cache()
             self._fs.pipe_file(f"{self._root}/.probe", b"ordnance", **self._limit(0))
+            # Another check may have removed it; and where nothing may be removed, things can be written nevertheless.
+            with suppress(FileNotFoundError, PermissionError):
+                self._fs.rm_file(f"{self._root}/.probe")
 
     def _limit(self, size: int) -> dict[str, float]:
         """How long `size` bytes may take to be written; aiohttp itself waits for ever for a store to take them."""
@@ -271,22 +316,6 @@ class FsspecBlobs:
 
     def _key(self, sha256: str) -> str:
         return f"{self._root}/{sha256[:2]}/{sha256}"
-
-    def _trim(self, keep: Path) -> None:
-        """Forget the clips read longest ago while the cache is larger than it may be."""
-        known = []
-        for path in self._cache.glob(f"*/{DATA}"):
-            with suppress(FileNotFoundError):
-                facts = path.stat()
-                known.append((facts.st_mtime, facts.st_size, path))
-        total = sum(size for _, size, _ in known)
-        for changed, size, path in sorted(known):
-            if total <= self._cache_bytes:
-                return
-            # What was read in the last hour may be open in a decoder.
-            if path != keep and time.time() - changed > 3600:
-                shutil.rmtree(path.parent, ignore_errors=True)
-                total -= size
 
 
 def _s3_patience(given: Any, stall_seconds: float) -> dict[str, Any]:
@@ -299,18 +328,28 @@ def _s3_patience(given: Any, stall_seconds: float) -> dict[str, Any]:
     }
 
 
+def blobs_folder(settings: Settings) -> Path:
+    """Where blobs lie that lie in the store."""
+    return settings.store / "blobs"
+
+
 def open_blobs(settings: Settings) -> BlobStore:
     """The blob store of the settings. Raises BadOption where it cannot be used."""
     if settings.blob_url is None:
         try:
-            return FolderBlobs(settings.store / "blobs")
+            return FolderBlobs(blobs_folder(settings))
         except OSError as error:
             raise BadOption(
                 f"The folder {settings.store} cannot be written ({error.strerror}); set ORDNANCE_STORE."
             ) from error
     cache_bytes = max(4 * settings.max_upload_bytes, 1024**3)
     return FsspecBlobs(
-        settings.blob_url, settings.blob_options, settings.store / "cache", cache_bytes, settings.blob_stall_seconds
+        settings.blob_url,
+        settings.blob_options,
+        settings.store / "cache",
+        cache_bytes,
+        stall_seconds=settings.blob_stall_seconds,
+        min_free_bytes=settings.min_free_bytes,
     )
 
 

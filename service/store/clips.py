@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from service.problems import NotReady
 from service.store.blobs import BlobStore
-from service.store.database import Database, add_missing, now
+from service.store.database import Database, add_missing, in_portions, now
 from service.store.tables import BlobRow, ClipRow, PictureRow, ScanRow
 
 log = logging.getLogger("ordnance.store")
@@ -52,9 +53,12 @@ def keep_pictures(database: Database, blobs: BlobStore, contents: Sequence[bytes
 
 def hold_pictures(session: Session, hashes: Sequence[str]) -> bool:
     """Whether all these pictures are (still) kept; if so, none is removed before the transaction ends."""
-    query = select(BlobRow).where(BlobRow.sha256.in_(set(hashes))).order_by(BlobRow.sha256).with_for_update(read=True)
-    held = session.scalars(query).all()
-    return len(held) == len(set(hashes)) and not any(row.deleting for row in held)
+    for some in in_portions(sorted(set(hashes))):
+        query = select(BlobRow).where(BlobRow.sha256.in_(some)).order_by(BlobRow.sha256).with_for_update(read=True)
+        held = session.scalars(query).all()
+        if len(held) < len(some) or any(row.deleting for row in held):
+            return False
+    return True
 
 
 def link_clip(blobs: BlobStore, sha256: str, name: str, folder: Path) -> Path:
@@ -83,27 +87,51 @@ def remove_marked(database: Database, blobs: BlobStore, hashes: list[str] | None
     """Remove the bytes and rows of marked blobs (all, or these); returns how many went. What the store does not let go
     stays marked."""
     with database.read() as session:
-        query = select(BlobRow.sha256).where(BlobRow.deleting)
-        if hashes is not None:
-            query = query.where(BlobRow.sha256.in_(hashes))
-        marked = list(session.scalars(query))
+        marked = set(session.scalars(select(BlobRow.sha256).where(BlobRow.deleting)))
     removed = 0
-    for sha256 in marked:
+    for sha256 in sorted(marked if hashes is None else marked.intersection(hashes)):
         try:
-            with database.write() as session:
-                # Held until its bytes are gone: another process that read the same list must not remove fresh ones.
-                row = session.get(BlobRow, sha256, with_for_update=True)
-                if row is None or not row.deleting:
-                    continue
-                if _is_referenced(session, sha256):
-                    row.deleting = False
-                    continue
-                blobs.delete(sha256)
-                session.delete(row)
-            removed += 1
+            removed += _remove(database, blobs, sha256)
         except OSError as error:
             log.warning("bytes cannot be removed yet: %s", error, extra={"blob": sha256})
     return removed
+
+
+def _remove(database: Database, blobs: BlobStore, sha256: str) -> bool:
+    """Remove a marked blob; false where it is none any more, or where others take too long to remove theirs.
+
+    Until its bytes are gone, no other process that read the same list may remove it: it would remove fresh ones. The
+    row is held for that; but in SQLite all others that write would wait for a bucket that hangs.
+    """
+    if not database.is_sqlite or os.name != "posix":
+        with database.write() as session:
+            if (row := _marked(session, sha256)) is None:
+                return False
+            blobs.delete(sha256)
+            session.delete(row)
+        return True
+    with database.turn(DELETING_WAIT_SECONDS) as has_turn:
+        if not has_turn:
+            log.warning("bytes cannot be removed yet: others are being removed", extra={"blob": sha256})
+            return False
+        with database.write() as session:
+            if _marked(session, sha256) is None:
+                return False
+        blobs.delete(sha256)
+        with database.write() as session:
+            session.execute(delete(BlobRow).where(BlobRow.sha256 == sha256, BlobRow.deleting))
+    return True
+
+
+def _marked(session: Session, sha256: str) -> BlobRow | None:
+    """The blob's row, held, where it is (still) to be removed."""
+    row = session.get(BlobRow, sha256, with_for_update=True)
+    if row is None or not row.deleting:
+        return None
+    if _is_referenced(session, sha256):
+        row.deleting = False
+        return None
+    return row
 
 
 def sweep(database: Database, blobs: BlobStore) -> int:
@@ -144,10 +172,11 @@ def sweep(database: Database, blobs: BlobStore) -> int:
 def drop_copies(database: Database, blobs: BlobStore) -> None:
     """Remove this machine's copies of what was removed by another one."""
     copies = blobs.copies()
-    with database.read() as session:
-        kept = set(session.scalars(select(BlobRow.sha256).where(BlobRow.sha256.in_(copies)))) if copies else set()
-    for sha256 in set(copies) - kept:
-        blobs.drop_copy(sha256)
+    for some in in_portions(copies):
+        with database.read() as session:
+            kept = set(session.scalars(select(BlobRow.sha256).where(BlobRow.sha256.in_(some))))
+        for sha256 in set(some) - kept:
+            blobs.drop_copy(sha256)
 
 
 def _claim(database: Database, blobs: BlobStore, sizes: Mapping[str, int], owner: str | None) -> None:
@@ -157,8 +186,10 @@ def _claim(database: Database, blobs: BlobStore, sizes: Mapping[str, int], owner
             fresh = {"touched_at": now(), "deleting": False}
             rows = [{"sha256": sha256, "bytes": sizes[sha256], **fresh} for sha256 in sorted(sizes)]
             add_missing(session, BlobRow, *rows)
-            query = select(BlobRow).where(BlobRow.sha256.in_(sizes)).order_by(BlobRow.sha256).with_for_update()
-            kept = session.scalars(query).all()
+            kept: list[BlobRow] = []
+            for some in in_portions(sorted(sizes)):
+                query = select(BlobRow).where(BlobRow.sha256.in_(some)).order_by(BlobRow.sha256).with_for_update()
+                kept += session.scalars(query)
             going = [row.sha256 for row in kept if row.deleting]
             if len(kept) == len(sizes) and not going:
                 for row in kept:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,8 +28,11 @@ BUSY_SECONDS = 30
 MIGRATION_LOCK = 0x4F52444E
 """Key of the advisory lock under which PostgreSQL is migrated: API and workers may start at the same time."""
 TURN_SECONDS = 0.2
+PORTION = 1000
 VERSION_TABLE = "ord_alembic_version"
 _OTHER_VERSION = "The database is of another version of Ordnance ({}); update the program."
+
+T = TypeVar("T")
 
 
 class Database:
@@ -75,6 +79,19 @@ class Database:
         with self._read() as session:
             yield session
 
+    @contextmanager
+    def turn(self, seconds: float) -> Iterator[bool]:
+        """In SQLite, wait for the turn to do what takes long and what one process at a time may do, without holding up
+        those that write meanwhile; false where it has not come after `seconds`. Ends with the process that has it."""
+        handle = os.open(f"{make_url(self.url).database}-turn", os.O_RDWR | os.O_CREAT, 0o600)
+        deadline = time.monotonic() + seconds
+        try:
+            while not (has_it := _locked(handle)) and time.monotonic() < deadline:
+                time.sleep(TURN_SECONDS / 10)
+            yield has_it
+        finally:
+            os.close(handle)
+
     def check(self) -> None:
         """Raises SQLAlchemyError where the database does not answer."""
         with self.read() as session:
@@ -85,10 +102,34 @@ class Database:
         self._reading.dispose()
 
 
+def _locked(handle: int) -> bool:
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def add_missing(session: Session, table: type[DeclarativeBase], *rows: dict[str, Any]) -> None:
     """Add those rows whose key no other has, be it one of a transaction that ends just now."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     session.execute(insert(table).on_conflict_do_nothing(), list(rows))
+
+
+def file_to_be_made(settings: Settings) -> Path | None:
+    """The file of a SQLite database that is not there yet; None for any other."""
+    url = make_url(settings.sqlalchemy_url)
+    if url.get_backend_name() != "sqlite" or not url.database or os.path.exists(url.database):
+        return None
+    return Path(url.database)
+
+
+def in_portions(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """All values, no more at a time than a statement may hold in any database."""
+    for start in range(0, len(values), PORTION):
+        yield values[start : start + PORTION]
 
 
 def open_database(settings: Settings, *, pool_size: int = 20) -> Database:

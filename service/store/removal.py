@@ -69,7 +69,7 @@ def tidy(settings: Settings, database: Database, blobs: BlobStore, forget: Calla
                 remove_scan(database, blobs, owner, scan_id)
                 forget(scan_id)
                 removed["scans"] += 1
-    removed["uploads"] = _expire_uploads(settings, database)
+    removed["uploads"] = remove_left_files(settings, database)
     with database.write() as session:
         session.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at < now() - IDEMPOTENCY_DAYS * 86400))
         oldest = _day(now() - USAGE_DAYS * 86400)
@@ -77,14 +77,20 @@ def tidy(settings: Settings, database: Database, blobs: BlobStore, forget: Calla
         drop_expired(session)
     removed["blobs"] = sweep(database, blobs)
     drop_copies(database, blobs)
-    _remove_strays(settings, database)
     return removed
+
+
+def remove_left_files(settings: Settings, database: Database) -> int:
+    """What lies on this machine of uploads that have expired and of scans that have ended; returns how many uploads
+    had expired."""
+    expired = _expire_uploads(settings, database)
+    _remove_strays(settings, database)
+    return expired
 
 
 def _expire_uploads(settings: Settings, database: Database) -> int:
     with database.write() as session:
-        gone = list(session.scalars(select(UploadRow.id).where(UploadRow.expires_at < now())))
-        session.execute(delete(UploadRow).where(UploadRow.id.in_(gone)))
+        gone = list(session.scalars(delete(UploadRow).where(UploadRow.expires_at < now()).returning(UploadRow.id)))
     for name in gone:
         remove_upload_files(settings, name)
     return len(gone)

@@ -233,6 +233,7 @@ def run(*arguments, **environment):
     ("environment", "word"),
     [
         ({"ORDNANCE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}, "DATABASE_URL"),
+        ({"ORDNANCE_DATABASE_URL": "postgresql://host:port/name"}, "ORDNANCE_DATABASE_URL cannot be used"),
         ({"ORDNANCE_STORE": "/proc/nowhere"}, "/proc/nowhere"),
         ({"ORDNANCE_PORT": "many"}, "ORDNANCE_PORT"),
         ({"ORDNANCE_BLOB_OPTIONS": "{"}, "ORDNANCE_BLOB_OPTIONS cannot be used"),
@@ -291,6 +292,13 @@ def test_config_check_is_content_with_the_defaults(tmp_path):
     done = run("config", "check", ORDNANCE_STORE=str(tmp_path / "store"), **others)
     assert done.returncode == 0, done.stdout
     assert "can be used" in done.stdout
+
+
+def test_config_check_leaves_nothing_behind(tmp_path):
+    for blobs in ({}, {"blob_url": f"file://{tmp_path}/bucket", "blob_options": {"auto_mkdir": True}}):
+        check(load_settings(store=tmp_path / "new" / "store", **blobs))
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+        assert not (tmp_path / "new").exists()
 
 
 def test_config_show_shows_no_secret(tmp_path):

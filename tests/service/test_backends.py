@@ -145,6 +145,8 @@ def test_what_nobody_refers_to_is_removed_and_nothing_else(bucket, tmp_path):
         settings = load_settings(store=tmp_path / str(number), **options)
         migrate(settings)
         database, blobs = open_database(settings), open_blobs(settings)
+        blobs.check()
+        assert list(blobs.names()) == []
         kept, orphan, fresh = "a" * 64, "b" * 64, "c" * 64
         for sha256 in (kept, orphan, fresh):
             source = tmp_path / sha256

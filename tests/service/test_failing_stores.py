@@ -1,20 +1,26 @@
 """Blob stores and databases that fail for a while, and bytes that were damaged: nothing is lost, and errors say it."""
 
 import errno
+import hashlib
 import os
+import shutil
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 from review_app import ReviewApp
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from worker_desk import desk_of
 
 from service.jobs import scanning, workflow
 from service.settings import load_settings
 from service.store.blobs import FsspecBlobs, open_blobs
-from service.store.clips import remove_marked
-from service.store.removal import tidy
+from service.store.clips import drop_copies, remove_marked
+from service.store.removal import remove_scan, tidy
+from service.store.tables import BlobRow
 
 AWAY = OSError("EndpointConnectionError: Could not connect to the endpoint URL")
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -204,6 +210,7 @@ def test_a_bucket_that_never_answers_counts_as_away(tmp_path, hanging_bucket):
         "put_bytes": lambda: blobs.put_bytes("b" * 64, b"picture"),
         "read": lambda: blobs.read("c" * 64),
         "local_path": lambda: blobs.local_path("d" * 64),
+        "delete": lambda: blobs.delete("e" * 64),
     }
     errors = {}
 
@@ -245,6 +252,35 @@ def test_a_removal_is_finished_when_the_store_answers_again(app, monkeypatch):
         assert not list(app.context.blobs.names())
 
 
+def test_nobody_waits_for_a_store_that_hangs_over_a_removal(app, monkeypatch):
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(_):
+        begun.set()
+        assert over.wait(60)
+
+    with app.client() as client:
+        first, second = (client.post("/v1/scans", content=os.urandom(1000)).json()["id"] for _ in range(2))
+        monkeypatch.setattr(app.context.blobs, "delete", hang)
+        monkeypatch.setattr("service.store.clips.DELETING_WAIT_SECONDS", 0.1)
+        monkeypatch.setattr("service.store.database.BUSY_SECONDS", 0.1)
+        app.database.close()
+        removing = threading.Thread(target=remove_scan, args=(app.database, app.context.blobs, "local", first))
+        removing.start()
+        try:
+            assert begun.wait(30)
+            assert client.post("/v1/scans", content=b"another clip").status_code == 202
+            assert client.delete(f"/v1/scans/{second}").status_code == 204
+        finally:
+            over.set()
+            removing.join()
+        with app.database.read() as session:
+            (marked,) = session.scalars(select(BlobRow.sha256).where(BlobRow.deleting))
+        remove_marked(app.database, app.context.blobs, [marked])
+        with app.database.read() as session:
+            assert not list(session.scalars(select(BlobRow).where(BlobRow.deleting)))
+
+
 def test_one_blob_that_cannot_be_removed_holds_no_other_up(app, monkeypatch):
     clips = [os.urandom(1000) for _ in range(3)]
     with app.client() as client:
@@ -272,3 +308,112 @@ def test_no_copy_of_a_removed_clip_stays_on_another_machine(tmp_path):
     tidy(app.settings, app.database, elsewhere, lambda _: None)
     app.close()
     assert [path.name for path in cache.iterdir()] == [scans[1]["clip"]["sha256"]]
+
+
+@pytest.fixture
+def cached(tmp_path):
+    """An app whose clips lie in a bucket, with the bucket as another machine sees it."""
+    url = f"file://{tmp_path / 'bucket'}"
+    settings = {"blob_url": url, "blob_options": {"auto_mkdir": True}, "segment_samples": 4, "min_free_bytes": 5000}
+    app = ReviewApp(tmp_path, **settings)
+    yield app, FsspecBlobs(url, {"auto_mkdir": True}, tmp_path / "elsewhere", 10**9)
+    app.close()
+
+
+@pytest.mark.parametrize("harm", ["damaged", "gone"])
+def test_a_copy_that_is_damaged_or_goes_is_fetched_anew(cached, humvee, monkeypatch, harm):
+    app, elsewhere = cached
+    with desk_of(app) as desk:
+        desk.blobs = elsewhere
+        copy = elsewhere.local_path(put(app, humvee))
+        if harm == "damaged":
+            content = copy.read_bytes()
+            copy.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+        else:
+            real = scanning._Kept._save
+
+            def save(self, number, parts, carry):
+                real(self, number, parts, carry)
+                if number == 0:
+                    monkeypatch.setattr(scanning._Kept, "_save", real)
+                    shutil.rmtree(copy.parent)
+
+            monkeypatch.setattr(scanning._Kept, "_save", save)
+        scan = scanned(app, desk, humvee.read_bytes())
+    assert scan["state"] == "done", scan["error"]
+    with app.client() as client:
+        assert client.get(scan["links"]["report.json"]).json()["appearances"]
+    assert copy.read_bytes() == humvee.read_bytes()
+
+
+def put(app, clip):
+    sha256 = hashlib.sha256(clip.read_bytes()).hexdigest()
+    app.context.blobs.put_file(sha256, clip)
+    return sha256
+
+
+def test_the_copy_that_a_scan_reads_counts_as_just_read(cached, humvee, monkeypatch):
+    app, elsewhere = cached
+    ages = []
+    with desk_of(app) as desk:
+        desk.blobs = elsewhere
+        copy = elsewhere.local_path(put(app, humvee))
+        real = scanning._Kept._save
+
+        def save(self, number, parts, carry):
+            real(self, number, parts, carry)
+            ages.append(copy.stat().st_mtime)
+            os.utime(copy, (1.0, 1.0))
+
+        monkeypatch.setattr(scanning._Kept, "_save", save)
+        assert scanned(app, desk, humvee.read_bytes())["state"] == "done"
+    assert len(ages) > 1
+    assert 1.0 not in ages
+
+
+def test_copies_give_way_before_the_disk_is_full(tmp_path, monkeypatch):
+    url, size = f"file://{tmp_path / 'bucket'}", 1000
+    blobs = FsspecBlobs(url, {"auto_mkdir": True}, tmp_path / "cache", 10**9, min_free_bytes=5000)
+    for name in "abc":
+        blobs.put_bytes(name * 64, name.encode() * size)
+    for name, hours in (("a", 3), ("b", 2)):
+        at = time.time() - 3600 * hours
+        os.utime(blobs.local_path(name * 64), (at, at))
+
+    def usage(_):
+        held = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("data"))
+        return SimpleNamespace(free=5000 + 2 * size - held)
+
+    monkeypatch.setattr("service.store.blobs.shutil.disk_usage", usage)
+    assert blobs.local_path("c" * 64).read_bytes() == b"c" * size
+    assert sorted(blobs.copies()) == ["b" * 64, "c" * 64]
+
+
+def test_copies_give_way_to_an_upload(cached, monkeypatch):
+    app, _ = cached
+    cache = app.settings.store / "cache"
+
+    def usage(_):
+        return SimpleNamespace(free=5500 - sum(path.stat().st_size for path in cache.rglob("data")))
+
+    with app.client() as client:
+        first = client.post("/v1/scans", content=os.urandom(1000)).json()
+        copy = app.context.blobs.local_path(first["clip"]["sha256"])
+        monkeypatch.setattr("shutil.disk_usage", usage)
+        assert client.post("/v1/scans", content=os.urandom(400)).status_code == 507
+        os.utime(copy, (1.0, 1.0))
+        assert client.post("/v1/scans", content=os.urandom(400)).status_code == 202
+    assert not copy.exists()
+
+
+def test_more_copies_than_a_statement_may_hold_are_seen_to(cached):
+    app, elsewhere = cached
+    with app.client() as client:
+        scan = client.post("/v1/scans", content=b"clip").json()
+    elsewhere.local_path(scan["clip"]["sha256"])
+    elsewhere.copies = lambda: [*(f"{number:064x}" for number in range(300_000)), scan["clip"]["sha256"]]
+    dropped = []
+    elsewhere.drop_copy = dropped.append
+    drop_copies(app.database, elsewhere)
+    assert len(dropped) == 300_000
+    assert scan["clip"]["sha256"] not in dropped

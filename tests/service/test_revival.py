@@ -1,10 +1,12 @@
 import pytest
+from review_app import ReviewApp
 from sqlalchemy import text
+from worker_desk import worker_beside
 
 from service.jobs.engine import REVIVED_AFTER_SECONDS, Jobs
 from service.settings import load_settings
 from service.store.database import migrate, now, open_database
-from service.store.tables import BlobRow, ClipRow, ScanRow
+from service.store.tables import BlobRow, ClipRow, ScanRow, WorkerRow
 
 
 def open_scan(scan_id: str, state: str) -> ScanRow:
@@ -65,3 +67,43 @@ def test_a_scan_that_goes_into_the_queue_again_keeps_its_priority(database, jobs
     with database.read() as session:
         queued = session.execute(text("SELECT status, priority FROM workflow_status")).all()
     assert queued == [("ENQUEUED", 2)]
+
+
+def test_work_that_a_worker_took_after_it_was_taken_for_dead_is_done_by_another(tmp_path, bands):
+    app = ReviewApp(tmp_path)
+    with app.client() as client:
+        scan = client.post("/v1/scans", params={"name": "bands.mp4"}, content=bands.read_bytes()).json()["id"]
+    with app.database.write() as session:
+        app.context.jobs.enqueue_webhook(session, ScanRow(id="0" * 32, webhook="http://127.0.0.1:1/"))
+    with app.database.write() as session:
+        session.execute(text("UPDATE workflow_status SET status = 'PENDING', executor_id = 'was-taken-for-dead'"))
+
+    def states():
+        with app.database.read() as session:
+            return list(session.scalars(text("SELECT status FROM workflow_status")))
+
+    with worker_beside(app, "worker.REVIVAL_SECONDS, worker.LOOK_SECONDS = 0.1, 0.1") as wait_until:
+        wait_until(lambda: states() == ["SUCCESS", "SUCCESS"])
+    with app.client() as client:
+        assert client.get(f"/v1/scans/{scan}").json()["state"] == "done"
+    app.close()
+
+
+def test_work_of_a_worker_that_lives_is_left_to_it(database, jobs):
+    with database.write() as session:
+        for scan_id in ("1" * 32, "2" * 32):
+            session.add(open_scan(scan_id, "running"))
+            session.flush()
+            jobs.enqueue_scan(session, scan_id, "alice", 5)
+    with database.write() as session:
+        for scan_id, executor in (("1" * 32, "lives"), ("2" * 32, "gone")):
+            session.execute(
+                text(
+                    "UPDATE workflow_status SET status = 'PENDING', executor_id = :executor WHERE workflow_uuid = :id"
+                ),
+                {"executor": executor, "id": scan_id},
+            )
+        session.add(
+            WorkerRow(id="lives", host="elsewhere.example", pid=1, started_at=now(), seen_at=now(), counters={})
+        )
+    assert jobs.stranded() == ["gone"]

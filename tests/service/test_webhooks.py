@@ -4,10 +4,17 @@ import json
 import os
 import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from review_app import ReviewApp
 from service_server import upload, wait_for
+from sqlalchemy import text
+from worker_desk import desk_of, worker_beside
+
+from service.jobs import workflow
+from service.store.tables import ScanRow
 
 SECRET = "between-us"
 
@@ -202,3 +209,62 @@ def test_the_list_of_settings_says_how_a_signature_is_checked():
     assert f"{SIGNATURE_HEADER} is t=SECONDS,v1=HEX, with the HMAC SHA-256 of SECONDS.BODY" in words
     by_the_words = hmac.new(b"secret", b'5.{"event": "scan.ended"}', hashlib.sha256).hexdigest()
     assert sign("secret", 5, b'{"event": "scan.ended"}') == f"t=5,v1={by_the_words}"
+
+
+@pytest.fixture
+def app(tmp_path):
+    app = ReviewApp(tmp_path, webhook_hosts=("127.0.0.1",), webhook_secret=SECRET)
+    yield app
+    app.close()
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "given up"])
+def test_a_scan_has_its_webhook_in_the_queue_the_moment_it_has_ended(app, bands, monkeypatch, end):
+    """The worker is killed just then."""
+    clip = b"no clip" if end == "failed" else bands.read_bytes()
+    with desk_of(app) as desk, app.client() as client:
+        workflow.use(desk)
+        params = {"name": "bands.mp4", "webhook": "http://127.0.0.1/told"}
+        scan = client.post("/v1/scans", params=params, content=clip).json()["id"]
+        if end == "given up":
+            monkeypatch.setattr("service.jobs.scanning.MAX_ATTEMPTS_WITHOUT_PROGRESS", 0)
+        real = app.database.write
+
+        @contextmanager
+        def write():
+            with real() as session:
+                yield session
+            with app.database.read() as session:
+                if session.get(ScanRow, scan).finished_at is not None:
+                    raise KeyboardInterrupt
+
+        monkeypatch.setattr(app.database, "write", write)
+        with pytest.raises(KeyboardInterrupt):
+            workflow.scan.__wrapped__(scan)
+    with app.database.read() as session:
+        queued = session.execute(text("SELECT workflow_uuid, status FROM workflow_status WHERE name = 'webhook'")).all()
+    assert queued == [(f"webhook-{scan}", "ENQUEUED")]
+
+
+def test_a_database_that_fails_for_a_moment_ends_no_webhook(tmp_path, bands):
+    with Told() as told:
+        app = ReviewApp(tmp_path, webhook_hosts=(told.host,), webhook_secret=SECRET)
+        with app.client() as client:
+            params = {"name": "bands.mp4", "webhook": f"http://{told.host}/told"}
+            scan = client.post("/v1/scans", params=params, content=bands.read_bytes()).json()["id"]
+        words = (
+            "from service.jobs import webhooks",
+            "from sqlalchemy.exc import OperationalError",
+            "real, failures = webhooks.deliver, iter(range(2))",
+            "def deliver(*given):",
+            "    if next(failures, None) is not None:",
+            "        raise OperationalError('SELECT', {}, Exception('the database is shutting down'))",
+            "    return real(*given)",
+            "webhooks.deliver = deliver",
+        )
+        environment = {"ORDNANCE_WEBHOOK_HOSTS": told.host, "ORDNANCE_WEBHOOK_SECRET": SECRET}
+        with worker_beside(app, *words, **environment) as wait_until:
+            wait_until(lambda: told.to("/told"))
+        app.close()
+    (note,) = told.to("/told")
+    assert (note["scan"], note["state"]) == (scan, "done")

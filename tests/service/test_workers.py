@@ -1,16 +1,23 @@
+import asyncio
+import errno
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 
+import numpy as np
 import pytest
+from review_app import ReviewApp
 from service_server import upload, wait_for
 from test_at_once import app  # noqa: F401
 from test_backends import postgres  # noqa: F401
 
+from service import serving
 from service.jobs.heartbeat import DEAD_SECONDS, Heartbeat, dead_workers, living
+from service.jobs.shared_model import SharedModel
 from service.settings import load_settings
 from service.store.blobs import open_blobs
 from service.store.clips import keep_clip
@@ -154,6 +161,7 @@ def test_a_worker_goes_on_when_tidying_fails(tmp_path):
         "from service.store.database import migrate",
         "def fail(*_): raise RuntimeError('no broom')",
         "worker.tidy, worker.TIDY_SECONDS, worker.LOOK_SECONDS = fail, 0.01, 0.1",
+        "worker.Jobs.forget_ended = lambda _: worker.log.info('ended work is forgotten')",
         "set_up_logs('text', 'info')",
         "settings = load_settings(threads=1)",
         "migrate(settings)",
@@ -176,6 +184,86 @@ def test_a_worker_goes_on_when_tidying_fails(tmp_path):
         worker.terminate()
         worker.wait(30)
     assert "no broom" in log.read_text()
+    assert "ended work is forgotten" in log.read_text()
+
+
+def test_a_worker_whose_model_has_broken_ends_and_fails_no_scan():
+    words = (
+        "from types import SimpleNamespace",
+        "from service.jobs.shared_model import SharedModel",
+        "class Model(SimpleNamespace):",
+        "    def detect(self, images):",
+        "        if images[0].any():",
+        "            self.broken = True",
+        "        if self.broken:",
+        "            raise RuntimeError('CUDA error: an illegal memory access was encountered')",
+        "        return [None for _ in images]",
+        "import numpy as np",
+        "model = SharedModel(Model(device='cuda:0', name='m', broken=False))",
+        "print(len(model.detect([np.zeros((9, 16, 3), np.uint8)])), flush=True)",
+        "model.detect([np.ones((9, 16, 3), np.uint8)])",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(words)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (3, "1\n"), done.stderr
+    assert "the model m does not work any more" in done.stderr
+
+
+def test_a_picture_that_a_working_model_refuses_fails_alone():
+    class Model:
+        device, name = "cpu", "m"
+
+        def detect(self, images):
+            if images[0].any():
+                raise RuntimeError("not this one")
+            return ["boxes" for _ in images]
+
+    model = SharedModel(Model())
+    with pytest.raises(RuntimeError, match="not this one"):
+        model.detect([np.ones((9, 16, 3), np.uint8)])
+    assert model.detect([np.zeros((9, 16, 3), np.uint8)]) == ["boxes"]
+
+
+def test_a_worker_that_could_not_be_started_is_started_later(tmp_path, monkeypatch):
+    failures, started = iter(range(2)), threading.Event()
+
+    def spawn(_):
+        if next(failures, None) is not None:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        started.set()
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+
+    monkeypatch.setattr(serving.Crew, "_spawn", spawn)
+    monkeypatch.setattr(serving, "FIRST_PAUSE_SECONDS", 0.01)
+    crew = serving.Crew(load_settings(store=tmp_path, workers=1))
+    crew.start()
+    try:
+        assert started.wait(60)
+    finally:
+        crew.stop()
+
+
+def test_an_api_without_workers_removes_what_uploads_left_here(tmp_path, monkeypatch):
+    api = ReviewApp(tmp_path)
+    folder = api.settings.uploads_folder
+    for name, changed in (("expired", now()), ("its-row-is-gone", now() - 2 * DAY), ("fresh", now())):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (changed, changed))
+    with api.database.write() as session:
+        facts = {"owner": "alice", "key_id": "", "length": 8, "name": "x", "metadata_header": "", "options": {}}
+        session.add(UploadRow(id="expired", created_at=now() - DAY, expires_at=now() - 1, **facts))
+        session.add(UploadRow(id="fresh", created_at=now(), expires_at=now() + DAY, **facts))
+    monkeypatch.setattr("service.api.app.TIDY_SECONDS", 0.1, raising=False)
+
+    async def serve():
+        deadline = time.monotonic() + 60
+        async with api.app.router.lifespan_context(api.app):
+            while len(left := [path.name for path in folder.iterdir()]) > 1 and time.monotonic() < deadline:
+                await asyncio.sleep(0.1)
+        return left
+
+    assert asyncio.run(serve()) == ["fresh"]
 
 
 @pytest.fixture
