@@ -21,7 +21,15 @@ from detector.report.schema import (
 )
 from detector.report.thumbnails import encode_crop, encode_thumbnail
 from detector.report.timecode import hms, short
-from detector.report.write import FORMATS, OWN_PREFIX, add_formats, check_out, remove_unfinished, write_report
+from detector.report.write import (
+    FORMATS,
+    OWN_PREFIX,
+    add_formats,
+    check_out,
+    remove_unfinished,
+    write_fetched,
+    write_report,
+)
 
 __all__ = [
     "FORMATS",
@@ -57,5 +65,6 @@ __all__ = [
     "short",
     "summary",
     "thumbnail_name",
+    "write_fetched",
     "write_report",
 ]

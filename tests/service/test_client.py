@@ -430,3 +430,40 @@ def test_a_scan_that_waits_is_followed_over_any_number_of_broken_connections(ask
 
     assert ask(lambda _: httpx.Response(200, stream=Stream()), lambda client: client.wait("1")) is ended
     assert left == []
+
+
+def test_a_report_is_there_in_all_formats_or_not_at_all(tmp_path, monkeypatch, capsys):
+    from service.commands import run
+
+    clip, out = tmp_path / "clip.mp4", tmp_path / "out"
+    clip.write_bytes(b"clip")
+    links = {f"report.{form}": form for form in ("json", "csv", "vtt")}
+    scan = SimpleNamespace(id="7" * 32, state="done", links=links, progress=SimpleNamespace(appearances=1))
+    away: set[str] = set()
+
+    def fetch(_, form):
+        if form in away:
+            raise ServerError("no_answer", "The server does not answer.", 0)
+        return form.encode()
+
+    for name, found in (("submit", scan), ("scan", scan), ("events", ())):
+        monkeypatch.setattr(Client, name, lambda *_, found=found, **__: found)
+    monkeypatch.setattr(Client, "fetch", fetch)
+
+    def submitted(formats):
+        code = run(["submit", str(clip), "--out", str(out), "--format", formats, "--server", "http://127.0.0.1:1"])
+        there = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        return code, there, capsys.readouterr()
+
+    away.add("csv")
+    code, there, said = submitted("json,csv")
+    assert (code, there) == (3, {})
+    assert f"{clip}: The server does not answer." in said.err
+    away.clear()
+    first = {"clip/report.json": b"json", "clip/report.csv": b"csv"}
+    assert submitted("json,csv")[:2] == (0, first)
+    second = {**first, "clip-777777777777/report.json": b"json"}
+    assert submitted("json")[:2] == (0, second)
+    code, there, said = submitted("vtt")
+    assert (code, there) == (0, {**second, "clip-777777777777/report.vtt": b"vtt"})
+    assert "report in " + str(out / "clip-777777777777") in said.out
