@@ -6,6 +6,7 @@ import { itemsOf, sameItem } from "./outline.js";
 import { forgetTracks } from "./boxes.js";
 
 const LEAST_MS = 900;
+const RETRY_MS = 3000;
 let last = 0, timer = 0, reading = null, again = false;
 
 export async function readScan() {
@@ -69,11 +70,18 @@ async function refresh(onProblem) {
     return;
   }
   last = performance.now();
-  reading = Promise.all([readScan(), readItems()]).catch(onProblem);
+  let isFailed = false;
+  reading = Promise.all([readScan(), readItems()]).catch((problem) => {
+    isFailed = true;
+    onProblem(problem);
+  });
   await reading;
   reading = null;
   if (again) {
     again = false;
     soon(onProblem);
+  } else if (isFailed && !state.gone) {
+    // No other event need come: the last one tells that the scan has ended.
+    timer = setTimeout(() => refresh(onProblem), RETRY_MS);
   }
 }
