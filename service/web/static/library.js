@@ -33,7 +33,7 @@ function address(filters, cursor, limit = PAGE) {
 
 // One read after the other, so that news that comes faster than the list can be read does not keep it from being shown.
 function inLine(read) {
-  line = line.then(read);
+  line = line.then(read, read);
   return line;
 }
 

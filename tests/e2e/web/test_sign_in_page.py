@@ -61,9 +61,14 @@ def test_who_could_not_be_signed_out_is_told_and_can_try_again(person, guarded, 
     why = "The database is away; try again in a moment."
     body = {"code": "unavailable", "status": 503, "detail": why}
     refusal = {"status": 503, "json": body, "content_type": "application/problem+json"}
-    one.page.route(
-        "**/v1/session", lambda route: route.fulfill(**refusal) if route.request.method == "DELETE" else route.continue_()
-    )
+
+    def refuse(route):
+        if route.request.method == "DELETE":
+            route.fulfill(**refusal)
+        else:
+            route.continue_()
+
+    one.page.route("**/v1/session", refuse)
     button = one.page.get_by_role("button", name="Sign out")
     button.click()
     expect(one.page.get_by_role("alert").filter(has_text=why)).to_have_text(f"You are still signed in: {why}")
