@@ -7,7 +7,7 @@ import { forgetTracks } from "./boxes.js";
 
 const LEAST_MS = 900;
 const RETRY_MS = 3000;
-let last = 0, timer = 0, reading = null, again = false;
+let last = 0, timer = 0, reading = null, again = false, told = null;
 
 export async function readScan() {
   state.scan = await get(api);
@@ -70,17 +70,18 @@ async function refresh(onProblem) {
     return;
   }
   last = performance.now();
-  let isFailed = false;
+  let failed = null;
   reading = Promise.all([readScan(), readItems()]).catch((problem) => {
-    isFailed = true;
-    onProblem(problem);
+    failed = problem.code ?? "error";
+    if (failed !== told) onProblem(problem);
   });
   await reading;
   reading = null;
+  told = failed;
   if (again) {
     again = false;
     soon(onProblem);
-  } else if (isFailed && !state.gone) {
+  } else if (failed && !state.gone) {
     // No other event need come: the last one tells that the scan has ended.
     timer = setTimeout(() => refresh(onProblem), RETRY_MS);
   }

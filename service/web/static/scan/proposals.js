@@ -71,13 +71,9 @@ function waiting() {
   return state.items.filter((item) => proposalOf(item)?.verdict).map(proposalOf);
 }
 
-function timeOfMine(number) {
-  return state.verdicts.get(number)?.mine?.at;
-}
-
 // Those on which nothing else was said since.
 function stillTaken() {
-  return [...taken].filter(([number, at]) => timeOfMine(number) === at).map(([number]) => number);
+  return [...taken].filter(([number, at]) => state.verdicts.get(number)?.mine?.at === at).map(([number]) => number);
 }
 
 function show() {
@@ -96,8 +92,8 @@ export async function takeAll() {
     announce(t("scan.earlier.none"));
     return;
   }
-  const numbers = await takeOver(wanted);
-  taken = new Map(numbers.map((number) => [number, timeOfMine(number)]));
+  const given = await takeOver(wanted);
+  taken = new Map(given.map(({ appearance, at }) => [appearance, at]));
   show();
-  if (numbers.length) announce(parts.words.textContent);
+  if (given.length) announce(parts.words.textContent);
 }

@@ -115,15 +115,14 @@ function given(number, verdict, cls, note) {
   return { appearance: number, reviewer: "", verdict, class: cls, note, at: Date.now() / 1000, mine: true };
 }
 
-// Makes proposals verdicts of mine; resolves to the numbers of the appearances of which the server has them.
+// Makes proposals verdicts of mine; resolves to those that the server has.
 export async function takeOver(proposals) {
   for (const each of proposals) set(each.appearance, given(each.appearance, each.verdict, each.class, each.note));
   emit("verdicts");
   const items = proposals.map(({ appearance, verdict, class: cls }) => ({ appearance, verdict, class: cls }));
   const taken = await inParts(items, (each) => each.appearance, (part) => send("POST", `${api}/proposals`, { items: part }));
-  const numbers = taken.map((each) => each.appearance);
-  done.push(...numbers);
-  return numbers;
+  done.push(...taken.map((each) => each.appearance));
+  return taken;
 }
 
 // Takes my verdicts on these appearances back.
