@@ -343,6 +343,8 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
                 offset = int(answer.headers["Upload-Offset"])
             if on_progress:
                 on_progress(offset, size)
+            if offset == size and "Ordnance-Scan" not in answer.headers and clip.exists():
+                _refuse_changed(clip, size, clip.stat().st_size)
             reason = "The server has the whole clip and is about to begin its scan; waiting for that."
             while offset == size and "Ordnance-Scan" not in answer.headers:
                 yield _Pause(MAKING_PAUSE_SECONDS, reason)
@@ -375,13 +377,18 @@ class _Chunk:
 def _chunk(clip: Path, size: int, offset: int, length: int) -> _Chunk:
     """Raises BadOption where the clip no longer has the `size` that was announced."""
     with clip.open("rb") as file:
-        if os.fstat(file.fileno()).st_size != size:
-            raise BadOption(
-                f"{clip.name} has changed its size since its upload began; upload it again once nothing writes to it."
-            )
+        _refuse_changed(clip, size, os.fstat(file.fileno()).st_size)
         file.seek(offset)
         content = file.read(length)
     return _Chunk(offset, content, base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode())
+
+
+def _refuse_changed(clip: Path, size: int, now: int) -> None:
+    """Raises BadOption."""
+    if now != size:
+        raise BadOption(
+            f"{clip.name} has changed its size since its upload began; upload it again once nothing writes to it."
+        )
 
 
 def _scan(scan_id: str) -> Steps[ScanOut]:
