@@ -33,11 +33,15 @@ PIECE_BYTES = 256 * 1024
 """A chunk goes to the socket in pieces: httpx copies what is left of a piece with every part that the socket takes."""
 ATTEMPTS = 8
 """How often a request is tried whose connection failed; the pauses grow from half a second to half a minute."""
+MAKING_PAUSE_SECONDS = 2.0
+"""How long to wait between two questions whether a clip that has arrived whole has its scan."""
 ANSWER_SECONDS = 5.0
 ENDED = ("done", "failed", "cancelled")
 _TUS = {"Tus-Resumable": "1.0.0"}
 _LATER = (429, 502, 503, 504)
 _AGAIN = (409, 460, *_LATER)
+_LOST = (502, 504)
+"""A proxy's words for an answer that it did not get."""
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -157,8 +161,9 @@ class Client:
                 with self._http.stream("GET", f"/v1/scans/{scan_id}/events", headers=_after(after)) as answer:
                     if answer.status_code == 200:
                         for line in answer.iter_lines():
+                            failures = 0
                             if (event := reader.take(line)) is not None:
-                                after, failures = event.number, 0
+                                after = event.number
                                 yield event
                     else:
                         answer.read()
@@ -259,8 +264,9 @@ class AsyncClient:
                 async with self._http.stream("GET", f"/v1/scans/{scan_id}/events", headers=_after(after)) as answer:
                     if answer.status_code == 200:
                         async for line in answer.aiter_lines():
+                            failures = 0
                             if (event := reader.take(line)) is not None:
-                                after, failures = event.number, 0
+                                after = event.number
                                 yield event
                     else:
                         await answer.aread()
@@ -337,6 +343,14 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
                 offset = int(answer.headers["Upload-Offset"])
             if on_progress:
                 on_progress(offset, size)
+            if offset == size and "Ordnance-Scan" not in answer.headers and clip.exists():
+                _refuse_changed(clip, size, clip.stat().st_size)
+            reason = "The server has the whole clip and is about to begin its scan; waiting for that."
+            while offset == size and "Ordnance-Scan" not in answer.headers:
+                yield _Pause(MAKING_PAUSE_SECONDS, reason)
+                reason = ""
+                answer = yield from _ask(_Call("HEAD", address, _TUS))
+                offset = int(answer.headers["Upload-Offset"])
             scan = answer.headers.get("Ordnance-Scan")
             if scan is not None:
                 return (yield from _scan(scan.rsplit("/", 1)[-1]))
@@ -363,13 +377,18 @@ class _Chunk:
 def _chunk(clip: Path, size: int, offset: int, length: int) -> _Chunk:
     """Raises BadOption where the clip no longer has the `size` that was announced."""
     with clip.open("rb") as file:
-        if os.fstat(file.fileno()).st_size != size:
-            raise BadOption(
-                f"{clip.name} has changed its size since its upload began; upload it again once nothing writes to it."
-            )
+        _refuse_changed(clip, size, os.fstat(file.fileno()).st_size)
         file.seek(offset)
         content = file.read(length)
     return _Chunk(offset, content, base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode())
+
+
+def _refuse_changed(clip: Path, size: int, now: int) -> None:
+    """Raises BadOption."""
+    if now != size:
+        raise BadOption(
+            f"{clip.name} has changed its size since its upload began; upload it again once nothing writes to it."
+        )
 
 
 def _scan(scan_id: str) -> Steps[ScanOut]:
@@ -413,20 +432,34 @@ def _fetch(path: str) -> Steps[bytes]:
 
 
 def _cancel(scan_id: str) -> Steps[ScanOut]:
-    return _read(ScanOut, (yield from _ask(_Call("POST", f"/v1/scans/{scan_id}/cancel"))))
+    answer = yield from _ask(_Call("POST", f"/v1/scans/{scan_id}/cancel"), done_before=409)
+    if answer.is_success:
+        return _read(ScanOut, answer)
+    scan = yield from _scan(scan_id)
+    if scan.state != "cancelled":
+        raise _error_of(answer)
+    return scan
 
 
 def _delete(scan_id: str) -> Steps[None]:
-    yield from _ask(_Call("DELETE", f"/v1/scans/{scan_id}"))
+    yield from _ask(_Call("DELETE", f"/v1/scans/{scan_id}"), done_before=404)
 
 
-def _ask(call: _Call) -> Steps[httpx.Response]:
-    """The answer; tried again while the server cannot be reached or is not ready."""
-    failures = 0
+def _ask(call: _Call, *, done_before: int | None = None) -> Steps[httpx.Response]:
+    """The answer; tried again while the server cannot be reached or is not ready.
+
+    `done_before` is the status with which the server refuses what it has done already: it is an answer, too, where an
+    earlier one was lost.
+    """
+    failures, is_lost = 0, False
     while True:
         answer = yield call
-        if isinstance(answer, httpx.Response) and answer.is_success:
-            return answer
+        if isinstance(answer, httpx.Response):
+            if answer.is_success or (is_lost and answer.status_code == done_before):
+                return answer
+            is_lost = is_lost or answer.status_code in _LOST
+        else:
+            is_lost = is_lost or not isinstance(answer, httpx.ConnectError | httpx.ConnectTimeout)
         failures += 1
         yield _pause_after(answer, failures)
 

@@ -28,6 +28,7 @@ from detector.report.write import (
     check_out,
     foreign_in,
     remove_unfinished,
+    write_fetched,
     write_report,
 )
 
@@ -66,5 +67,6 @@ __all__ = [
     "short",
     "summary",
     "thumbnail_name",
+    "write_fetched",
     "write_report",
 ]

@@ -26,6 +26,8 @@ UNFINISHED_SECONDS = 3600.0
 
 _FILE_OF = {"json": "report.json", "html": "report.html", "csv": "detections.csv"}
 _OF_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
+_FETCHED = ("report.csv", "report.vtt")
+"""What a report that a server made has instead or beside."""
 _PICTURE = re.compile(r"[A-Za-z0-9_-]+-(frame|crop)\.jpg")
 _JPEG_START = b"\xff\xd8\xff"
 _SNIFFED_BYTES = 4096
@@ -63,6 +65,29 @@ def write_report(
             f"The report cannot be written to '{folder}' ({error.strerror or error}); choose another folder."
         ) from error
     _delete_report(earlier)
+    return folder
+
+
+def write_fetched(files: Mapping[str, bytes], folder: Path, spare: Path) -> Path:
+    """Write a report that a server made, as `files` by their names, and return its folder: `folder`, or where something
+    has that name `spare`, whose files can only be of the same scan and give way.
+
+    A folder is there with every file or not at all. Raises OSError.
+    """
+    staging = folder.parent / f"{OWN_PREFIX}{secrets.token_hex(6)}.partial"
+    try:
+        staging.mkdir(parents=True)
+        try:
+            for name, content in files.items():
+                _write(staging / name, content)
+            _sync_folder(staging)
+            folder = _rename_to_free(staging, folder, spare)
+        except BaseException:
+            shutil.rmtree(staging, ignore_errors=True)
+            raise
+        _sync_folder(folder.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from error
     return folder
 
 
@@ -154,6 +179,23 @@ def _swap_in(staging: Path, folder: Path, earlier: Path) -> None:
         raise
 
 
+def _rename_to_free(staging: Path, folder: Path, spare: Path) -> Path:
+    try:
+        os.rename(staging, folder)
+        return folder
+    except OSError:
+        if not os.path.lexists(folder):
+            raise
+    if spare.is_dir():
+        for path in sorted(staging.iterdir()):
+            os.replace(path, spare / path.name)
+        _sync_folder(spare)
+        staging.rmdir()
+    else:
+        os.rename(staging, spare)
+    return spare
+
+
 def _refuse_foreign(folder: Path) -> None:
     if not os.path.lexists(folder):
         return
@@ -205,7 +247,7 @@ def _delete_report(folder: Path) -> None:
                 picture.unlink()
     with suppress(OSError):
         (folder / "thumbnails").rmdir()
-    for name in (*_FILE_OF.values(), *_OF_DESKTOPS):
+    for name in (*_FILE_OF.values(), *_FETCHED, *_OF_DESKTOPS):
         with suppress(OSError):
             (folder / name).unlink()
     with suppress(OSError):

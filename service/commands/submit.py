@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -105,7 +106,9 @@ def _one(
     wait: bool,
 ) -> str:
     from detector.errors import OrdnanceError
+    from detector.report import remove_unfinished, write_fetched
     from detector.report.fields import without_surrogates
+    from detector.signals import held_back
 
     name = printable(without_surrogates(clip.name))
     bar = progress.add_task(f"{name}: upload", total=max(1, clip.stat().st_size))
@@ -121,11 +124,10 @@ def _one(
     progress.remove_task(bar)
     if scan.state != "done":
         raise OrdnanceError(scan.error.message if scan.error else f"The scan is {scan.state}.")
-    folder = out / clip.stem
-    if folder.exists():
-        folder = out / f"{clip.stem}-{scan.id[:12]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for form in formats:
-        (folder / f"report.{form}").write_bytes(client.fetch(scan.links[f"report.{form}"]))
+    names = [f"report.{form}" for form in formats]
+    files = {name: client.fetch(scan.links[name]) for name in names}
+    remove_unfinished(out)
+    with held_back(signal.SIGTERM):
+        folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
     found = scan.progress.appearances
     return f"{clip}: {found} appearance{'' if found == 1 else 's'}, report in {folder}"

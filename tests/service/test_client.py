@@ -317,3 +317,153 @@ def test_a_server_that_is_away_is_waited_for_once_and_said_to_be(tmp_path, monke
     assert f"{clips[0]}: The server does not answer ([Errno 111] Connection refused); check its address." in said
     assert f"{clips[1]}: The server still does not answer; the clip was not sent." in said
     assert f"{clips[2]}: There is no file {clips[2]}; check the path." in said
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def ask(request, monkeypatch):
+    """Has a client do something, each in its turn; a function answers its requests. It waits for nothing."""
+    monkeypatch.setattr("service.client.time.sleep", lambda _: None)
+    monkeypatch.setattr("service.client.asyncio.sleep", AsyncMock())
+    address = "http://127.0.0.1:1"
+
+    async def awaited(answer, call):
+        async with AsyncClient(address) as client:
+            client._http = httpx.AsyncClient(base_url=address, transport=httpx.MockTransport(answer))
+            return await call(client)
+
+    def done(answer, call):
+        if request.param == "AsyncClient":
+            return asyncio.run(awaited(answer, call))
+        with Client(address) as client:
+            client._http = httpx.Client(base_url=address, transport=httpx.MockTransport(answer))
+            return call(client)
+
+    return done
+
+
+def scan_that_is(monkeypatch, state):
+    def found(scan_id):
+        return SimpleNamespace(id=scan_id, state=state)
+        yield
+
+    monkeypatch.setattr("service.client._scan", found)
+
+
+def test_a_clip_that_has_arrived_is_waited_for_while_the_server_stores_it(ask, tmp_path, monkeypatch):
+    """Its last byte is answered once it lies in the store, which can take minutes."""
+    scan_that_is(monkeypatch, "queued")
+    clip = tmp_path / "large.mp4"
+    clip.write_bytes(b"x" * 3000)
+    asked, steps = [], []
+
+    def answer(request):
+        asked.append(request.method)
+        if request.method == "POST":
+            return httpx.Response(201, headers={"Location": "/v1/uploads/1"})
+        if request.method == "PATCH":
+            if asked.count("PATCH") == 1:
+                raise httpx.ReadTimeout("timed out")
+            return httpx.Response(409, json={})
+        is_made = asked.count("HEAD") > 30
+        return httpx.Response(200, headers={"Upload-Offset": "3000", **({"Ordnance-Scan": "/s/7"} if is_made else {})})
+
+    assert ask(answer, lambda client: client.submit(clip, lambda *step: steps.append(step))).id == "7"
+    assert asked == ["POST", "PATCH", *["HEAD"] * 31]
+    assert set(steps) == {(3000, 3000)}
+
+
+def answers_in_turn(*answers):
+    """Statuses, or errors of the connection."""
+    left = iter(answers)
+
+    def answer(_):
+        one = next(left)
+        if isinstance(one, Exception):
+            raise one
+        return httpx.Response(one, json={})
+
+    return answer
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadError("broken"), 504], ids=str)
+def test_a_deletion_whose_answer_was_lost_is_no_failure(ask, lost):
+    ask(answers_in_turn(lost, 404), lambda client: client.delete("1"))
+
+
+@pytest.mark.parametrize("refusal", [httpx.ConnectError("refused"), 503], ids=str)
+def test_a_deletion_that_came_to_nobody_tells_that_there_is_no_scan(ask, refusal):
+    with pytest.raises(ServerError) as refused:
+        ask(answers_in_turn(refusal, 404), lambda client: client.delete("1"))
+    assert refused.value.status == 404
+
+
+def test_a_cancellation_whose_answer_was_lost_is_no_failure(ask, monkeypatch):
+    scan_that_is(monkeypatch, "cancelled")
+    assert ask(answers_in_turn(httpx.ReadError("broken"), 409), lambda client: client.cancel("1")).state == "cancelled"
+
+
+def test_a_scan_that_had_ended_was_not_cancelled(ask, monkeypatch):
+    scan_that_is(monkeypatch, "done")
+    with pytest.raises(ServerError) as refused:
+        ask(answers_in_turn(httpx.ReadError("broken"), 409), lambda client: client.cancel("1"))
+    assert refused.value.status == 409
+
+
+def test_a_scan_that_waits_is_followed_over_any_number_of_broken_connections(ask, monkeypatch):
+    """Before its first event a stream has nothing but signs of life."""
+    monkeypatch.setattr("service.client.ATTEMPTS", 3)
+    ended = SimpleNamespace(state="done")
+    monkeypatch.setattr(Client, "scan", lambda *_: ended)
+    monkeypatch.setattr(AsyncClient, "scan", AsyncMock(return_value=ended))
+    left = [False] * 5 + [True]
+
+    class Stream(httpx.SyncByteStream, httpx.AsyncByteStream):
+        def __iter__(self):
+            yield b": still here\n\n"
+            if not left.pop(0):
+                raise httpx.RemoteProtocolError("peer closed connection")
+            yield b'id: 1\nevent: state\ndata: {"state": "done"}\n\n'
+
+        async def __aiter__(self):
+            for each in self:
+                yield each
+
+    assert ask(lambda _: httpx.Response(200, stream=Stream()), lambda client: client.wait("1")) is ended
+    assert left == []
+
+
+def test_a_report_is_there_in_all_formats_or_not_at_all(tmp_path, monkeypatch, capsys):
+    from service.commands import run
+
+    clip, out = tmp_path / "clip.mp4", tmp_path / "out"
+    clip.write_bytes(b"clip")
+    links = {f"report.{form}": form for form in ("json", "csv", "vtt")}
+    scan = SimpleNamespace(id="7" * 32, state="done", links=links, progress=SimpleNamespace(appearances=1))
+    away: set[str] = set()
+
+    def fetch(_, form):
+        if form in away:
+            raise ServerError("no_answer", "The server does not answer.", 0)
+        return form.encode()
+
+    for name, found in (("submit", scan), ("scan", scan), ("events", ())):
+        monkeypatch.setattr(Client, name, lambda *_, found=found, **__: found)
+    monkeypatch.setattr(Client, "fetch", fetch)
+
+    def submitted(formats):
+        code = run(["submit", str(clip), "--out", str(out), "--format", formats, "--server", "http://127.0.0.1:1"])
+        there = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        return code, there, capsys.readouterr()
+
+    away.add("csv")
+    code, there, said = submitted("json,csv")
+    assert (code, there) == (3, {})
+    assert f"{clip}: The server does not answer." in said.err
+    away.clear()
+    first = {"clip/report.json": b"json", "clip/report.csv": b"csv"}
+    assert submitted("json,csv")[:2] == (0, first)
+    second = {**first, "clip-777777777777/report.json": b"json"}
+    assert submitted("json")[:2] == (0, second)
+    code, there, said = submitted("vtt")
+    assert (code, there) == (0, {**second, "clip-777777777777/report.vtt": b"vtt"})
+    assert "report in " + str(out / "clip-777777777777") in said.out

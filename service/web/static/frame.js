@@ -2,12 +2,24 @@
 
 import { prefs, send } from "./api.js";
 import { forgetUploads } from "./kept_uploads.js";
+import { t } from "./labels.js";
 
 const button = document.getElementById("sign-out");
+const notSignedOut = document.getElementById("not-signed-out");
 
 button?.addEventListener("click", async () => {
   button.disabled = true;
-  await send("DELETE", "/v1/session").catch(() => null);
+  notSignedOut.textContent = "";
+  try {
+    await send("DELETE", "/v1/session", undefined, { stays: true });
+  } catch (problem) {
+    // 401: the session is over already.
+    if (problem.status !== 401) {
+      notSignedOut.textContent = t("base.not_signed_out", { why: problem.detail ?? problem.message });
+      button.disabled = false;
+      return;
+    }
+  }
   forgetUploads();
   location.assign("/sign-in");
 });

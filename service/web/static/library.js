@@ -20,44 +20,60 @@ const scans = new Map();
 const rows = new Map();
 let classes = new Map();
 let query, showBatch;
-let following = null, reading = 0, timer = 0, news = 0, lastRead = 0;
+let following = null, timer = 0, news = 0, lastRead = 0;
+let line = Promise.resolve(), next = null, narrowings = 0;
 let endStream = null;
 
-function address(cursor, limit = PAGE) {
-  const asked = query();
+function address(filters, cursor, limit = PAGE) {
+  const asked = new URLSearchParams(filters);
   asked.set("limit", limit);
   if (cursor) asked.set("cursor", cursor);
   return `/v1/scans?${asked}`;
 }
 
-// Everything anew, as many as are shown: the order of the answer is that of the list.
-async function readAll() {
-  const mine = (reading += 1);
+// One read after the other, so that news that comes faster than the list can be read does not keep it from being shown.
+function inLine(read) {
+  line = line.then(read, read);
+  return line;
+}
+
+// Everything anew, by a read that has not begun yet.
+function readAll() {
+  next ??= inLine(() => {
+    next = null;
+    return readWhole();
+  });
+  return next;
+}
+
+// As many as are shown: the order of the answer is that of the list.
+async function readWhole() {
   clearTimeout(news);
   news = 0;
   lastRead = performance.now();
+  const [filters, mine] = [query(), narrowings];
   try {
     const wanted = Math.max(PAGE, rows.size);
     const items = [];
-    let next = null;
+    let cursor = null;
     do {
-      const page = await get(address(next, Math.min(200, wanted - items.length)));
+      const page = await get(address(filters, cursor, Math.min(200, wanted - items.length)));
       items.push(...page.items);
-      next = page.next;
-    } while (next && items.length < wanted);
-    if (mine !== reading) return;
-    following = next;
+      cursor = page.next;
+    } while (cursor && items.length < wanted && mine === narrowings);
+    if (mine !== narrowings) return;
+    following = cursor;
     show(items, true);
     tell("");
   } catch (problem) {
-    if (mine === reading) tell(problem instanceof Problem && problem.status === 0 ? t("library.live_lost") : (problem.detail ?? String(problem)));
+    if (mine === narrowings) tell(problem instanceof Problem && problem.status === 0 ? t("library.live_lost") : (problem.detail ?? String(problem)));
   }
 }
 
 async function readMore() {
-  const mine = reading;
-  const page = await get(address(following)).catch((problem) => tell(problem.detail));
-  if (!page || mine !== reading) return;
+  const mine = narrowings;
+  const page = following && (await get(address(query(), following)).catch((problem) => tell(problem.detail)));
+  if (!page || mine !== narrowings) return;
   following = page.next;
   show(page.items, false);
 }
@@ -178,7 +194,7 @@ async function begin() {
     for (const { box } of rows.values()) box.checked = selectAll.checked;
     settleSelection();
   });
-  more.addEventListener("click", readMore);
+  more.addEventListener("click", () => inLine(readMore));
   find("plan").addEventListener("change", showCadence);
   showCadence();
   startUploads(document, { options: uploadOptions, done: soon });
@@ -188,7 +204,10 @@ async function begin() {
   } catch (problem) {
     tell(problem.detail);
   }
-  query = startFilters(find("filters"), readAll);
+  query = startFilters(find("filters"), () => {
+    narrowings += 1;
+    readAll();
+  });
   document.addEventListener("visibilitychange", follow);
   await readAll();
   follow();

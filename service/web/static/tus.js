@@ -136,7 +136,15 @@ export class Upload {
     const headers = { "Upload-Offset": String(from), "Content-Type": "application/offset+octet-stream" };
     const part = this.file.slice(from, from + PART_BYTES);
     const progress = (count) => turn.isOver || this.#sentIs(from + count);
-    this.#heard(turn, await this.#call(turn, "PATCH", this.address, headers, part, progress));
+    try {
+      this.#heard(turn, await this.#call(turn, "PATCH", this.address, headers, part, progress));
+    } catch (problem) {
+      // A file that went away or changed ends the request as a connection that breaks does.
+      if (problem.status === 0 && !turn.isOver && !(await isReadable(this.file))) {
+        throw new Problem("unreadable", t("library.file_unreadable"), null);
+      }
+      throw problem;
+    }
   }
 
   #heard(turn, answer) {
@@ -167,6 +175,10 @@ export class Upload {
     turn.request = new XMLHttpRequest();
     return ask(turn.request, method, address, all, body, progress);
   }
+}
+
+function isReadable(file) {
+  return file.slice(0, 1).arrayBuffer().then(() => true, () => false);
 }
 
 function sleep(turn, milliseconds) {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -128,6 +129,9 @@ def test_what_a_killed_process_left_is_deleted_once_nobody_can_be_writing_it(
     left(".ordnance-3.partial", hours=2)
     left(".ordnance-3.earlier", hours=2)
     left("mine.partial", hours=2)
+    write.write_fetched({"report.json": b"{}", "report.csv": b"", "report.vtt": b""}, tmp_path / "f", tmp_path / "g")
+    (tmp_path / "f").rename(tmp_path / ".ordnance-5.partial")
+    os.utime(tmp_path / ".ordnance-5.partial", (0, 0))
     (tmp_path / ".ordnance-4.partial").mkdir()
     (tmp_path / ".ordnance-4.partial" / "notes.txt").write_text("mine")
     os.utime(tmp_path / ".ordnance-4.partial", (0, 0))
@@ -216,3 +220,20 @@ def test_what_came_in_while_writing_is_kept(report: Report, tmp_path: Path, monk
     monkeypatch.setattr(write, "_fill", meanwhile)
     write_report(report, {}, folder)
     assert [path.read_text() for path in tmp_path.rglob("notes.txt")] == ["mine"]
+
+
+def test_a_fetched_report_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_one = write._write
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "report.html":
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write_one(path, content)
+
+    monkeypatch.setattr(write, "_write", full)
+    with pytest.raises(OSError) as refused:
+        write.write_fetched({"report.json": b"{}", "report.html": b""}, tmp_path / "clip", tmp_path / "clip-1")
+    assert (refused.value.filename, refused.value.strerror) == (str(tmp_path / "clip"), "No space left on device")
+    assert os.listdir(tmp_path) == []

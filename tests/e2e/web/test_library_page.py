@@ -1,6 +1,6 @@
 """The list of scans: live, narrowed down, and worked on several at once."""
 
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browsing import padded
@@ -59,6 +59,67 @@ def test_many_scans_are_live_over_one_connection(person, library, tmp_path):
         assert len(streams) == 1 and f"{library.url}/v1/events" in streams[0]
         for scan in scans:
             client.delete(f"/v1/scans/{scan}").raise_for_status()
+
+
+# Something happens to some scan all the time, and the list takes longer to be read than news waits to be shown.
+BUSY_AND_SLOW = """
+window.EventSource = class extends EventTarget {
+  static CLOSED = 2;
+  constructor() {
+    super();
+    let number = 0;
+    setInterval(() => {
+      const data = JSON.stringify({ scan: "0", number: (number += 1), state: "running" });
+      this.dispatchEvent(new MessageEvent("state", { data, lastEventId: String(number) }));
+    }, 200);
+  }
+  close() {}
+};
+const real = window.fetch;
+window.fetch = async (path, ...rest) => {
+  if (String(path).startsWith("/v1/scans?")) await new Promise((resolve) => setTimeout(resolve, 2500));
+  return real(path, ...rest);
+};
+"""
+
+
+def test_a_list_that_is_slow_to_read_is_kept_up_to_date_all_the_same(person, library, bands, tmp_path):
+    one = person(library)
+    one.context.add_init_script(BUSY_AND_SLOW)
+    one.open("/?name=slowly")
+    expect(one.scans()).to_have_count(0)
+    with library.client() as client:
+        scan = upload(client, padded(bands, 45_000, tmp_path / "slowly.mp4"))["id"]
+        expect(one.scans()).to_have_count(1, timeout=20_000)
+        one.page.get_by_label("File name holds").fill("no such name")
+        expect(one.scans()).to_have_count(0, timeout=20_000)
+        wait_for(client, scan)
+        client.delete(f"/v1/scans/{scan}").raise_for_status()
+
+
+def test_more_scans_stay_shown_where_the_list_is_slow_to_read(person, library, bands, tmp_path):
+    with library.client() as client:
+        scan = wait_for(client, upload(client, padded(bands, 46_000, tmp_path / "one-of-many.mp4"))["id"])
+        client.delete(f"/v1/scans/{scan['id']}").raise_for_status()
+    many = [{**scan, "id": f"{number:032x}"} for number in range(70)]
+
+    def page(route):
+        asked = parse_qs(urlsplit(route.request.url).query)
+        start, limit = int(asked.get("cursor", ["0"])[0]), int(asked["limit"][0])
+        end = start + limit
+        route.fulfill(json={"items": many[start:end], "next": str(end) if end < len(many) else None})
+
+    one = person(library)
+    one.page.route("**/v1/scans?*", page)
+    one.context.add_init_script(BUSY_AND_SLOW)
+    one.open()
+    expect(one.scans()).to_have_count(50, timeout=20_000)
+    one.page.get_by_role("button", name="Show more").click()
+    expect(one.scans()).to_have_count(70, timeout=20_000)
+    with one.page.expect_request(lambda each: "limit=70" in each.url, timeout=20_000):
+        pass
+    one.page.wait_for_timeout(3000)
+    expect(one.scans()).to_have_count(70)
 
 
 def test_filters_narrow_the_list_and_stay_in_the_address(person, library, armour_id):

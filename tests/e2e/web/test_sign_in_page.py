@@ -1,6 +1,7 @@
 """Signing in and out with a key, where one is needed."""
 
 import pytest
+from browsing import complaints
 from playwright.sync_api import expect
 from service_server import Server
 
@@ -52,6 +53,31 @@ def test_signing_out_ends_it_in_every_tab(person, guarded, key):
     assert other.evaluate("localStorage.length") == 0
     one.page.get_by_role("button", name="Save").click()
     expect(one.page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_who_could_not_be_signed_out_is_told_and_can_try_again(person, guarded, key):
+    one = person(guarded).open("/settings")
+    sign_in(one, key)
+    why = "The database is away; try again in a moment."
+    body = {"code": "unavailable", "status": 503, "detail": why}
+    refusal = {"status": 503, "json": body, "content_type": "application/problem+json"}
+
+    def refuse(route):
+        if route.request.method == "DELETE":
+            route.fulfill(**refusal)
+        else:
+            route.continue_()
+
+    one.page.route("**/v1/session", refuse)
+    button = one.page.get_by_role("button", name="Sign out")
+    button.click()
+    expect(one.page.get_by_role("alert").filter(has_text=why)).to_have_text(f"You are still signed in: {why}")
+    assert "/settings" in one.page.url
+    assert complaints(one.page) == []
+    one.page.unroute("**/v1/session")
+    button.click()
+    expect(one.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert one.context.cookies() == []
 
 
 def test_settings_are_each_persons_own(person, guarded, key):

@@ -120,6 +120,28 @@ def test_uploads_and_the_list_outlive_a_server_killed_in_the_middle(person, band
         server.stop()
 
 
+def test_a_file_that_cannot_be_read_any_more_is_said_to_be_and_holds_nothing_up(person, library, bands, tmp_path):
+    gone, other, third = (padded(bands, 4_100_000 + each, tmp_path / f"card-{each}.mp4") for each in range(3))
+    one = person(library).open()
+    one.throttle(1_500_000)
+    one.choose(gone)
+    wait_under_way(one, gone.name)
+    one.page.get_by_role("button", name=f"Pause {gone.name}").click()
+    content = gone.read_bytes()
+    gone.unlink()
+    one.page.get_by_role("button", name=f"Resume {gone.name}").click()
+    said = one.upload_of(gone.name)
+    expect(said.locator(".words")).to_contain_text("cannot read the file any more", timeout=UPLOAD_MS)
+    expect(said).to_have_attribute("data-state", "failed")
+    one.throttle(-1)
+    one.choose(other, third)
+    for each in (other, third):
+        expect(one.upload_of(each.name)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+    gone.write_bytes(content)
+    one.choose(gone)
+    expect(said.nth(1)).to_have_attribute("data-state", "done", timeout=UPLOAD_MS)
+
+
 def test_a_refused_upload_says_why_and_is_tried_again(person, library, bands, tmp_path):
     clip = padded(bands, 50_000, tmp_path / "refused.mp4")
     one = person(library).open()

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { t } from "../labels.js";
 import { weakItemsOf } from "./outline.js";
-import { api, classOf, emit, isOpen, on, state } from "./state.js";
+import { api, classOf, isOpen, on, state } from "./state.js";
 import { applyFilters, setThreshold } from "./threshold.js";
 
 const STEP = 0.05;
@@ -59,7 +59,6 @@ export function readWeak() {
       state.weak = weakItemsOf(answer);
       state.weakCount = answer.count;
       if (state.threshold !== null) applyFilters();
-      emit("weak");
     },
     () => {
       weakRead = null;

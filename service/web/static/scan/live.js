@@ -6,7 +6,8 @@ import { itemsOf, sameItem } from "./outline.js";
 import { forgetTracks } from "./boxes.js";
 
 const LEAST_MS = 900;
-let last = 0, timer = 0, reading = null, again = false;
+const RETRY_MS = 3000;
+let last = 0, timer = 0, reading = null, again = false, told = null;
 
 export async function readScan() {
   state.scan = await get(api);
@@ -69,11 +70,19 @@ async function refresh(onProblem) {
     return;
   }
   last = performance.now();
-  reading = Promise.all([readScan(), readItems()]).catch(onProblem);
+  let failed = null;
+  reading = Promise.all([readScan(), readItems()]).catch((problem) => {
+    failed = problem.code ?? "error";
+    if (failed !== told) onProblem(problem);
+  });
   await reading;
   reading = null;
+  told = failed;
   if (again) {
     again = false;
     soon(onProblem);
+  } else if (failed && !state.gone) {
+    // No other event need come: the last one tells that the scan has ended.
+    timer = setTimeout(() => refresh(onProblem), RETRY_MS);
   }
 }

@@ -1,6 +1,6 @@
 // The scan page: reads the scan, wires its parts, and answers the keyboard.
 
-import { prefs, taxonomy } from "../api.js";
+import { prefs, taxonomy, whoami } from "../api.js";
 import { t } from "../labels.js";
 import { startBreaks } from "./breaks.js";
 import { nudge, resetThreshold, startControls } from "./controls.js";
@@ -123,6 +123,8 @@ function wire() {
 
 async function begin() {
   wire();
+  // Known before the first verdict, which then goes out at once.
+  whoami().catch(() => null);
   try {
     [state.prefs, state.taxonomy] = await Promise.all([prefs(), taxonomy(), readScan(), readItems()]);
   } catch (error) {

@@ -5,7 +5,7 @@ import { keep, recall } from "../kept.js";
 import { t } from "../labels.js";
 import { classOf, emit, isOpen, on, state } from "./state.js";
 import { proposalOf, proposalWords } from "./proposals.js";
-import { give, mineOf, undo } from "./verdicts.js";
+import { give, isSending, mineOf, undo } from "./verdicts.js";
 import { move } from "./list.js";
 import { announce } from "./notices.js";
 
@@ -35,7 +35,7 @@ export function startPanel(root) {
     } else if (event.key === "Escape") parts.panel.focus();
   });
   parts.save.addEventListener("click", saveNote);
-  window.addEventListener("beforeunload", (event) => isUnsaved() && event.preventDefault());
+  window.addEventListener("beforeunload", (event) => (isUnsaved() || isSending()) && event.preventDefault());
   dialog.querySelector("form").addEventListener("submit", onOtherClass);
   dialog.querySelector("[value=cancel]").addEventListener("click", () => dialog.close());
   on("selected", show);

@@ -1,5 +1,7 @@
 // The clip in the browser's own player: asked for when somebody plays it, muted and blurred, weapons alone sharp.
 
+import { fetched, Problem } from "../api.js";
+import { t } from "../labels.js";
 import { isSameWayRound } from "./orientation.js";
 import { api, state } from "./state.js";
 
@@ -12,17 +14,20 @@ const UNPLAYABLE_CODECS = [
 ];
 const ASKED = { hevc: 'video/mp4; codecs="hvc1.1.6.L93.B0"', av1: 'video/mp4; codecs="av01.0.04M.08"' };
 
-let video, onFrame, onFail, loop = null, failed = false, compared = false;
+let video, onFrame, onFail, onLost, loop = null, failed = false, compared = false;
+let asked = 0, stumbling = null;
 
-export function startPlayer(element, { frame, fail }) {
+// `fail` is called where the browser cannot play the clip, `lost` with the Problem where it cannot be had just now.
+export function startPlayer(element, { frame, fail, lost }) {
   video = element;
   onFrame = frame;
   onFail = fail;
+  onLost = lost;
   video.preload = "none";
   video.muted = true;
-  video.addEventListener("error", () => video.hasAttribute("src") && giveUp());
+  video.addEventListener("error", () => video.hasAttribute("src") && stumble());
   video.addEventListener("loadedmetadata", checkPicture);
-  video.addEventListener("ended", () => loop && video.play().catch(giveUp));
+  video.addEventListener("ended", () => loop && play(loop.from + 1e-3, loop));
 }
 
 // Whether it is known before a byte of the clip was sent that the browser cannot play it.
@@ -46,12 +51,13 @@ export function load() {
   if (video.hasAttribute("src")) return;
   video.src = `${api}/clip`;
   video.muted = !state.prefs.sound;
-  video.requestVideoFrameCallback(each);
+  asked = video.requestVideoFrameCallback(each);
 }
 
 export function unload() {
   video.pause();
   if (!video.hasAttribute("src")) return;
+  video.cancelVideoFrameCallback(asked);
   video.removeAttribute("src");
   video.load();
 }
@@ -63,7 +69,7 @@ export async function play(from, window = null) {
   try {
     await video.play();
   } catch (error) {
-    if (error.name !== "AbortError") giveUp();
+    if (error.name !== "AbortError") await stumble();
   }
 }
 
@@ -104,7 +110,7 @@ function each(_, { mediaTime }) {
   compare(mediaTime);
   onFrame(mediaTime, !video.paused);
   if (loop && mediaTime >= loop.to - 1e-3 && !video.paused) video.currentTime = loop.from + 1e-3;
-  video.requestVideoFrameCallback(each);
+  asked = video.requestVideoFrameCallback(each);
 }
 
 // A clip whose picture the browser leaves out or turns otherwise than we do is not shown in its player.
@@ -122,6 +128,26 @@ function compare(mediaTime) {
   if (compared) return;
   compared = true;
   isSameWayRound(video, mediaTime).then((isSame) => isSame || giveUp(), () => null);
+}
+
+function stumble() {
+  stumbling ??= whyStumbled().then((problem) => {
+    stumbling = null;
+    if (problem === null) giveUp();
+    else {
+      unload();
+      onLost(problem);
+    }
+  });
+  return stumbling;
+}
+
+// A browser calls a clip that it got nothing of one of a kind that it cannot play. Resolves to null where it has it.
+async function whyStumbled() {
+  const { code } = video.error ?? {};
+  if (code === MediaError.MEDIA_ERR_NETWORK) return new Problem("unreachable", t("base.unreachable"), 0);
+  if (code !== MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED) return null;
+  return fetched(`${api}/clip`, { method: "HEAD" }).then(() => null, (problem) => problem);
 }
 
 function giveUp() {

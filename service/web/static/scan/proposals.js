@@ -7,20 +7,22 @@ import { api, classOf, emit, isOpen, on, state } from "./state.js";
 import { areVerdictsKnown, mineOf, takeBackAll, takeOver } from "./verdicts.js";
 
 let parts;
-let isRead = false, isDeclined = false, taken = [];
+let isRead = false, isDeclined = false;
+// Of the appearances whose verdicts were taken over, by number, when the server took each down.
+let taken = new Map();
 
 export function startProposals(root) {
   const find = (id) => root.querySelector(`#${id}`);
   parts = { box: find("earlier"), words: find("earlier-words"), all: find("take-all"), undo: find("undo-all"), close: find("earlier-close") };
   parts.all.addEventListener("click", takeAll);
   parts.undo.addEventListener("click", () => {
-    const numbers = taken;
-    taken = [];
+    const numbers = stillTaken();
+    taken = new Map();
     takeBackAll(numbers);
   });
   parts.close.addEventListener("click", () => {
     isDeclined = true;
-    taken = [];
+    taken = new Map();
     show();
   });
   on("scan", read);
@@ -69,13 +71,19 @@ function waiting() {
   return state.items.filter((item) => proposalOf(item)?.verdict).map(proposalOf);
 }
 
+// Those on which nothing else was said since.
+function stillTaken() {
+  return [...taken].filter(([number, at]) => state.verdicts.get(number)?.mine?.at === at).map(([number]) => number);
+}
+
 function show() {
   const count = state.proposals.size ? waiting().length : 0;
-  const isTaken = taken.length > 0;
+  const still = stillTaken().length;
+  const isTaken = still > 0;
   parts.box.hidden = state.gone || !(isTaken || (count && !isDeclined));
   parts.all.hidden = isTaken;
   parts.undo.hidden = !isTaken;
-  parts.words.textContent = isTaken ? t("scan.earlier.taken", { count: taken.length }) : t("scan.earlier.offer", { count });
+  parts.words.textContent = isTaken ? t("scan.earlier.taken", { count: still }) : t("scan.earlier.offer", { count });
 }
 
 export async function takeAll() {
@@ -84,7 +92,8 @@ export async function takeAll() {
     announce(t("scan.earlier.none"));
     return;
   }
-  taken = await takeOver(wanted);
+  const given = await takeOver(wanted);
+  taken = new Map(given.map(({ appearance, at }) => [appearance, at]));
   show();
-  if (taken.length) announce(parts.words.textContent);
+  if (given.length) announce(parts.words.textContent);
 }

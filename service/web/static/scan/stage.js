@@ -4,6 +4,7 @@ import { timecode } from "../api.js";
 import { t } from "../labels.js";
 import { boxesAt, drawBoxes, drawCuts } from "./boxes.js";
 import { clock } from "./clock.js";
+import { tell } from "./notices.js";
 import * as player from "./player.js";
 import { api, classOf, duration, on, setTime, state } from "./state.js";
 import { checkGone, forgetStills, still } from "./stills.js";
@@ -26,7 +27,7 @@ export function startStage(root) {
     stage: find("stage"), picture: find("picture"), video: find("video"), cuts: find("cuts"), boxes: find("boxes"),
     caption: find("caption"), clock: find("clock"), fallback: find("fallback"), playing: find("play"), looping: find("loop"),
   };
-  player.startPlayer(parts.video, { frame: onVideoFrame, fail: onVideoFails });
+  player.startPlayer(parts.video, { frame: onVideoFrame, fail: onVideoFails, lost: onVideoLost });
   parts.picture.addEventListener("load", () => redrawBoxes());
   // A frame may be told of while the browser still seeks, when its pixels cannot be had.
   for (const kind of ["loadeddata", "seeked"]) parts.video.addEventListener(kind, () => redrawBoxes());
@@ -64,6 +65,13 @@ function fallBack() {
 
 function onVideoFails() {
   fallBack();
+  showStill(state.time);
+}
+
+// Playing is tried anew when somebody wants it.
+function onVideoLost(problem) {
+  stop();
+  tell("player", problem.detail, "danger");
   showStill(state.time);
 }
 

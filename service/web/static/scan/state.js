@@ -25,7 +25,7 @@ export const api = `/v1/scans/${state.scanId}`;
 
 const listeners = new Map();
 
-// Topics: scan, items, shown, selected, time, verdicts, view, gone.
+// Topics: scan, items, shown, selected, time, timeline, go_to, verdicts, gone.
 export function on(topic, listener) {
   listeners.set(topic, [...(listeners.get(topic) ?? []), listener]);
 }

@@ -43,7 +43,6 @@ function view() {
 function setView(next) {
   state.view = next && next.to - next.from < duration() ? next : null;
   schedule();
-  emit("view");
 }
 
 function schedule() {
@@ -103,12 +102,13 @@ function draw() {
   const scale = width / (shownView.to - shownView.from);
   const x = (seconds) => (seconds - shownView.from) * scale;
   const span = (from, to) => {
+    if (to < shownView.from || from > shownView.to) return null;
     const left = Math.max(-1, x(from));
     return [left, Math.max(NARROWEST, Math.min(width + 1, x(to)) - left)];
   };
   drawTicks(context, shownView, x, width, height);
   lanes.forEach((lane, at) => drawLane(context, lane, at * LANE, span, width));
-  drawCoverage(context, lanes.length * LANE + 4, x, span, width);
+  drawCoverage(context, lanes.length * LANE + 4, span);
   moveHead();
   describe();
 }
@@ -127,8 +127,9 @@ function drawLane(context, lane, top, span, width) {
   context.fillStyle = colours.line;
   context.fillRect(0, top + LANE - 2, width, 1);
   for (const item of lane.items) {
-    const [left, wide] = span(item.first, item.last);
-    if (left > width || left + wide < 0) continue;
+    const place = span(item.first, item.last);
+    if (!place) continue;
+    const [left, wide] = place;
     const high = 3 + item.confidence * (LANE - NAME - 5);
     context.globalAlpha = item.weak ? 0.45 : item.overlay ? 0.3 : verdictOf(item) === "wrong" ? 0.4 : 0.95;
     context.fillStyle = colour;
@@ -163,44 +164,43 @@ function drawTicks(context, shownView, x, width, height) {
   context.textAlign = "left";
 }
 
-function drawCoverage(context, top, x, span, width) {
+function drawCoverage(context, top, span) {
   const coverage = state.scan?.coverage;
   const end = duration();
   const starts = coverage?.shot_starts_s ?? [];
   starts.forEach((start, number) => {
-    const [begin, length] = span(start, starts[number + 1] ?? end);
-    context.fillStyle = colours.shot[number % 2];
-    context.fillRect(begin, top, length, SHOTS - 3);
-    context.fillStyle = colours.muted;
-    context.fillRect(begin, top, 1, SHOTS - 3);
+    const place = span(start, starts[number + 1] ?? end);
+    filled(context, colours.shot[number % 2], place, top, SHOTS - 3);
+    if (place) filled(context, colours.muted, [place[0], 1], top, SHOTS - 3);
   });
   const row = top + SHOTS;
   const reached = coverage ? end : (state.scan?.progress.position_s ?? 0);
-  context.fillStyle = colours.seen;
-  const [left, wide] = span(0, reached);
-  context.fillRect(left, row, wide, LOOKED - 6);
+  filled(context, colours.seen, span(0, reached), row, LOOKED - 6);
   if (!coverage && reached < end) hatched(context, patterns.ahead, span(reached, end), row, LOOKED - 6);
   for (const gap of coverage?.unseen ?? []) {
-    clear(context, span(gap.from_s, gap.to_s), row);
-    hatched(context, patterns.unseen, span(gap.from_s, gap.to_s), row, LOOKED - 6);
+    const place = span(gap.from_s, gap.to_s);
+    filled(context, colours.unlooked, place, row, LOOKED - 6);
+    hatched(context, patterns.unseen, place, row, LOOKED - 6);
   }
   for (const gap of coverage?.undecoded ?? []) {
-    clear(context, span(gap.from_s, gap.to_s), row);
-    hatched(context, patterns.lost, span(gap.from_s, gap.to_s), row, LOOKED - 6);
+    const place = span(gap.from_s, gap.to_s);
+    filled(context, colours.unlooked, place, row, LOOKED - 6);
+    hatched(context, patterns.lost, place, row, LOOKED - 6);
     context.globalAlpha = 0.35;
-    hatched(context, patterns.lost, span(gap.from_s, gap.to_s), 0, lanes.length * LANE);
+    hatched(context, patterns.lost, place, 0, lanes.length * LANE);
     context.globalAlpha = 1;
   }
 }
 
-function clear(context, [left, wide], row) {
-  context.fillStyle = colours.unlooked;
-  context.fillRect(left, row, wide, LOOKED - 6);
+// `place` is null where nothing of it is in view.
+function filled(context, style, place, top, high) {
+  if (!place) return;
+  context.fillStyle = style;
+  context.fillRect(place[0], top, place[1], high);
 }
 
-function hatched(context, tile, [left, wide], top, high) {
-  context.fillStyle = context.createPattern(tile, "repeat");
-  context.fillRect(left, top, wide, high);
+function hatched(context, tile, place, top, high) {
+  filled(context, context.createPattern(tile, "repeat"), place, top, high);
 }
 
 function moveHead() {

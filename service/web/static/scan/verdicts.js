@@ -15,12 +15,18 @@ const done = [];
 const saved = new Map();
 const underWay = new Map();
 let line = Promise.resolve();
+let lists = 0;
 let changes = 0;
 let isKnown = false;
 
 // Whether the verdicts that the server had when the page was opened have come.
 export function areVerdictsKnown() {
   return isKnown;
+}
+
+// Whether a change of mine has no answer yet: those behind the first one wait for it here, and go where the page goes.
+export function isSending() {
+  return lists > 0 || [...underWay.values()].some((count) => count > 0);
 }
 
 async function allSent() {
@@ -109,15 +115,14 @@ function given(number, verdict, cls, note) {
   return { appearance: number, reviewer: "", verdict, class: cls, note, at: Date.now() / 1000, mine: true };
 }
 
-// Makes proposals verdicts of mine; resolves to the numbers of the appearances of which the server has them.
+// Makes proposals verdicts of mine; resolves to those that the server has.
 export async function takeOver(proposals) {
   for (const each of proposals) set(each.appearance, given(each.appearance, each.verdict, each.class, each.note));
   emit("verdicts");
   const items = proposals.map(({ appearance, verdict, class: cls }) => ({ appearance, verdict, class: cls }));
   const taken = await inParts(items, (each) => each.appearance, (part) => send("POST", `${api}/proposals`, { items: part }));
-  const numbers = taken.map((each) => each.appearance);
-  done.push(...numbers);
-  return numbers;
+  done.push(...taken.map((each) => each.appearance));
+  return taken;
 }
 
 // Takes my verdicts on these appearances back.
@@ -144,11 +149,13 @@ async function inParts(list, numberOf, sendPart) {
       answers.push(...items);
     }
   };
+  lists += 1;
   line = line.then(work).catch(async (problem) => {
     tell("verdict", t("scan.not_saved_all", { why: problem.detail ?? problem.message }), "danger");
     await checkGone();
   });
   await line;
+  lists -= 1;
   await readVerdicts().catch((problem) => {
     for (const each of list) set(numberOf(each), saved.get(numberOf(each)) ?? null);
     emit("verdicts");

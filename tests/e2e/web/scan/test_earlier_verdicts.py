@@ -71,3 +71,41 @@ def test_a_proposal_does_not_outweigh_what_the_reviewer_says(visit, reviewing, t
     visit.page.locator("#take-all").click()
     expect(visit.page.locator("#undo-all")).to_be_visible()
     assert given(reviewing, scan) == {**proposed, number: "unsure"}
+
+
+def test_taking_all_back_leaves_what_the_reviewer_said_since(visit, reviewing, two_scans):
+    scan, proposed = two_scans
+    visit.open_scan(scan)
+    expect(visit.page.locator("#take-all")).to_be_visible()
+    visit.page.locator("#go-on").uncheck()
+    visit.press("Shift+E")
+    expect(visit.page.locator("#earlier-words")).to_contain_text(f"{len(proposed)} earlier verdicts are now yours")
+    number = max(proposed)
+    while visit.chosen() != f"row-a{number}":
+        visit.press("j")
+    with visit.page.expect_response(lambda each: each.request.method == "PUT"):
+        visit.press("u")
+    expect(visit.page.locator("#earlier-words")).to_contain_text(f"{len(proposed) - 1} earlier verdicts are now yours")
+    with visit.page.expect_response("**/verdicts/take-back"):
+        visit.page.locator("#undo-all").click()
+    expect(visit.page.locator("#reviewed")).to_contain_text("1 of")
+    assert given(reviewing, scan) == {number: "unsure"}
+
+
+def test_what_was_said_since_and_taken_back_is_taken_back_with_the_others(visit, reviewing, two_scans):
+    scan, proposed = two_scans
+    visit.open_scan(scan)
+    expect(visit.page.locator("#take-all")).to_be_visible()
+    visit.page.locator("#go-on").uncheck()
+    visit.press("Shift+E")
+    expect(visit.page.locator("#undo-all")).to_be_visible()
+    while visit.chosen() != f"row-a{max(proposed)}":
+        visit.press("j")
+    visit.press("u")
+    with visit.page.expect_response(lambda each: each.request.method == "DELETE"):
+        visit.press("z")
+    expect(visit.page.locator("#earlier-words")).to_contain_text(f"{len(proposed)} earlier verdicts are now yours")
+    with visit.page.expect_response("**/verdicts/take-back"):
+        visit.page.locator("#undo-all").click()
+    expect(visit.page.locator("#reviewed")).to_contain_text("0 of")
+    assert given(reviewing, scan) == {}

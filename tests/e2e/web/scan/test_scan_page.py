@@ -353,6 +353,26 @@ def test_partial_results_go_on_after_the_server_was_restarted(chromium, tmp_path
         server.stop()
 
 
+# A page that is seen again asks for the scan once more, to see whether it is still there.
+@pytest.mark.parametrize(("part", "failures"), [("", 2), ("/outline", 1)], ids=["scan", "appearances"])
+def test_the_end_of_a_scan_is_read_again_where_reading_it_failed(visit, reviewing, demo_scan, part, failures):
+    address = f"**/v1/scans/{demo_scan}{part}"
+    visit.page.route(f"**/scans/{demo_scan}", as_running, times=1)
+    visit.page.route("**/events?*", lambda route: None, times=1)
+    visit.page.goto(f"{reviewing.url}/scans/{demo_scan}")
+    expect(visit.page.locator("body")).to_have_attribute("data-ready", "running")
+    visit.page.route(address, lambda route: route.abort(), times=failures)
+    with visit.page.expect_response(f"**{address.removeprefix('**')}", timeout=30_000) as answer:
+        visit.page.evaluate(
+            "for (const isSeen of [false, true]) {"
+            " Object.defineProperty(document, 'hidden', { value: !isSeen, configurable: true });"
+            " document.dispatchEvent(new Event('visibilitychange')); }"
+        )
+    assert answer.value.ok
+    expect(visit.page.locator("#clip-facts")).to_contain_text("Done")
+    expect(visit.page.locator("#notices [data-name=problem]")).to_contain_text("The server does not answer")
+
+
 def test_a_page_of_a_scan_that_was_removed_says_so(visit, reviewing, tmp_path):
     scan_id = scanned(reviewing, cut_demo(tmp_path / "removed.mp4", 36.0, 39.0))
     visit.open_scan(scan_id)

@@ -87,3 +87,34 @@ def test_who_leaves_with_a_note_that_is_not_saved_is_asked(visit, judging):
     visit.page.keyboard.type(NOTE)
     visit.page.reload()
     assert asked == ["beforeunload"]
+
+
+def test_who_leaves_while_verdicts_wait_to_be_sent_is_asked(visit, judging):
+    asked = []
+    visit.page.on("dialog", lambda dialog: asked.append(dialog.type))
+    visit.press("y", "n")
+    judging(1)
+    visit.page.reload()
+    assert asked == ["beforeunload"]
+
+
+def test_who_leaves_once_all_is_saved_is_not_asked(visit, reviewing, demo_scan, judging):
+    asked = []
+    visit.page.on("dialog", lambda dialog: asked.append(dialog.type))
+    visit.press("y")
+    with visit.page.expect_response(lambda each: each.request.method == "PUT"):
+        judging(1)[0].continue_()
+    visit.page.unroute("**/verdict")
+    with visit.page.expect_response(lambda each: each.request.method == "DELETE"):
+        visit.press("z")
+    expect(given(visit)).to_have_count(0)
+    visit.page.wait_for_timeout(100)
+    visit.page.reload()
+    assert asked == []
+
+
+def test_the_first_verdict_goes_out_at_once(visit, demo_scan):
+    """It bears a proof of who is signed in, which is read before anybody judges."""
+    visit.open_scan(demo_scan)
+    visit.page.wait_for_load_state("networkidle")
+    assert any(each.endswith("/v1/session") for each in visit.asked)
