@@ -42,7 +42,12 @@ class Server:
         with self.log.open("ab") as log:
             begin = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"], stderr=log, stdin=subprocess.DEVNULL, env=env
+                [sys.executable, "-m", "service", "serve"],
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=env,
+                # Whoever runs the tests in the background may have made their processes deaf to it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
