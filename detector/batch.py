@@ -108,8 +108,7 @@ def run_batch(
         raise BadOption(f"'{unknown[0]}' is not an output format; use: {', '.join(FORMATS)}.")
     if options.out:
         check_out(options.out)
-        if options.out.is_dir():
-            remove_unfinished(options.out)
+        remove_unfinished(options.out)
     clips, missing = find_clips(patterns)
     total = len(clips) + len(missing)
     processes = _process_context() if options.jobs > 1 and len(clips) > 1 else None

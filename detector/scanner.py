@@ -33,19 +33,10 @@ from detector.looking import (
 )
 from detector.models import Model, load_model
 from detector.models.backend import available_threads
-from detector.report import (
-    AppearanceInfo,
-    ModelInfo,
-    PlanInfo,
-    Report,
-    ScanInfo,
-    WeightsInfo,
-)
+from detector.report import AppearanceInfo, ModelInfo, PlanInfo, Report, ScanInfo, WeightsInfo
 from detector.reporting import Decoding, cited_pictures, clip_info, coverage_info, errors_told
 from detector.sampling.budget import COARSE_SHARE, Budget
-from detector.sampling.coverage import (
-    LeftOut,
-)
+from detector.sampling.coverage import LeftOut
 from detector.sampling.cuts import CutWatch
 from detector.sampling.names import DEFAULT_PLAN
 from detector.sampling.plan import CloserLook, Plan, Request, Sample, Timeline

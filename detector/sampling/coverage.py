@@ -7,13 +7,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
 
 SAME_PICTURE_SECONDS = 0.0005
 """A frame this near to a sample is that sample: containers round PTS to their time base."""
 EVEN_STEPS = 1.5
 """Ratio of the longest to the shortest step within one sampled range."""
 MOST_RANGES = 1000
-"""Sampled ranges and unseen gaps that a report holds at most."""
+"""Sampled ranges, unseen gaps and undecoded ranges that a report holds at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,9 @@ class Gap:
     @property
     def seconds(self) -> float:
         return self.to_seconds - self.from_seconds
+
+
+Range = TypeVar("Range", Gap, UndecodedRange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,6 @@ def measure_coverage(
     unseen = _unseen_seconds(gaps, looked_at, frames, undecoded)
     most = -1.0 if promise_seconds is None else promise_seconds + SAME_PICTURE_SECONDS
     told = [gap for gap, seconds in zip(gaps, unseen, strict=True) if seconds > most]
-    listed = sorted(sorted(told, key=lambda gap: -gap.seconds)[:MOST_RANGES], key=lambda gap: gap.from_seconds)
     effort = effort or Effort()
     guarantee = max(unseen, default=0.0)
     shot_coverage = None if shots is None else _shot_coverage(looked_at, shots)
@@ -143,9 +146,9 @@ def measure_coverage(
         longest_gap_seconds=longest.seconds if longest else 0.0,
         longest_gap_at_seconds=longest.from_seconds if longest else None,
         guarantee_seconds=guarantee,
-        undecoded=_longest_lost(undecoded),
+        undecoded=_longest(undecoded),
         sampled=sampled_ranges(looked_at),
-        unseen=tuple(listed),
+        unseen=_longest(told),
         unseen_count=len(told),
         shots=shot_coverage,
         effort=effort,
@@ -265,9 +268,10 @@ def _unseen_seconds(
     return unseen
 
 
-def _longest_lost(undecoded: Sequence[UndecodedRange]) -> tuple[UndecodedRange, ...]:
-    by_length = sorted(undecoded, key=lambda lost: lost.from_seconds - lost.to_seconds)
-    return tuple(sorted(by_length[:MOST_RANGES], key=lambda lost: lost.from_seconds))
+def _longest(ranges: Sequence[Range]) -> tuple[Range, ...]:
+    """MOST_RANGES of them at most, in time order."""
+    by_length = sorted(ranges, key=lambda each: each.from_seconds - each.to_seconds)
+    return tuple(sorted(by_length[:MOST_RANGES], key=lambda each: each.from_seconds))
 
 
 def _shares_times(frames: Sequence[float]) -> bool:

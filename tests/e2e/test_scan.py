@@ -526,19 +526,9 @@ outcome = batch._scan_one(scanner, Path("clip.mp4"), options, 1)
 assert outcome.failure is None, outcome
 """
 
-    def begin():
-        return subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        )
-
-    with begin() as first:
+    with begun(program, tmp_path) as first:
         assert [first.stdout.readline(), first.stdout.readline()] == ["begun\n", "chosen\n"]
-        with begin() as second:
+        with begun(program, tmp_path) as second:
             assert second.stdout.readline() == "begun\n"
             for _ in range(600):
                 if re.search(rf"-> FLOCK +ADVISORY +WRITE {second.pid} ", Path("/proc/locks").read_text()):
@@ -549,6 +539,18 @@ assert outcome.failure is None, outcome
             first.communicate("\n", timeout=60)
             assert second.communicate("\n", timeout=60)[0] == "chosen\nwritten\n"
     assert (first.returncode, second.returncode) == (0, 0)
+
+
+def begun(program, folder):
+    """A Python program in `folder`, begun and not waited for; it is talked to by lines."""
+    return subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
 
 
 def test_a_report_that_is_being_written_is_written_to_its_end_before_sigterm_ends_the_scan(tmp_path):
@@ -568,14 +570,7 @@ scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=Non
 batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
 print("went on")
 """
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    ) as running:
+    with begun(program, tmp_path) as running:
         assert running.stdout.readline() == "writing\n"
         running.terminate()
         time.sleep(0.2)

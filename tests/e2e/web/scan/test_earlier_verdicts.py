@@ -73,12 +73,17 @@ def test_a_proposal_does_not_outweigh_what_the_reviewer_says(visit, reviewing, t
     assert given(reviewing, scan) == {**proposed, number: "unsure"}
 
 
-def test_taking_all_back_leaves_what_the_reviewer_said_since(visit, reviewing, two_scans):
-    scan, proposed = two_scans
+def take_over(visit, scan):
+    """All earlier verdicts, on a page that stays where it is after a verdict."""
     visit.open_scan(scan)
     expect(visit.page.locator("#take-all")).to_be_visible()
     visit.page.locator("#go-on").uncheck()
     visit.press("Shift+E")
+
+
+def test_taking_all_back_leaves_what_the_reviewer_said_since(visit, reviewing, two_scans):
+    scan, proposed = two_scans
+    take_over(visit, scan)
     expect(visit.page.locator("#earlier-words")).to_contain_text(f"{len(proposed)} earlier verdicts are now yours")
     number = max(proposed)
     while visit.chosen() != f"row-a{number}":
@@ -94,10 +99,7 @@ def test_taking_all_back_leaves_what_the_reviewer_said_since(visit, reviewing, t
 
 def test_what_was_said_since_and_taken_back_is_taken_back_with_the_others(visit, reviewing, two_scans):
     scan, proposed = two_scans
-    visit.open_scan(scan)
-    expect(visit.page.locator("#take-all")).to_be_visible()
-    visit.page.locator("#go-on").uncheck()
-    visit.press("Shift+E")
+    take_over(visit, scan)
     expect(visit.page.locator("#undo-all")).to_be_visible()
     while visit.chosen() != f"row-a{max(proposed)}":
         visit.press("j")
