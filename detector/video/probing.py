@@ -27,7 +27,15 @@ from detector.video.limits import (
 )
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.reasons import count_streams, libav_reasons, reason_of
-from detector.video.timeline import MAX_REORDERED_PACKETS, MICROSECOND, JoinedTimes, PacketClock, Timeline, stray_times
+from detector.video.timeline import (
+    MAX_REORDERED_PACKETS,
+    MICROSECOND,
+    JoinedTimes,
+    PacketClock,
+    Timeline,
+    place_of,
+    stray_times,
+)
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
 """Containers that are searched by decoding time; the others keep an index of presentation times."""
@@ -309,7 +317,7 @@ class _PacketScan:
         self._lengths.append(length)
         self._keyframes.append(packet.is_keyframe)
         self._sizes.append(min(packet.size, 2**32 - 1))
-        self._positions.append(-1 if packet.pos is None else packet.pos)
+        self._positions.append(place_of(packet))
         if packet.is_keyframe:
             ticks = packet.dts if self._by_dts or packet.pts is None else packet.pts
             self._seek_ticks.append(ticks or 0)
@@ -385,7 +393,7 @@ class _PacketScan:
         """Give packets whose times are damaged better ones; see Probe.strays."""
         if self._timeline.decode_order:
             return {}
-        put_right = {}
+        put_right = dict(self._joined.strays) if self.times == "stated" else {}
         for place, seconds in stray_times(np.array(self._seconds), self._timeline).items():
             damaged, better = self._timeline.ticks(self._seconds[place]), self._timeline.ticks(seconds)
             put_right[damaged, self._positions[place]] = better

@@ -23,7 +23,7 @@ from detector.video.opening import open_container
 from detector.video.probing import Probe, prepare_decoder
 from detector.video.problems import DecodeProblem, ProblemLog
 from detector.video.reasons import libav_reasons, reason_of
-from detector.video.timeline import FrameClock, JoinedTimes, PacketClock, Timeline
+from detector.video.timeline import FrameClock, JoinedTimes, PacketClock, Timeline, place_of
 
 SAME_TIME_SECONDS = 1e-6
 _MAX_FLUSH_FAILURES = 32
@@ -184,8 +184,7 @@ class Reader:
         elif self._probe.times == "nominal":
             packet.pts = packet.dts = None
         if self._probe.strays and packet.pts is not None:
-            place = -1 if packet.pos is None else packet.pos
-            packet.pts = self._probe.strays.get((packet.pts, place), packet.pts)
+            packet.pts = self._probe.strays.get((packet.pts, place_of(packet)), packet.pts)
         seconds = self._packet_clock.seconds(packet.pts, packet.dts)
         if self.keyframes_only and not packet.is_keyframe:
             return

@@ -343,7 +343,46 @@ def test_a_recording_in_the_middle_of_another_is_looked_at(tmp_path):
     assert "joined_times" in [each.code for each in report.errors]
 
 
-def test_a_stray_time_is_no_second_recording(tmp_path):
+@pytest.mark.parametrize(("first", "second"), [(1000, 10), (95_430, 90_000), (60, 86_400)])
+@pytest.mark.parametrize("suffix", ["ts", "vob"])
+def test_recordings_joined_whose_clocks_lie_far_apart_are_not_a_day_long(tmp_path, suffix, first, second):
+    """FFmpeg takes a time more than a minute before the first one for a clock that has gone round."""
+    kind = {"rate": 25, "gop": 12, "codec": "mpeg2video"}
+    parts = []
+    for name, start, red in (("one", first, (-1, -1)), ("other", second, (50, 99))):
+        clip = write(tmp_path / f"{name}.mpg", 150, with_red(*red), **kind)
+        later = retimed(clip, tmp_path / f"{name}.{suffix}", lambda _, pts, dts, to=start: (pts + to, dts + to))
+        parts.append(later.read_bytes())
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(b"".join(parts))
+
+    report, _ = scan(path)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((8.0, 9.96), abs=0.1)
+    assert report.clip.duration_s == pytest.approx(12.0, abs=0.1)
+    assert [each.code for each in report.errors] == ["joined_times"]
+
+
+@pytest.mark.parametrize("start", [2**33 / 90_000 - 4, 2**33 / 90_000 - 80_000])
+def test_a_clock_that_goes_round_in_the_middle_is_one_recording(tmp_path, start):
+    """MPEG-TS counts to 26.5 hours; the second of these goes round after more than a minute, in a long pause."""
+    clip = write(tmp_path / "clip.mp4", 150, with_red(100, 120), rate=25, gop=12, x264="bframes=0")
+    pause = 40_000 * (start < 90_000)
+
+    def times(number, pts, dts):
+        later = start + pause * ((number >= 75) + (number >= 100))
+        return pts + later, dts + later
+
+    path = retimed(clip, tmp_path / "round.ts", times)
+    report, _ = scan(path)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((2 * pause + 4.0, 2 * pause + 4.8), abs=0.05)
+    assert report.clip.duration_s == pytest.approx(2 * pause + 6.0, abs=0.1)
+    assert report.errors == report.coverage.undecoded == ()
+
+
+@pytest.mark.parametrize("damage", [(2, 0, 1), (0, 0xFF, 8)], ids=["bits 21 to 15 are lost", "bit 32 is flipped"])
+def test_a_stray_time_is_no_second_recording(tmp_path, damage):
     clip = write(tmp_path / "clip.ts", 150, with_red(75, 99), rate=25, gop=12)
     content = bytearray(clip.read_bytes())
     starts = [
@@ -351,8 +390,9 @@ def test_a_stray_time_is_no_second_recording(tmp_path):
     ]
     stamp = content.index(b"\0\0\1\xe0", starts[60]) + 9
     for field in range(stamp, stamp + 5 * (content[stamp - 2] >> 7) + 5 * (content[stamp - 2] >> 6 & 1), 5):
-        # Bits 21 to 15 of a 33-bit time at 90 kHz, and a marker: what is left is less than 0.4 s.
-        content[field + 2] = 1
+        # Of a 33-bit time at 90 kHz the first byte has bits 32 to 30, the third bits 21 to 15, each before a marker.
+        byte, kept, flipped = damage
+        content[field + byte] = content[field + byte] & kept ^ flipped
     clip.write_bytes(content)
     report, _ = scan(clip)
     (found,) = report.appearances
