@@ -79,8 +79,8 @@ class Live(Quiet):
         self._bar.update(
             self._task,
             description=printable(path.name)[:40],
-            total=max(progress.duration_seconds, 1e-3),
-            completed=progress.pts_seconds,
+            total=1.0,
+            completed=progress.share,
             facts=_describe(progress),
         )
 

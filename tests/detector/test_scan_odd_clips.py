@@ -614,6 +614,16 @@ def test_a_clip_that_begins_late_is_not_a_long_one(tmp_path):
         open_guarded(path, GuardLimits(max_duration_seconds=5))
 
 
+def test_progress_counts_from_the_clip_s_first_picture(tmp_path):
+    clip = write(tmp_path / "clip.mp4", 80, with_red(-1, -1))
+    path = retimed(clip, tmp_path / "late.mkv", lambda _, pts, dts: (pts + 3600, dts + 3600))
+    notes = []
+    Scanner(RedModel(), ScanOptions(plan="every-frame")).scan(path, notes.append)
+    shares = [each.share for each in notes]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.2 and 0.9 < shares[-1] <= 1
+
+
 def test_a_budget_by_the_clip_s_length_does_not_count_from_zero(tmp_path):
     clip = write(tmp_path / "clip.mp4", 100, with_red(-1, -1))
     path = retimed(clip, tmp_path / "late.mkv", lambda _, pts, dts: (pts + 36_000, dts + 36_000))
