@@ -33,7 +33,7 @@ _LENGTHS = struct.Struct("<IQ")
 _PLAIN = (
     *("bytes", "container", "codec", "stream_index", "timeline_origin_seconds", "width", "height", "coded_width"),
     *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds", "times"),
-    "has_late_streams",
+    *("has_late_streams", "unread_recordings", "end_byte"),
 )
 _CUTS_PLAIN = ("_shortest", "_seen_seconds", "_begins_after", "_is_sampled")
 _FRACTIONS = ("time_base", "frame_rate_from_header", "pixel_aspect")

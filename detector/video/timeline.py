@@ -25,7 +25,7 @@ MAX_REORDERED_PACKETS = 17
 """A decoder holds back at most 16 pictures (H.264, HEVC); an older time left over belongs to a lost packet."""
 
 _LISTED_TIMES_FORMATS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "avi"))
-"""Containers that have a list of their packets' times, or count packets: in them no time begins anew."""
+"""Containers that have a list of their packets' times, or count packets: within a recording no time begins anew."""
 
 _CLOCK_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "live_flv": 32, "asf": 32}
 """Containers whose clock goes round once it has counted so far. FFmpeg adds a round to every time that lies more than a
@@ -92,7 +92,6 @@ class JoinedTimes:
     def __init__(self, timeline: Timeline) -> None:
         self.found = False
         self.strays: dict[tuple[int, int], int] = {}
-        self._applies = not timeline.is_listed
         self._step_ticks = max(1, round(timeline.step / timeline.time_base))
         self._jump_ticks = max(1, round(_jump(timeline) / timeline.time_base))
         self._round_ticks = timeline.round_ticks
@@ -105,7 +104,7 @@ class JoinedTimes:
     def move(self, packet: Packet[Stream] | Packet[VideoStream]) -> None:
         """Set the times of the next packet in decoding order."""
         stated = packet.pts if packet.dts is None else packet.dts
-        if not self._applies or stated is None or packet.size == 0:
+        if stated is None or packet.size == 0:
             return
         self._packets_since += 1
         ticks = stated if self._end is None else self._nearest(stated, self._end)

@@ -60,8 +60,8 @@ def grey(number, size):
     return np.repeat(np.broadcast_to(stripes, (height, width))[..., None], 3, axis=2).astype(np.uint8)
 
 
-def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec="libx264", x264=""):
-    with av.open(str(path), "w") as container:
+def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec="libx264", x264="", movflags=""):
+    with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
         params = f"keyint={gop}:min-keyint={gop}:scenecut=0:{x264}"
         options = {
             "libx264": {"x264-params": params, "preset": "veryfast", "crf": "12"},
@@ -327,6 +327,69 @@ def test_recordings_joined_end_to_end_follow_one_another(tmp_path, plan, suffix)
     assert (found.first_seen_s, found.last_seen_s) == pytest.approx((8.0, 9.96), abs=close)
     assert report.clip.duration_s == pytest.approx(12.0, abs=0.1)
     assert "joined_times" in [each.code for each in report.errors]
+
+
+FRAGMENTS = "frag_keyframe+empty_moov"
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame", "keyframes-only"])
+@pytest.mark.parametrize("movflags", [f"{FRAGMENTS}+default_base_moof", "dash+delay_moov"])
+def test_fragmented_recordings_whose_fragments_stand_alone_follow_one_another(tmp_path, plan, movflags):
+    one = write(tmp_path / "one.mp4", 60, with_red(-1, -1), gop=10, movflags=movflags)
+    other = write(tmp_path / "other.mp4", 60, with_red(20, 39), gop=10, movflags=movflags)
+    path = tmp_path / "joined.mp4"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    report, _ = scan(path, plan=plan)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((8.1, 10.0), abs=1.0)
+    assert report.clip.duration_s == pytest.approx(12.0, abs=0.4)
+    assert [each.code for each in report.errors] == ["joined_times"]
+    assert plan == "adaptive" or report.coverage.samples == {"every-frame": 120, "keyframes-only": 12}[plan]
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame", "keyframes-only"])
+@pytest.mark.parametrize(
+    ("first", "second", "size"),
+    [
+        ("faststart", "faststart", (320, 240)),
+        (None, None, (320, 240)),
+        (FRAGMENTS, FRAGMENTS, (320, 240)),
+        ("frag_keyframe", FRAGMENTS, (320, 240)),
+        (f"{FRAGMENTS}+default_base_moof", f"{FRAGMENTS}+default_base_moof", (480, 320)),
+        (f"{FRAGMENTS}+default_base_moof", None, (320, 240)),
+        (None, f"{FRAGMENTS}+default_base_moof", (320, 240)),
+    ],
+)
+def test_a_recording_that_is_joined_and_cannot_be_read_on_is_told_of(tmp_path, plan, first, second, size):
+    one = write(tmp_path / "one.mp4", 60, with_red(20, 39), gop=10, movflags=first)
+    other = write(tmp_path / "other.mp4", 60, with_red(-1, -1, size=size), gop=10, size=size, movflags=second)
+    path = tmp_path / "joined.mp4"
+    path.write_bytes(one.read_bytes() + 2 * other.read_bytes())
+    alone, _ = scan(one, plan=plan)
+    report, _ = scan(path, plan=plan)
+    assert alone.errors == ()
+    assert (report.coverage.sampled, report.coverage.undecoded) == (alone.coverage.sampled, ())
+    assert (report.appearances, report.clip.duration_s) == (alone.appearances, alone.clip.duration_s)
+    (told,) = report.errors
+    assert told.code == "unread_recordings"
+    first_byte, size = f"{one.stat().st_size:,}", f"{2 * other.stat().st_size:,}"
+    assert "2 more recordings" in told.message
+    assert f"from byte {first_byte} on ({size} bytes)" in told.message
+
+
+def test_a_header_that_is_repeated_begins_no_other_recording(tmp_path):
+    """As programs write it that save a stream with each piece's header."""
+    whole = write(tmp_path / "whole.mp4", 60, with_red(20, 39), gop=10, movflags=f"{FRAGMENTS}+default_base_moof")
+    content = whole.read_bytes()
+    header, *fragments = content.partition(b"moof")[0][:-4], *content.split(b"moof")[1:]
+    pieces = [b"moof" + each for each in fragments]
+    pieces = [each[:-4] if number < len(pieces) - 1 else each for number, each in enumerate(pieces)]
+    sizes = [int.from_bytes(content[content.index(piece) - 4 : content.index(piece)]) for piece in pieces]
+    path = tmp_path / "repeated.mp4"
+    path.write_bytes(b"".join(header + size.to_bytes(4) + piece for size, piece in zip(sizes, pieces, strict=True)))
+    report, alone = scan(path, plan="every-frame")[0], scan(whole, plan="every-frame")[0]
+    assert report.errors == ()
+    assert (report.coverage, report.appearances) == (alone.coverage, alone.appearances)
 
 
 def test_a_recording_in_the_middle_of_another_is_looked_at(tmp_path):
