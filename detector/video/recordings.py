@@ -1,7 +1,8 @@
-"""MP4 files that were joined end to end (`cat a.mp4 b.mp4`), and how much of such a file FFmpeg reads."""
+"""Files that were joined end to end (`cat a.mp4 b.mp4`) and that FFmpeg reads only in part."""
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,9 +10,22 @@ from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
+from detector.video.hashing import CHUNK_BYTES
 from detector.video.opening import open_bytes
 
 _MOST_COMPARED_BYTES = 16 * 1024**2
+_STARTS = tuple(
+    re.compile(start)
+    for start in (
+        rb"FLV\x01[\0-\x05]\0\0\0\t\0\0\0\0",
+        rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\0\xaa\0\x62\xce\x6c",
+        rb"\.RMF\0\0\0[\x10-\x12]\0[\0\1]",
+        rb"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        rb"DKIF\0\0\x20\0",
+    )
+)
+"""How a recording begins in FLV, ASF, RealMedia, APNG and IVF."""
+_MOST_START_BYTES = 16
 _ABSOLUTE_OFFSETS = 1
 """In the flags of a track fragment (ISO 14496-12, `tfhd`): places are counted from the file's start."""
 
@@ -33,29 +47,48 @@ class _Recording:
 @dataclass(frozen=True, slots=True)
 class Recordings:
     """The recordings in a file: `read` of them are read as one, from the file's start to the byte `end`; `unread` more
-    follow, up to `file_end`."""
+    follow."""
 
     read: int
     unread: int
     end: int
-    file_end: int
 
 
 def recordings_in(path: Path) -> Recordings:
-    """Look through the outermost boxes of an MP4 or MOV file; any other is one recording.
+    """What an MP4, MOV, FLV, ASF, RealMedia, APNG or IVF file consists of; any other is one recording.
 
-    FFmpeg heeds the first header of such a file alone. What is in fragments behind a further one it reads all the same
+    In MP4 and MOV FFmpeg heeds the first header alone. What is in fragments behind a further one it reads all the same
     where the tracks are described alike and places are counted from each fragment; a recording whose places are counted
-    from its own start it would look for in the wrong place, and a plain one it passes over. Raises as `open_bytes`.
+    from its own start it would look for in the wrong place, and a plain one it passes over. In the others a recording
+    ends where its header or a mark says, or what comes is taken for one packet of it. Raises as `open_bytes`.
     """
     with open_bytes(path) as opened:
         file = opened.raw
         assert isinstance(file, FileIO)
         size = file.seek(0, 2)
+        file.seek(0)
+        head = file.read(_MOST_START_BYTES)
+        begins = next((start for start in _STARTS if start.match(head)), None)
+        if begins is not None:
+            starts = _matches(file, begins)
+            return Recordings(1, len(starts) - 1, starts[1] if len(starts) > 1 else size)
         parts = _parts(file, size)
         read = next((place for place in range(1, len(parts)) if not _goes_on(file, parts[0], parts[place])), len(parts))
-        end = parts[read].start if read < len(parts) else size
-        return Recordings(read, len(parts) - read, end, size)
+        return Recordings(read, len(parts) - read, parts[read].start if read < len(parts) else size)
+
+
+def _matches(file: FileIO, start: re.Pattern[bytes]) -> list[int]:
+    """Where in the file it matches."""
+    found: list[int] = []
+    file.seek(0)
+    at, content = 0, b""
+    while chunk := file.read(CHUNK_BYTES):
+        content = content[1 - _MOST_START_BYTES :] + chunk
+        at += len(chunk)
+        found += [
+            place for match in start.finditer(content) if (place := at - len(content) + match.start()) not in found
+        ]
+    return found
 
 
 def _parts(file: FileIO, size: int) -> list[_Recording]:

@@ -97,7 +97,8 @@ class JoinedTimes:
         self._round_ticks = timeline.round_ticks
         self._moved_by = 0
         self._end: int | None = None
-        self._before: tuple[int, int, bool] | None = None
+        self._shown_to: int | None = None
+        self._before: tuple[int, int | None, int, bool] | None = None
         self._packets_since = 0
         self._moved_since: dict[tuple[int, int], int] = {}
 
@@ -111,16 +112,22 @@ class JoinedTimes:
         if self._end is not None and abs(ticks - self._end) >= self._jump_ticks:
             before = self._before if self._packets_since <= MAX_REORDERED_PACKETS else None
             moved, self._moved_since = self._moved_since, {}
-            self._before, self._packets_since = (self._end, self._moved_by, self.found), 0
+            self._before, self._packets_since = (self._end, self._shown_to, self._moved_by, self.found), 0
             if before is not None and abs(self._nearest(stated, before[0]) - before[0]) < self._jump_ticks:
                 ticks = self._nearest(stated, before[0])
-                _, self._moved_by, self.found = before
+                _, self._shown_to, self._moved_by, self.found = before
                 self.strays |= moved
             elif ticks < self._end:
                 self._moved_by += self._end - ticks
-                self.found = True
-        self._end = ticks + (packet.duration or self._step_ticks)
+                if packet.is_keyframe and packet.pts is not None and self._shown_to is not None:
+                    # Where decoding times are made up, what is decoded last is not shown last.
+                    self._moved_by += max(0, self._shown_to - (packet.pts + ticks - stated + self._moved_by))
+        length = packet.duration or self._step_ticks
+        self._end = ticks + length
         self._move(packet, ticks - stated + self._moved_by)
+        if packet.pts is not None:
+            shown_to = packet.pts + length
+            self._shown_to = shown_to if self._shown_to is None else max(self._shown_to, shown_to)
 
     def _move(self, packet: Packet[Stream] | Packet[VideoStream], by: int) -> None:
         if not by:

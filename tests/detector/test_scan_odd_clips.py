@@ -60,7 +60,19 @@ def grey(number, size):
     return np.repeat(np.broadcast_to(stripes, (height, width))[..., None], 3, axis=2).astype(np.uint8)
 
 
-def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec="libx264", x264="", movflags=""):
+def write(
+    path,
+    frames,
+    picture,
+    *,
+    rate=10,
+    gop=10_000,
+    size=(320, 240),
+    codec="libx264",
+    x264="",
+    movflags="",
+    pixels="yuv420p",
+):
     with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
         params = f"keyint={gop}:min-keyint={gop}:scenecut=0:{x264}"
         options = {
@@ -68,7 +80,7 @@ def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec=
             "libx265": {"x265-params": f"{params}log-level=none", "preset": "ultrafast"},
         }
         stream = container.add_stream(codec, rate=rate, options=options.get(codec, {"b": "4M"}))
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.codec_context.time_base = Fraction(1, rate)
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
@@ -329,6 +341,18 @@ def test_recordings_joined_end_to_end_follow_one_another(tmp_path, plan, suffix)
     assert "joined_times" in [each.code for each in report.errors]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_no_picture_of_joined_recordings_has_the_time_of_another(tmp_path, suffix):
+    """Matroska states presentation times alone, which B-frames put behind those at which pictures are decoded."""
+    one = write(tmp_path / f"one.{suffix}", 60, with_red(-1, -1), gop=10, x264="bframes=3")
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(2 * one.read_bytes())
+    report, _ = scan(path, plan="every-frame")
+    assert report.coverage.samples == 120
+    assert report.clip.duration_s == pytest.approx(12.0, abs=0.31)
+    assert [each.code for each in report.errors] == ["joined_times"]
+
+
 FRAGMENTS = "frag_keyframe+empty_moov"
 
 
@@ -375,6 +399,29 @@ def test_a_recording_that_is_joined_and_cannot_be_read_on_is_told_of(tmp_path, p
     first_byte, size = f"{one.stat().st_size:,}", f"{2 * other.stat().st_size:,}"
     assert "2 more recordings" in told.message
     assert f"from byte {first_byte} on ({size} bytes)" in told.message
+
+
+@pytest.mark.parametrize("suffix", ["flv", "wmv", "ivf", "apng", "rm"])
+def test_a_recording_that_is_joined_and_passed_over_is_told_of(tmp_path, suffix):
+    codec, pixels = {
+        "flv": ("flv1", "yuv420p"),
+        "wmv": ("wmv2", "yuv420p"),
+        "ivf": ("libvpx", "yuv420p"),
+        "apng": ("apng", "rgb24"),
+        "rm": ("rv20", "yuv420p"),
+    }[suffix]
+    one = write(tmp_path / f"one.{suffix}", 60, with_red(20, 39), gop=10, codec=codec, pixels=pixels)
+    other = write(tmp_path / f"other.{suffix}", 60, with_red(-1, -1), gop=10, codec=codec, pixels=pixels)
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    for plan in ("adaptive", "every-frame"):
+        report, _ = scan(path, plan=plan)
+        (found,) = report.appearances
+        assert (found.first_seen_s, found.last_seen_s) == pytest.approx((2.0, 3.9), abs=0.01)
+        assert report.clip.duration_s == pytest.approx(6.0, abs=0.1)
+        (told,) = report.errors
+        assert f"1 more recording, joined to the first from byte {one.stat().st_size:,} on" in told.message
+    assert report.coverage.samples == 60
 
 
 def test_a_header_that_is_repeated_begins_no_other_recording(tmp_path):
