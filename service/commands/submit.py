@@ -130,4 +130,6 @@ def _one(
     with held_back(signal.SIGTERM):
         folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
     found = scan.progress.appearances
-    return f"{clip}: {found} appearance{'' if found == 1 else 's'}, report in {folder}"
+    undecoded = scan.coverage.undecoded if scan.coverage else ()
+    lost = f", {sum(each.to_s - each.from_s for each in undecoded):.2f} s could not be decoded" if undecoded else ""
+    return f"{clip}: {found} appearance{'' if found == 1 else 's'}{lost}, report in {folder}"
