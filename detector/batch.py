@@ -261,8 +261,7 @@ def _scan_one(
         if options.out:
             with writing or nullcontext(), _alone_in(options.out):
                 folder = _folder_of(result.report, options.out)
-                with held_back(signal.SIGTERM):
-                    write_report(result.report, result.pictures, folder, ("json", *options.formats))
+                write_report(result.report, result.pictures, folder, ("json", *options.formats))
         return Outcome(path, total, result.report, folder)
     except Exception as error:
         if os.environ.get("ORDNANCE_DEBUG") and not isinstance(error, OrdnanceError | OSError | MemoryError):
@@ -273,7 +272,7 @@ def _scan_one(
 def _outcome_of_earlier(path: Path, report: Report, folder: Path, options: BatchOptions, total: int) -> Outcome:
     """The outcome of a clip whose report is there, once that has the formats asked for."""
     try:
-        with _alone_in(folder.parent), held_back(signal.SIGTERM):
+        with _alone_in(folder.parent):
             add_formats(report, folder, options.formats)
         return Outcome(path, total, report, folder, skipped=True)
     except (OrdnanceError, OSError) as error:

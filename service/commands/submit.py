@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -108,7 +107,6 @@ def _one(
     from detector.errors import OrdnanceError
     from detector.report import remove_unfinished, write_fetched
     from detector.report.fields import without_surrogates
-    from detector.signals import held_back
 
     name = printable(without_surrogates(clip.name))
     bar = progress.add_task(f"{name}: upload", total=max(1, clip.stat().st_size))
@@ -127,7 +125,6 @@ def _one(
     names = [f"report.{form}" for form in formats]
     files = {name: client.fetch(scan.links[name]) for name in names}
     remove_unfinished(out)
-    with held_back(signal.SIGTERM):
-        folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
+    folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
     found = scan.progress.appearances
     return f"{clip}: {found} appearance{'' if found == 1 else 's'}, report in {folder}"

@@ -559,13 +559,14 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 import detector.batch as batch
+import detector.report.write as write
 
-def written(report, pictures, folder, formats):
+def filled(folder, report, pictures, formats):
     print("writing", flush=True)
     sys.stdin.readline()
-    folder.write_text("whole")
+    (folder / "report.json").write_text("whole")
 
-batch._folder_of, batch.write_report = (lambda report, out: out / "clip"), written
+batch._folder_of, write._fill = (lambda report, out: out / "clip"), filled
 scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
 batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
 print("went on")
@@ -576,7 +577,7 @@ print("went on")
         time.sleep(0.2)
         assert running.communicate("\n", timeout=60)[0] == ""
     assert running.returncode == -signal.SIGTERM
-    assert (tmp_path / "out" / "clip").read_text() == "whole"
+    assert (tmp_path / "out" / "clip" / "report.json").read_text() == "whole"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process imports beforehand")
@@ -587,15 +588,16 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 import detector.batch as batch
+import detector.report.write as write
 
-def written(report, pictures, folder, formats):
+def filled(folder, report, pictures, formats):
     Path("writing").touch()
     time.sleep(1)
-    folder.write_text("whole")
+    (folder / "report.json").write_text("whole")
 
 def scan():
     batch._end_with_parent()
-    batch._folder_of, batch.write_report = (lambda report, out: out / "clip"), written
+    batch._folder_of, write._fill = (lambda report, out: out / "clip"), filled
     scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
     batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
     time.sleep(60)
@@ -618,7 +620,7 @@ if __name__ == "__main__":
         # The worker has the pipe, too: it ends with the last of the two.
         running.communicate(timeout=60)
     assert running.returncode == -signal.SIGTERM
-    assert (tmp_path / "out" / "clip").read_text() == "whole"
+    assert (tmp_path / "out" / "clip" / "report.json").read_text() == "whole"
 
 
 def scanning(folder, *arguments):
