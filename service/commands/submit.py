@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -113,7 +112,6 @@ def _one(
     from detector.errors import OrdnanceError
     from detector.report import remove_unfinished, write_fetched
     from detector.report.fields import without_surrogates
-    from detector.signals import held_back
     from service.client import ServerError
 
     name = printable(without_surrogates(clip.name))
@@ -137,8 +135,7 @@ def _one(
     names = [f"report.{form}" for form in formats]
     files = {name: client.fetch(scan.links[name]) for name in names}
     remove_unfinished(out)
-    with held_back(signal.SIGTERM):
-        folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
+    folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
     found = scan.progress.appearances
     undecoded = scan.coverage.undecoded if scan.coverage else ()
     lost = f", {sum(each.to_s - each.from_s for each in undecoded):.2f} s could not be decoded" if undecoded else ""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import jsonschema
@@ -322,10 +323,7 @@ def test_linked_folders_are_scanned_once_and_links_that_lead_nowhere_are_told(or
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["bands"]
 
 
-def test_a_fault_of_ours_with_one_clip_does_not_end_the_batch(clip, tmp_path):
-    shutil.copyfile(clip, tmp_path / "a.mp4")
-    program = """
-import sys
+FAULT_WITH_ONE = """
 from detector.scanner import Scanner
 scan = Scanner.scan
 
@@ -335,24 +333,28 @@ def failing(self, path, on_progress=None):
     return scan(self, path, on_progress)
 
 Scanner.scan = failing
-from service.cli import main
-main()
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, "scan", ".", "--out", "out"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+
+
+def with_site(folder, program):
+    """The environment in which every Python begins with `program`."""
+    (folder / "site").mkdir()
+    (folder / "site" / "sitecustomize.py").write_text(program)
+    return {"PYTHONPATH": os.pathsep.join((str(folder / "site"), str(Path(__file__).parents[2])))}
+
+
+def test_a_fault_of_ours_with_one_clip_does_not_end_the_batch(ordnance, clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "a.mp4")
+    site = with_site(tmp_path, FAULT_WITH_ONE)
+    done = ordnance("scan", ".", "--out", "out", **site)
     assert done.returncode == 3
     assert (
         "a.mp4  [internal_error] unexpected IndexError: list index out of range. This is a fault of ours" in done.stderr
     )
     assert TRACEBACK not in done.stderr
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["bands"]
+    details = ordnance("scan", ".", "--out", "out", ORDNANCE_DEBUG="1", **site)
+    assert "[][0]" in details.stderr
 
 
 ENDS_WHO_READS_IT = """
@@ -366,23 +368,18 @@ sys.addaudithook(hook)
 """
 
 
-def test_a_clip_that_ends_its_process_does_not_end_the_batch(ordnance, clip, tmp_path):
-    (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "sitecustomize.py").write_text(ENDS_WHO_READS_IT)
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_clip_that_ends_its_process_does_not_end_the_batch(ordnance, clip, tmp_path, jobs):
     for name in ("a", "deadly", "e", "f", "g", "h"):
         shutil.copyfile(clip, tmp_path / f"{name}.mp4")
-    path = os.pathsep.join((str(tmp_path / "site"), str(Path(__file__).parents[2])))
-    done = ordnance("scan", tmp_path, "--out", "out", "--jobs", "2", PYTHONPATH=path)
+    done = ordnance("scan", tmp_path, "--out", "out", "--jobs", jobs, **with_site(tmp_path, ENDS_WHO_READS_IT))
     assert done.returncode == 3
     assert "1 of 7 clips could not be scanned" in done.stderr
     assert "deadly.mp4  [worker_died] The process that scanned this clip was ended" in done.stderr
     assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"a", "bands", "e", "f", "g", "h"}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the workers of another system take nothing over")
-def test_workers_that_cannot_load_the_model_say_why(clip, tmp_path):
-    shutil.copyfile(clip, tmp_path / "second.mp4")
-    (tmp_path / "sitecustomize.py").write_text("""
+CANNOT_LOAD = """
 import multiprocessing, sys
 
 def hook(event, arguments):
@@ -390,20 +387,93 @@ def hook(event, arguments):
         raise OSError(5, "Input/output error", str(arguments[0]))
 
 sys.addaudithook(hook)
-""")
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "scan", ".", "--out", "out", "--jobs", "2"],
+"""
+ENDED_AS_IT_LOADS = CANNOT_LOAD.replace("raise OSError", "import os; os.kill(os.getpid(), 9); raise OSError")
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (CANNOT_LOAD, r"The weights file \S+ cannot be read \(Input/output error\)"),
+        (ENDED_AS_IT_LOADS, "The process that was loading the model was ended from outside or crashed"),
+    ],
+)
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_where_no_process_can_load_the_model_one_sentence_says_why(ordnance, clip, tmp_path, jobs, program, words):
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    done = ordnance("scan", ".", "--out", "out", "--jobs", jobs, **with_site(tmp_path, program))
+    assert done.returncode == 1
+    assert re.fullmatch(rf"ordnance: {words}[^\n]*\n", done.stderr)
+
+
+ROOM_FOR_ONE_MODEL = """
+import multiprocessing, os, sys
+
+def lives(number):
+    try:
+        os.kill(number, 0)
+    except OSError:
+        return False
+    return True
+
+def hook(event, arguments):
+    if event == "open" and str(arguments[0]).endswith("ordnance-n.onnx") and multiprocessing.parent_process():
+        holder = os.readlink("holder") if os.path.islink("holder") else ""
+        if holder and int(holder) != os.getpid() and lives(int(holder)):
+            raise MemoryError
+        if holder != str(os.getpid()):
+            if holder:
+                os.unlink("holder")
+            os.symlink(str(os.getpid()), "holder")
+
+sys.addaudithook(hook)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it remembers who has the model by a link")
+def test_where_there_is_room_for_fewer_models_than_jobs_all_clips_are_scanned(ordnance, clip, tmp_path):
+    for name in ("a", "b", "c", "d", "e"):
+        shutil.copyfile(clip, tmp_path / f"{name}.mp4")
+    done = ordnance("scan", ".", "--out", "out", "--jobs", "2", **with_site(tmp_path, ROOM_FOR_ONE_MODEL))
+    assert done.returncode == 0, done.stderr
+    assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"a", "b", "bands", "c", "d", "e"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process imports beforehand")
+def test_where_no_process_can_be_started_clips_are_scanned_one_after_the_other(ordnance, clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    too_long = tmp_path / ("t" * 110)
+    too_long.mkdir()
+    assert ordnance("scan", ".", "--out", "out", TMPDIR=str(too_long)).returncode == 0
+    assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"bands", "second"}
+    refused = ordnance("scan", ".", "--out", "out", "--jobs", "2", TMPDIR=str(too_long))
+    assert refused.returncode == 2
+    assert "No process can be started for --jobs here (AF_UNIX path too long)" in refused.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_batch_shows_on_a_terminal_how_far_each_clip_is(clip, tmp_path, jobs):
+    import pty
+
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "service", "scan", ".", "--plan", "every-frame", "--json", "--jobs", jobs],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(Path(__file__).parents[2])))},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 3
-    assert "2 of 2 clips could not be scanned" in done.stderr
-    assert done.stderr.count("Input/output error") >= 2
-    assert TRACEBACK not in done.stderr
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    ) as running:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):
+            while some := os.read(ours, 65536):
+                shown += some
+    os.close(ours)
+    assert running.returncode == 0
+    for name in (b"bands.mp4", b"second.mp4"):
+        assert re.search(rb"%b .+ of 00:02.0, .+ samples/s, 0 found" % re.escape(name), shown)
 
 
 def test_resume_skips_what_this_scan_has_done_and_only_that(ordnance, clip, tmp_path):
@@ -559,13 +629,14 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 import detector.batch as batch
+import detector.report.write as write
 
-def written(report, pictures, folder, formats):
+def filled(folder, report, pictures, formats):
     print("writing", flush=True)
     sys.stdin.readline()
-    folder.write_text("whole")
+    (folder / "report.json").write_text("whole")
 
-batch._folder_of, batch.write_report = (lambda report, out: out / "clip"), written
+batch._folder_of, write._fill = (lambda report, out: out / "clip"), filled
 scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
 batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
 print("went on")
@@ -576,7 +647,7 @@ print("went on")
         time.sleep(0.2)
         assert running.communicate("\n", timeout=60)[0] == ""
     assert running.returncode == -signal.SIGTERM
-    assert (tmp_path / "out" / "clip").read_text() == "whole"
+    assert (tmp_path / "out" / "clip" / "report.json").read_text() == "whole"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no process imports beforehand")
@@ -587,15 +658,16 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 import detector.batch as batch
+import detector.report.write as write
 
-def written(report, pictures, folder, formats):
+def filled(folder, report, pictures, formats):
     Path("writing").touch()
     time.sleep(1)
-    folder.write_text("whole")
+    (folder / "report.json").write_text("whole")
 
 def scan():
     batch._end_with_parent()
-    batch._folder_of, batch.write_report = (lambda report, out: out / "clip"), written
+    batch._folder_of, write._fill = (lambda report, out: out / "clip"), filled
     scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
     batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
     time.sleep(60)
@@ -618,7 +690,7 @@ if __name__ == "__main__":
         # The worker has the pipe, too: it ends with the last of the two.
         running.communicate(timeout=60)
     assert running.returncode == -signal.SIGTERM
-    assert (tmp_path / "out" / "clip").read_text() == "whole"
+    assert (tmp_path / "out" / "clip" / "report.json").read_text() == "whole"
 
 
 def scanning(folder, *arguments):
@@ -647,13 +719,13 @@ def test_an_interrupt_leaves_no_half_written_report(tmp_path):
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
 
 
-@pytest.fixture
-def batch_at_work(tmp_path):
-    """`scan --jobs 2` that has done the first of three clips. Its output ends when the last of its processes does."""
+@pytest.fixture(params=["1", "2"])
+def batch_at_work(tmp_path, request):
+    """A scan that has done the first of three clips. Its output ends when the last of its processes does."""
     write_clip(tmp_path / "a.mp4", seconds=1.0)
     for name in ("b.mp4", "c.mp4"):
         shutil.copyfile(DEMO, tmp_path / name)
-    running = scanning(tmp_path, ".", "--jobs", "2", "--plan", "every-frame", "--out", "out")
+    running = scanning(tmp_path, ".", "--jobs", request.param, "--plan", "every-frame", "--out", "out")
     while not (tmp_path / "out" / "a" / "report.json").exists():
         assert running.poll() is None, running.stderr.read()
         time.sleep(0.1)
@@ -721,6 +793,20 @@ def test_an_interrupt_as_a_worker_begins_is_told_by_one_process(clip, tmp_path):
     assert [line for line in done.stderr.splitlines() if line] == [
         "ordnance: interrupted; what is finished is kept, and the same command goes on (scan: with --resume)."
     ]
+
+
+def test_a_batch_whose_output_nobody_reads_any_more_ends(clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "a.mp4")
+    shutil.copyfile(DEMO, tmp_path / "c.mp4")
+    with scanning(tmp_path, ".", "--plan", "every-frame", "--out", "out") as running:
+        assert running.stdout.readline().startswith("a.mp4")
+        running.stdout.close()
+        # Its processes have stderr, too: it ends with the last of them.
+        stderr = running.stderr.read()
+    assert running.returncode == 1
+    assert TRACEBACK not in stderr
+    assert (tmp_path / "out" / "a").exists()
+    assert not (tmp_path / "out" / "c").exists()
 
 
 def test_a_killed_batch_leaves_no_process_behind(batch_at_work, tmp_path):
