@@ -317,7 +317,7 @@ class _PacketScan:
     def _note(self, packet: Packet[Stream]) -> None:
         if packet.size == 0:
             return
-        seconds = self._clock.seconds(packet.pts, packet.dts)
+        seconds = self._clock.seconds(packet.pts, packet.dts, packet.duration)
         length = max(0.0, self._timeline.length_seconds(packet.duration or 0))
         if packet.is_discard and not self._is_joined:
             self._discarded_end_seconds = max(self._discarded_end_seconds, seconds + length)

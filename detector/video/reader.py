@@ -78,6 +78,7 @@ class Reader:
         self._timeline = Timeline(self._container, stream)
         self._frame_clock = FrameClock(self._timeline)
         self._is_skipping = False
+        self._counts_frames = self._timeline.decode_order
         self._begin_at(0, -math.inf)
 
     def close(self) -> None:
@@ -183,10 +184,10 @@ class Reader:
             self._joined.move(packet)
             packet = _not_discarded(packet)
         elif self._probe.times == "nominal":
-            packet.pts = packet.dts = None
+            packet.pts = packet.dts = packet.duration = None
         if self._probe.strays and packet.pts is not None:
             packet.pts = self._probe.strays.get((packet.pts, place_of(packet)), packet.pts)
-        seconds = self._packet_clock.seconds(packet.pts, packet.dts)
+        seconds = self._packet_clock.seconds(packet.pts, packet.dts, packet.duration)
         if self.keyframes_only and not packet.is_keyframe:
             return
         if not self.keyframes_only:
@@ -205,8 +206,10 @@ class Reader:
             self._accept(frame, seconds if self.keyframes_only else None)
 
     def _skip_what_nobody_needs(self, packet: Packet[VideoStream], seconds: float) -> None:
-        # Frames that take their times from the packets fed (AVI) would get wrong ones if some were left out.
-        skips = packet.pts is not None and seconds < self.skip_before_seconds and not self._timeline.decode_order
+        # Frames that take their times from the packets fed (AVI) or from the frame before would get wrong ones if some
+        # were left out.
+        self._counts_frames |= packet.pts is None
+        skips = not self._counts_frames and seconds < self.skip_before_seconds
         if skips != self._is_skipping:
             self._codec.skip_frame = "NONREF" if skips else "DEFAULT"
             self._is_skipping = skips
@@ -268,7 +271,7 @@ class Reader:
     def _accept(self, frame: VideoFrame, packet_seconds: float | None = None) -> None:
         name_converted_matrix(frame)
         is_keyframe = bool(frame.key_frame)
-        seconds = self._frame_clock.seconds(frame.pts, is_keyframe, otherwise=packet_seconds)
+        seconds = self._frame_clock.seconds(frame.pts, frame.duration, is_keyframe, otherwise=packet_seconds)
         self.frames_decoded += 1
         trusted = seconds >= self._trusted_from - SAME_TIME_SECONDS
         step = self._timeline.step_seconds

@@ -7,13 +7,13 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from detector.video.hashing import CHUNK_BYTES
 from detector.video.opening import open_bytes
 
-_MOST_COMPARED_BYTES = 16 * 1024**2
 _STARTS = tuple(
     re.compile(start)
     for start in (
@@ -26,6 +26,7 @@ _STARTS = tuple(
 )
 """How a recording begins in FLV, ASF, RealMedia, APNG and IVF."""
 _MOST_START_BYTES = 16
+_MOST_COMPARED_BYTES = 16 * 1024**2
 _ABSOLUTE_OFFSETS = 1
 """In the flags of a track fragment (ISO 14496-12, `tfhd`): places are counted from the file's start."""
 
@@ -67,44 +68,60 @@ def recordings_in(path: Path) -> Recordings:
         assert isinstance(file, FileIO)
         size = file.seek(0, 2)
         file.seek(0)
-        head = file.read(_MOST_START_BYTES)
+        head = file.read(_MOST_START_BYTES) or b""
         begins = next((start for start in _STARTS if start.match(head)), None)
-        if begins is not None:
-            starts = _matches(file, begins)
-            return Recordings(1, len(starts) - 1, starts[1] if len(starts) > 1 else size)
-        parts = _parts(file, size)
-        read = next((place for place in range(1, len(parts)) if not _goes_on(file, parts[0], parts[place])), len(parts))
-        return Recordings(read, len(parts) - read, parts[read].start if read < len(parts) else size)
+        read, unread, end = 1, 0, size
+        for place in _further(file, size) if begins is None else islice(_matches(file, begins), 1, None):
+            if place is None:
+                read += 1
+            else:
+                end = end if unread else place
+                unread += 1
+        return Recordings(read, unread, end)
 
 
-def _matches(file: FileIO, start: re.Pattern[bytes]) -> list[int]:
+def _matches(file: FileIO, start: re.Pattern[bytes]) -> Iterator[int]:
     """Where in the file it matches."""
-    found: list[int] = []
     file.seek(0)
-    at, content = 0, b""
+    at, content, last = 0, b"", -1
     while chunk := file.read(CHUNK_BYTES):
         content = content[1 - _MOST_START_BYTES :] + chunk
         at += len(chunk)
-        found += [
-            place for match in start.finditer(content) if (place := at - len(content) + match.start()) not in found
-        ]
-    return found
+        for match in start.finditer(content):
+            place = at - len(content) + match.start()
+            if place > last:
+                last = place
+                yield place
 
 
-def _parts(file: FileIO, size: int) -> list[_Recording]:
-    parts = [_Recording(0)]
+def _further(file: FileIO, size: int) -> Iterator[int | None]:
+    """For each recording behind the first: None where it is read on with that, else where it begins."""
+    parts = _parts(file, size)
+    first = next(parts)
+    tracks = _tracks(_content(file, first.header)) if first.header and first.fragment else None
+    goes_on = tracks is not None
+    for part in parts:
+        goes_on = goes_on and _goes_on(file, part, tracks)
+        yield None if goes_on else part.start
+
+
+def _parts(file: FileIO, size: int) -> Iterator[_Recording]:
+    part = _Recording(0)
     for box in _boxes(file, size):
         if box.start == 0 and box.kind != b"ftyp":
             break
-        if box.kind == b"ftyp" and parts[-1].header:
-            parts.append(_Recording(box.start))
+        if box.kind == b"ftyp" and part.header:
+            if part.has_media or part.start == 0:
+                yield part
+            part = _Recording(box.start)
         elif box.kind == b"moov":
-            parts[-1].header = parts[-1].header or box
+            part.header = part.header or box
         elif box.kind == b"moof":
-            parts[-1].fragment = parts[-1].fragment or box
+            part.fragment = part.fragment or box
         elif box.kind == b"mdat":
-            parts[-1].has_media = True
-    return [parts[0], *(part for part in parts[1:] if part.has_media)]
+            part.has_media = True
+    if part.has_media or part.start == 0:
+        yield part
 
 
 def _boxes(file: FileIO, size: int) -> Iterator[_Box]:
@@ -123,14 +140,14 @@ def _boxes(file: FileIO, size: int) -> Iterator[_Box]:
         at += length
 
 
-def _goes_on(file: FileIO, first: _Recording, part: _Recording) -> bool:
-    """Whether FFmpeg reads `part` as it reads the first."""
-    if first.fragment is None or part.fragment is None or first.header is None:
+def _goes_on(file: FileIO, part: _Recording, tracks: list[bytes] | None) -> bool:
+    """Whether FFmpeg reads `part` with a first one that has such `tracks`."""
+    if part.fragment is None:
         return False
-    track = _content(file, part.fragment).partition(b"tfhd")[2]
-    if len(track) < 4 or int.from_bytes(track[1:4]) & _ABSOLUTE_OFFSETS:
+    fragment = _content(file, part.fragment).partition(b"tfhd")[2]
+    if len(fragment) < 4 or int.from_bytes(fragment[1:4]) & _ABSOLUTE_OFFSETS:
         return False
-    return part.header is None or _tracks(_content(file, part.header)) == _tracks(_content(file, first.header))
+    return part.header is None or _tracks(_content(file, part.header)) == tracks
 
 
 def _tracks(header: bytes) -> list[bytes]:
@@ -142,8 +159,9 @@ def _tracks(header: bytes) -> list[bytes]:
 def _contents(header: bytes, kind: bytes) -> Iterator[bytes]:
     at = header.find(kind)
     while at >= 4:
-        yield header[at + 4 : at - 4 + int.from_bytes(header[at - 4 : at])]
-        at = header.find(kind, at + 4)
+        end = max(at + 4, at - 4 + int.from_bytes(header[at - 4 : at]))
+        yield header[at + 4 : end]
+        at = header.find(kind, end)
 
 
 def _content(file: FileIO, box: _Box) -> bytes:

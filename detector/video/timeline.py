@@ -77,6 +77,10 @@ class Timeline:
         """Seconds that so many ticks of the stream's time base last."""
         return ticks * self.time_base.numerator / self.time_base.denominator
 
+    def picture_seconds(self, ticks: int | None) -> float:
+        """The same, of a picture; one frame at the nominal rate where its length is not known."""
+        return self.length_seconds(ticks) if ticks is not None and ticks > 0 else self.step_seconds
+
 
 class JoinedTimes:
     """Moves packets whose times begin anew behind those before them, as players show recordings that were joined.
@@ -182,18 +186,20 @@ def _jump(timeline: Timeline) -> Fraction:
 class PacketClock:
     """Gives every packet a time, also those to which the container gives none.
 
-    Such a packet takes its decoding time; where that is missing too (raw streams), it follows the packet
-    before it by one frame at the stream's nominal rate, the first one starting at 0.
+    Such a packet takes its decoding time; where that is missing too (raw streams, several pictures in one PES packet),
+    it follows the packet before it by that one's length, or by one frame at the stream's nominal rate, the first one
+    starting at 0.
     """
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self._next = 0.0
 
-    def seconds(self, pts: int | None, dts: int | None) -> float:
+    def seconds(self, pts: int | None, dts: int | None, length: int | None) -> float:
+        """`length` in ticks; None or 0 where it is not known."""
         ticks = dts if pts is None else pts
         seconds = self._next if ticks is None else self._timeline.seconds(ticks)
-        self._next = seconds + self._timeline.step_seconds
+        self._next = seconds + self._timeline.picture_seconds(length)
         return seconds
 
 
@@ -202,7 +208,8 @@ class FrameClock:
 
     - AVI stores no presentation times. Frames leave the decoder in the order in which they are shown, so they
       take the times of the packets fed so far, smallest first.
-    - A frame without a time (raw streams) follows the one before it by one frame at the nominal rate.
+    - A frame without a time (raw streams, several pictures in one PES packet) follows the one before it by that one's
+      length, or by one frame at the nominal rate.
     - A time before that of the last frame (a broken recorder, a splice that FFmpeg could not bridge) is
       replaced by the last frame's: `went_back_seconds` says by how much it lay back.
     """
@@ -215,6 +222,7 @@ class FrameClock:
         """Forget the past, as after a seek."""
         self._fed: list[int] = []
         self._last = -math.inf
+        self._last_length = 0.0
         self.went_back_seconds = 0.0
 
     @property
@@ -229,8 +237,11 @@ class FrameClock:
             if len(self._fed) > MAX_REORDERED_PACKETS:
                 heapq.heappop(self._fed)
 
-    def seconds(self, pts: int | None, is_keyframe: bool, *, otherwise: float | None = None) -> float:
-        """The time of the frame that leaves the decoder now; `otherwise` is for a frame without one."""
+    def seconds(
+        self, pts: int | None, length: int | None, is_keyframe: bool, *, otherwise: float | None = None
+    ) -> float:
+        """The time of the frame that leaves the decoder now, and lasts `length` ticks (None or 0: it is not known);
+        `otherwise` is for a frame without one."""
         if self._fed and pts is not None:
             # Whatever was fed before this keyframe has been shown by now, or was lost.
             while is_keyframe and len(self._fed) > 1 and self._fed[0] < pts:
@@ -241,7 +252,8 @@ class FrameClock:
         elif otherwise is not None:
             seconds = otherwise
         else:
-            seconds = 0.0 if self._last == -math.inf else self._last + self._timeline.step_seconds
+            seconds = 0.0 if self._last == -math.inf else self._last + self._last_length
+        self._last_length = self._timeline.picture_seconds(length)
         self.went_back_seconds = max(0.0, self._last - seconds)
         self._last = max(self._last, seconds)
         return self._last

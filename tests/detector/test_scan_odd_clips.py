@@ -520,6 +520,32 @@ def test_pictures_that_all_have_one_time_follow_one_another(tmp_path, plan):
     assert "no_times" in [each.code for each in report.errors]
 
 
+@pytest.mark.parametrize("stated", [5, 25])
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame", "interval"])
+def test_where_only_some_pictures_have_times_the_others_follow_them(tmp_path, stated, plan):
+    """Several pictures in one PES packet: only the first one's time is stated, and FFmpeg takes that for the rate."""
+    clip = write(tmp_path / "clip.ts", 300, with_red(110, 189), rate=25, gop=25, x264="b-adapt=0:bframes=2")
+    content = bytearray(clip.read_bytes())
+    pictures = [
+        found
+        for at in range(0, len(content), 188)
+        if content[at + 1] & 0x40 and (found := content.find(b"\0\0\1\xe0", at, at + 188)) >= 0
+    ]
+    for number, at in enumerate(pictures):
+        if number % stated:
+            stamps = 5 * (content[at + 7] >> 7) + 5 * (content[at + 7] >> 6 & 1)
+            content[at + 7] &= 0x3F
+            content[at + 9 : at + 9 + stamps] = b"\xff" * stamps
+    clip.write_bytes(content)
+    report, _ = scan(clip, plan=plan)
+    (found,) = report.appearances
+    slack = {"interval": 1.0, "adaptive": 0.1, "every-frame": 0.001}[plan]
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((4.4, 7.56), abs=slack)
+    assert report.clip.duration_s == pytest.approx(12.0, abs=0.1)
+    assert report.errors == report.coverage.undecoded == ()
+    assert plan != "every-frame" or report.coverage.samples == 300
+
+
 @pytest.mark.parametrize("suffix", ["mkv", "webm", "wmv"])
 def test_a_late_first_picture_is_no_missing_end(tmp_path, suffix):
     codec = {"webm": "libvpx", "wmv": "wmv2"}.get(suffix, "libx264")
