@@ -33,6 +33,7 @@ def serve(settings: Settings) -> None:
     import uvicorn
 
     from service.api.app import create_app
+    from service.api.connections import protocol_with
     from service.api.receiving import end_uploads
 
     class Server(uvicorn.Server):
@@ -47,6 +48,7 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        http=protocol_with(settings.upload_stall_seconds),
         host=settings.host,
         port=settings.port,
         log_config=None,

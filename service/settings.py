@@ -133,7 +133,8 @@ class Settings(BaseSettings):
         default=30,
         gt=0,
         le=86400,
-        description="Seconds without a byte of an upload after which its connection counts as broken.",
+        description="Seconds without a byte of a body after which its connection counts as broken, and in which a "
+        "request's head must have come.",
     )
     upload_hours: float = Field(
         default=24, gt=0, le=24 * CENTURY_DAYS, description="Hours after which an unfinished upload is removed."
