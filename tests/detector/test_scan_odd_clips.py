@@ -68,7 +68,7 @@ def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec=
             "libx265": {"x265-params": f"{params}log-level=none", "preset": "ultrafast"},
         }
         stream = container.add_stream(codec, rate=rate, options=options.get(codec, {"b": "4M"}))
-        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.codec_context.time_base = Fraction(1, rate)
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
@@ -290,6 +290,22 @@ def test_pictures_kept_on_the_way_are_those_that_decoding_again_gives(tmp_path, 
     again = Scanner(RedModel(), ScanOptions()).scan(path)
     assert len(kept.pictures) == 2
     assert kept.pictures == again.pictures
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame"])
+def test_lost_pictures_in_the_way_do_not_end_the_search_for_the_first_one(tmp_path, plan):
+    path = write(tmp_path / "whole.mkv", 100, with_red(41, 99), rate=25, codec="mjpeg")
+    with av.open(str(path)) as whole, av.open(str(tmp_path / "lost.mkv"), "w") as lost:
+        stream = lost.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(whole.demux(video=0)):
+            if packet.size:
+                content = av.Packet(bytes(400) if 34 <= number < 40 else bytes(packet))
+                content.pts, content.dts, content.time_base = packet.pts, packet.dts, packet.time_base
+                content.is_keyframe, content.stream = True, stream
+                lost.mux(content)
+    report, _ = scan(tmp_path / "lost.mkv", plan=plan)
+    assert [(each.from_s, each.to_s) for each in report.coverage.undecoded] == [(1.36, 1.6)]
+    assert [each.first_seen_s for each in report.appearances] == [1.64]
 
 
 def test_a_clip_may_be_named_by_a_string(tmp_path):
