@@ -451,19 +451,17 @@ def test_where_no_process_can_be_started_clips_are_scanned_one_after_the_other(o
     assert "No process can be started for --jobs here (AF_UNIX path too long)" in refused.stderr
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_batch_shows_on_a_terminal_how_far_each_clip_is(clip, tmp_path, jobs):
+def on_terminal(folder, *arguments, **environment):
+    """What `ordnance scan` of all clips in `folder` says on stderr, a terminal, while it does well."""
     import pty
 
-    shutil.copyfile(clip, tmp_path / "second.mp4")
     ours, theirs = pty.openpty()
     with subprocess.Popen(
-        [sys.executable, "-m", "service", "scan", ".", "--plan", "every-frame", "--json", "--jobs", jobs],
-        cwd=tmp_path,
+        [sys.executable, "-m", "service", "scan", ".", "--plan", "every-frame", "--json", *arguments],
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=theirs,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", **environment},
     ) as running:
         os.close(theirs)
         shown = b""
@@ -471,9 +469,24 @@ def test_a_batch_shows_on_a_terminal_how_far_each_clip_is(clip, tmp_path, jobs):
             while some := os.read(ours, 65536):
                 shown += some
     os.close(ours)
-    assert running.returncode == 0
-    for name in (b"bands.mp4", b"second.mp4"):
-        assert re.search(rb"%b .+ of 00:02.0, .+ samples/s, 0 found" % re.escape(name), shown)
+    assert running.returncode == 0, shown
+    return shown.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_batch_shows_on_a_terminal_how_far_each_clip_is(clip, tmp_path, jobs):
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    shown = on_terminal(tmp_path, "--jobs", jobs)
+    for name in ("bands.mp4", "second.mp4"):
+        assert re.search(rf"{name} .+ of 00:02.0, .+ samples/s, 0 found", shown)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+def test_a_terminal_that_can_only_be_written_on_gets_a_line_a_clip(clip, tmp_path):
+    shown = on_terminal(tmp_path, TERM="dumb")
+    assert re.search(r"^bands.mp4: 20 samples in .+ s, 0 found", shown, re.MULTILINE)
+    assert "opening" not in shown
 
 
 def test_resume_skips_what_this_scan_has_done_and_only_that(ordnance, clip, tmp_path):
