@@ -499,6 +499,26 @@ def test_resume_skips_what_this_scan_has_done_and_only_that(ordnance, clip, tmp_
     assert report_of(tmp_path / "out" / "bands")["scan"]["plan"]["options"] == {"every_s": 0.2, "shortest_shot_s": 0.25}
 
 
+def test_resume_does_not_read_beforehand_what_has_no_report_of_its_size(ordnance, clip, tmp_path):
+    ordnance("scan", clip, "--out", "out")
+    write_clip(tmp_path / "second.mp4", seconds=1.0)
+    site = with_site(tmp_path, TELLS_WHAT_IT_READS)
+    again = ordnance("scan", clip, "second.mp4", "--out", "out", "--resume", "--quiet", **site)
+    assert again.returncode == 0
+    assert again.stderr.splitlines() == ["read: bands.mp4"]
+
+
+TELLS_WHAT_IT_READS = """
+import multiprocessing, sys
+
+def hook(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(".mp4") and multiprocessing.parent_process() is None:
+        print("read:", str(arguments[0]).rpartition("/")[2], file=sys.stderr)
+
+sys.addaudithook(hook)
+"""
+
+
 def test_resume_takes_all_options_of_the_plan_in(ordnance, clip):
     ordnance("scan", clip, "--out", "out")
     for options in (["--shortest-shot", "0.5"], ["--budget", "60s"], ["--plan", "keyframes-only"]):
@@ -730,6 +750,52 @@ def test_an_interrupt_leaves_no_half_written_report(tmp_path):
     assert TRACEBACK not in stderr
     assert "interrupted; what is finished is kept" in stderr
     assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fdinfo"), reason="Linux tells how far a file was read")
+@pytest.mark.parametrize("arguments", [["big.mp4"], ["big.mp4", "copy.mp4", "--resume"]], ids=["scan", "resume"])
+def test_an_interrupt_while_a_large_file_is_hashed_ends_the_scan(ordnance, tmp_path, arguments):
+    if "--resume" in arguments:
+        write_clip(tmp_path / "small.mp4", seconds=1.0)
+        assert ordnance("scan", "small.mp4", "--out", "out").returncode == 0
+        large_report(tmp_path / "out" / "small" / "report.json")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    for name in ("big.mp4", "copy.mp4"):
+        write_clip(tmp_path / name, seconds=1.0)
+        os.truncate(tmp_path / name, LARGE_BYTES)
+    with scanning(tmp_path, *arguments, "--out", "out") as running:
+        while not any(read > LARGE_BYTES / 100 for read in read_of(running.pid, "big.mp4")):
+            assert running.poll() is None, running.stderr.read()
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, stderr = running.communicate(timeout=60)
+    assert running.returncode == 130, stderr
+    assert [line for line in stderr.splitlines() if line.startswith("ordnance: ")] == [
+        "ordnance: interrupted; what is finished is kept, and the same command goes on (scan: with --resume)."
+    ]
+    assert TRACEBACK not in stderr
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == before
+    assert not list(tmp_path.rglob(".ordnance-*"))
+
+
+LARGE_BYTES = 64 * 1024**3
+"""So much is hashed for a minute at least; it is a hole that takes no room."""
+
+
+def large_report(path):
+    """Have a report be one of a clip of LARGE_BYTES, so that --resume hashes those."""
+    report = json.loads(path.read_text(encoding="utf-8"))
+    report["clip"]["bytes"] = LARGE_BYTES
+    path.write_text(json.dumps(report), encoding="utf-8")
+
+
+def read_of(process, name):
+    """How many bytes of the file the process has read, for each time that it has it open."""
+    with suppress(OSError):
+        for each in (Path("/proc") / str(process) / "fd").iterdir():
+            with suppress(OSError):
+                if os.readlink(each).endswith(f"/{name}"):
+                    yield int((each.parents[1] / "fdinfo" / each.name).read_text().split()[1])
 
 
 @pytest.fixture(params=["1", "2"])
