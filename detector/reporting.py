@@ -136,6 +136,13 @@ def errors_told(decoding: Decoding, probe: Probe, undecoded: Sequence[UndecodedI
             "nothing looked at it: cut the file there and scan the parts by themselves."
         )
         errors.append(ErrorInfo(code="late_streams", message=message))
+    if count := probe.unread_recordings:
+        message = (
+            f"The file holds {count} more recording{'s' if count > 1 else ''}, joined to the first from byte "
+            f"{probe.end_byte:,} on ({probe.bytes - probe.end_byte:,} bytes), at which nothing looked; cut the file "
+            "there and scan the rest by itself."
+        )
+        errors.append(ErrorInfo(code="unread_recordings", message=message))
     if probe.times == "joined":
         message = "The file is joined of recordings whose times begin anew; here each follows the one before it."
         errors.append(ErrorInfo(code="joined_times", message=message))

@@ -71,17 +71,25 @@ class ScanOptions:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a scan is; times in seconds, `pts_seconds` on the clip's timeline.
+    """How far a scan is; times in seconds, `pts_seconds` on the clip's timeline, where its pictures are shown from
+    `first_pts_seconds` to `duration_seconds`.
 
     `again`: the clip was looked through once, and the scan looks more closely here and there.
     """
 
     pts_seconds: float
+    first_pts_seconds: float
     duration_seconds: float
     samples: int
     finds: int
     elapsed_seconds: float
     again: bool = False
+
+    @property
+    def share(self) -> float:
+        """How much of the clip, from 0 to 1, lies before `pts_seconds`."""
+        length = self.duration_seconds - self.first_pts_seconds
+        return min(1.0, (self.pts_seconds - self.first_pts_seconds) / length) if length > 0 else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +266,7 @@ class Scanner:
                     on_progress(
                         Progress(
                             batch[-1].frame.pts_seconds,
+                            video.probe.first_pts_seconds,
                             video.probe.duration_seconds,
                             seen,
                             state.finds,

@@ -148,7 +148,8 @@ class Crew:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         settings = self._settings
-        command = [sys.executable, "-m", "service", "worker", "--store", str(settings.store)]
+        # -P: a folder named "service" where the server was started is not ours.
+        command = [sys.executable, "-P", "-m", "service", "worker", "--store", str(settings.store)]
         return subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=subprocess.DEVNULL)
 
 

@@ -90,8 +90,8 @@ class Live(Quiet):
             self._bar.update(self._opening, visible=False)
         self._bar.update(
             self._at_work[path],
-            total=max(progress.duration_seconds, 1e-3),
-            completed=progress.pts_seconds,
+            total=1.0,
+            completed=progress.share,
             facts=_describe(progress),
         )
 

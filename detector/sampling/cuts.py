@@ -79,6 +79,11 @@ class CutWatch:
             self._is_held_well = picture.seconds - self._begins_after >= self._shortest / 2
         return extra
 
+    @property
+    def count(self) -> int:
+        """How many shots were seen so far."""
+        return len(self._starts)
+
     def apart(self) -> CutWatch:
         """A watch for a later part of the clip, which begins and ends with a sample, as what comes before it does."""
         return CutWatch(self._shortest)

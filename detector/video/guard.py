@@ -154,7 +154,7 @@ class GuardedVideo:
         cuts = cast("CutWatch | None", timed.watch if timed else watch)
         request: dict[str, Any] = {"do": "frames_at", "targets": [float(each) for each in targets]}
         if cuts is not None:
-            request["cuts"] = wire.pack_cuts(cuts)
+            request["cuts"] = wire.pack_cuts(cuts, known=cuts.count)
         for target, frame in self._read(request, cuts):
             if timed:
                 timed.check()

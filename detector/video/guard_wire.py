@@ -33,7 +33,7 @@ _LENGTHS = struct.Struct("<IQ")
 _PLAIN = (
     *("bytes", "container", "codec", "stream_index", "timeline_origin_seconds", "width", "height", "coded_width"),
     *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds", "times"),
-    "has_late_streams",
+    *("has_late_streams", "unread_recordings", "end_byte"),
 )
 _CUTS_PLAIN = ("_shortest", "_seen_seconds", "_begins_after", "_is_sampled")
 _FRACTIONS = ("time_base", "frame_rate_from_header", "pixel_aspect")
@@ -185,19 +185,22 @@ def unpack_picture(header: dict[str, Any], body: bytearray, display: Display) ->
         raise WireBroken("no picture") from error
 
 
-def pack_cuts(watch: CutWatch) -> dict[str, Any]:
-    """What a CutWatch has seen, at a point where it holds no picture back: after a sample."""
+def pack_cuts(watch: CutWatch, *, known: int = 0) -> dict[str, Any]:
+    """What a CutWatch has seen, at a point where it holds no picture back: after a sample.
+
+    The first `known` shots are left out, as whoever is told has them: all of them are too many for one message.
+    """
     state = vars(watch)
     before = state["_before"]
     return {
         "plain": {name: state[name] for name in _CUTS_PLAIN},
-        "starts": state["_starts"],
+        "starts": state["_starts"][known:],
         "before": None if before is None else [before.levels.tolist(), before.layout.tolist()],
     }
 
 
 def unpack_cuts(header: Any, into: CutWatch | None = None) -> CutWatch:
-    """The watch of `pack_cuts`. Raises WireBroken."""
+    """The watch of `pack_cuts`, which goes on where `into` ended. Raises WireBroken."""
     from detector.sampling.cuts import CutWatch, _Grey
 
     try:
@@ -212,7 +215,9 @@ def unpack_cuts(header: Any, into: CutWatch | None = None) -> CutWatch:
         if before is not None:
             levels, layout = (np.asarray(column, np.float32) for column in before)
             grey = _Grey(levels, layout)
-        vars(watch).update(plain, _starts=starts, _before=grey, _held=None, _is_held_well=False)
+        vars(watch).update(
+            plain, _starts=vars(watch)["_starts"] + starts, _before=grey, _held=None, _is_held_well=False
+        )
         return watch
     except (KeyError, TypeError, ValueError) as error:
         raise WireBroken("no cuts") from error

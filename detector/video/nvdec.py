@@ -65,6 +65,8 @@ def why_not(probe: Probe) -> str | None:
         return "its pixels are not square"
     if probe.promised_end_seconds is not None:
         return "the file is cut off"
+    if probe.unread_recordings:
+        return "other recordings are joined to it"
     if probe.times != "stated":
         return "its times are not those of the container"
     if not len(probe.pts_seconds):

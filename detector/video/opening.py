@@ -66,12 +66,13 @@ def open_bytes(path: Path) -> BufferedReader:
         ) from None
 
 
-def open_container(path: Path, *, for_packets: bool = False) -> InputContainer:
+def open_container(path: Path, *, end: int | None = None, for_packets: bool = False) -> InputContainer:
     """Open a clip's container without following any reference to another file.
 
     FFmpeg decodes the first pictures of a stream to learn what its header may not say. `for_packets` saves that where
     the container itself has what packets need (MP4, MOV: size, codec, presentation times). Pictures decoded from such
-    a container may come in a wrong order, for the decoder was not told how many it must hold back.
+    a container may come in a wrong order, for the decoder was not told how many it must hold back. Nothing is read from
+    the byte `end` on.
 
     Raises ClipNotFound, ClipUnreadable, or NotAVideo with what the file is instead.
     """
@@ -84,15 +85,16 @@ def open_container(path: Path, *, for_packets: bool = False) -> InputContainer:
     if for_packets and head[4:8] == b"ftyp":
         options["skip_frame"] = "all"
     allowed = "mjpeg" if is_jpeg_stream else FORMAT_WHITELIST
+    whole = f"file:{path.absolute()}"
     with libav_reasons():
         try:
             return av.open(
-                f"file:{path.absolute()}",
+                whole if end is None else f"subfile,,start,0,end,{end},,:{whole}",
                 mode="r",
                 # Named and not found out: FFmpeg would take other files for it, too, in which JPEGs lie.
                 format="mjpeg" if is_jpeg_stream else None,
                 options=options,
-                container_options={"format_whitelist": allowed, "protocol_whitelist": "file"},
+                container_options={"format_whitelist": allowed, "protocol_whitelist": "file,subfile"},
                 metadata_errors="replace",
             )
         except (av.FFmpegError, ValueError) as error:

@@ -27,7 +27,16 @@ from detector.video.limits import (
 )
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.reasons import count_streams, libav_reasons, reason_of
-from detector.video.timeline import MAX_REORDERED_PACKETS, MICROSECOND, JoinedTimes, PacketClock, Timeline, stray_times
+from detector.video.recordings import recordings_in
+from detector.video.timeline import (
+    MAX_REORDERED_PACKETS,
+    MICROSECOND,
+    JoinedTimes,
+    PacketClock,
+    Timeline,
+    place_of,
+    stray_times,
+)
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
 """Containers that are searched by decoding time; the others keep an index of presentation times."""
@@ -88,6 +97,8 @@ class Probe:
     `stray_times`) were put right: presentation time and byte position in the file, and the time that it got, in ticks.
     `has_late_streams`: there are streams besides `other_streams`, which begin where FFmpeg does not look beforehand.
     `missing` are the stretches (from, to) whose packets were lost with a damaged part of the file.
+    `unread_recordings` are joined to this one in such a way that they are not read with it (see `recordings_in`), from
+    `end_byte` of the file on, which is its length where there are none.
 
     `width` and `height` are what a viewer sees: square pixels, after rotation. `coded_width` and
     `coded_height` are the picture's as it lies in the file. `rotation_degrees` is the clockwise turn (0, 90,
@@ -115,6 +126,8 @@ class Probe:
     strays: Mapping[tuple[int, int], int]
     has_late_streams: bool
     missing: tuple[tuple[float, float], ...]
+    unread_recordings: int
+    end_byte: int
     other_streams: tuple[OtherStream, ...]
     pts_seconds: NDArray[np.float64] = field(repr=False)
     is_keyframe: NDArray[np.bool_] = field(repr=False)
@@ -145,13 +158,14 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
     that passes may still turn out to have no decodable frame when it is read.
     """
     path = Path(path)
-    with open_container(path, for_packets=True) as container:
+    recordings = recordings_in(path)
+    with open_container(path, end=recordings.end if recordings.unread else None, for_packets=True) as container:
         if admit is not None:
             admit(container)
         stream = moving_pictures(path.name, container)
         prepare_decoder(stream, threads=1, skip_loop_filter="all")
         timeline = Timeline(container, stream)
-        scan = _PacketScan(timeline, stream)
+        scan = _PacketScan(timeline, stream, is_joined=recordings.read > 1)
         scan.run(container)
         scan.spread_equal_times()
         strays = scan.put_strays_right()
@@ -186,6 +200,8 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
             times=scan.times,
             strays=strays,
             missing=missing,
+            unread_recordings=recordings.unread,
+            end_byte=recordings.end,
             has_late_streams=scan.has_late_streams,
             other_streams=tuple(
                 OtherStream(_kind(other), _codec_name(other))
@@ -235,8 +251,9 @@ def prepare_decoder(stream: VideoStream, *, threads: int, **options: str) -> Non
 class _PacketScan:
     """One pass over all packets: their times, and the first picture that can be decoded."""
 
-    def __init__(self, timeline: Timeline, stream: VideoStream) -> None:
+    def __init__(self, timeline: Timeline, stream: VideoStream, *, is_joined: bool) -> None:
         self._timeline = timeline
+        self._is_joined = is_joined
         self._stream = stream
         self._clock = PacketClock(timeline)
         self._joined = JoinedTimes(timeline)
@@ -289,7 +306,8 @@ class _PacketScan:
 
     def _take(self, packet: Packet[Stream]) -> None:
         if packet.stream_index == self._stream.index:
-            self._joined.move(packet)
+            if self._is_joined or not self._timeline.is_listed:
+                self._joined.move(packet)
             self._look_for_picture(packet)
             self._note(packet)
         elif packet.stream.type == "audio" and packet.pts is not None and packet.time_base:
@@ -301,7 +319,7 @@ class _PacketScan:
             return
         seconds = self._clock.seconds(packet.pts, packet.dts)
         length = max(0.0, self._timeline.length_seconds(packet.duration or 0))
-        if packet.is_discard:
+        if packet.is_discard and not self._is_joined:
             self._discarded_end_seconds = max(self._discarded_end_seconds, seconds + length)
             return
         self._note_damage(packet)
@@ -309,7 +327,7 @@ class _PacketScan:
         self._lengths.append(length)
         self._keyframes.append(packet.is_keyframe)
         self._sizes.append(min(packet.size, 2**32 - 1))
-        self._positions.append(-1 if packet.pos is None else packet.pos)
+        self._positions.append(place_of(packet))
         if packet.is_keyframe:
             ticks = packet.dts if self._by_dts or packet.pts is None else packet.pts
             self._seek_ticks.append(ticks or 0)
@@ -385,7 +403,7 @@ class _PacketScan:
         """Give packets whose times are damaged better ones; see Probe.strays."""
         if self._timeline.decode_order:
             return {}
-        put_right = {}
+        put_right = dict(self._joined.strays) if self.times == "stated" else {}
         for place, seconds in stray_times(np.array(self._seconds), self._timeline).items():
             damaged, better = self._timeline.ticks(self._seconds[place]), self._timeline.ticks(seconds)
             put_right[damaged, self._positions[place]] = better

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import av
 import numpy as np
@@ -23,7 +23,7 @@ from detector.video.opening import open_container
 from detector.video.probing import Probe, prepare_decoder
 from detector.video.problems import DecodeProblem, ProblemLog
 from detector.video.reasons import libav_reasons, reason_of
-from detector.video.timeline import FrameClock, JoinedTimes, PacketClock, Timeline
+from detector.video.timeline import FrameClock, JoinedTimes, PacketClock, Timeline, place_of
 
 SAME_TIME_SECONDS = 1e-6
 _MAX_FLUSH_FAILURES = 32
@@ -65,7 +65,7 @@ class Reader:
         self.frames_decoded = 0
         self.last_reason = "the file holds no video packets"
         self.last_read: Picture | None
-        self._container = open_container(probe.path)
+        self._container = open_container(probe.path, end=probe.end_byte if probe.unread_recordings else None)
         stream = self._container.streams[probe.stream_index]
         if not isinstance(stream, VideoStream):
             self._container.close()
@@ -181,11 +181,11 @@ class Reader:
             return
         if self._probe.times == "joined":
             self._joined.move(packet)
+            packet = _not_discarded(packet)
         elif self._probe.times == "nominal":
             packet.pts = packet.dts = None
         if self._probe.strays and packet.pts is not None:
-            place = -1 if packet.pos is None else packet.pos
-            packet.pts = self._probe.strays.get((packet.pts, place), packet.pts)
+            packet.pts = self._probe.strays.get((packet.pts, place_of(packet)), packet.pts)
         seconds = self._packet_clock.seconds(packet.pts, packet.dts)
         if self.keyframes_only and not packet.is_keyframe:
             return
@@ -315,6 +315,16 @@ class Reader:
     def _position_seconds(self) -> float:
         pts = self._probe.pts_seconds
         return float(pts[min(self._expected, len(pts) - 1)]) if len(pts) else 0.0
+
+
+def _not_discarded(packet: Packet[VideoStream]) -> Packet[VideoStream]:
+    """The packet as one that is shown: where times begin anew in an MP4, FFmpeg takes what comes for cut away."""
+    if not packet.is_discard:
+        return packet
+    shown = cast("Packet[VideoStream]", Packet(bytes(packet)))
+    shown.pts, shown.dts, shown.duration, shown.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
+    shown.is_keyframe = packet.is_keyframe
+    return shown
 
 
 def cut_off(from_seconds: float, promised_end_seconds: float) -> DecodeProblem:

@@ -25,7 +25,11 @@ MAX_REORDERED_PACKETS = 17
 """A decoder holds back at most 16 pictures (H.264, HEVC); an older time left over belongs to a lost packet."""
 
 _LISTED_TIMES_FORMATS = frozenset(("mov,mp4,m4a,3gp,3g2,mj2", "avi"))
-"""Containers that have a list of their packets' times, or count packets: in them no time begins anew."""
+"""Containers that have a list of their packets' times, or count packets: within a recording no time begins anew."""
+
+_CLOCK_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "live_flv": 32, "asf": 32}
+"""Containers whose clock goes round once it has counted so far. FFmpeg adds a round to every time that lies more than a
+minute before the first one, though it may be that of a recording that was joined to another."""
 
 _MOST_PACKETS_BEFORE = 2 * MAX_REORDERED_PACKETS
 """So many packets at most come before one that is shown earlier, where each holds a field."""
@@ -54,6 +58,8 @@ class Timeline:
         self.step_seconds = float(self.step)
         self.decode_order = container.format.name in _DECODE_ORDER_FORMATS
         self.is_listed = container.format.name in _LISTED_TIMES_FORMATS
+        bits = _CLOCK_BITS.get(container.format.name)
+        self.round_ticks = None if bits is None else 1 << bits
         # Whole numbers, as every packet is asked for its time: ticks * time_base - origin, divided once.
         self._factor = self.time_base.numerator * self.origin.denominator
         self._less = self.origin.numerator * self.time_base.denominator
@@ -77,37 +83,72 @@ class JoinedTimes:
 
     Such a file is two of them end to end (`cat a.ts b.ts`), or a recorder's that started again. `found` says whether
     there was such a place. A packet whose decoding time lies JUMP_SECONDS or more before the end of the last one begins
-    a part; where one soon after it goes on as the one before it did, it was a stray, and no part.
+    a part; where one soon after it goes on as the one before it did, it was a stray, and no part: see `strays`. Where
+    the container's clock goes round, a time is the one of its rounds that lies nearest to the end of the last packet.
+
+    `strays` are presentation time and position in the file of the packets of no part, and the time that they got.
     """
 
     def __init__(self, timeline: Timeline) -> None:
         self.found = False
-        self._applies = not timeline.is_listed
+        self.strays: dict[tuple[int, int], int] = {}
         self._step_ticks = max(1, round(timeline.step / timeline.time_base))
         self._jump_ticks = max(1, round(_jump(timeline) / timeline.time_base))
+        self._round_ticks = timeline.round_ticks
         self._moved_by = 0
         self._end: int | None = None
-        self._before: tuple[int, int, bool] | None = None
+        self._shown_to: int | None = None
+        self._before: tuple[int, int | None, int, bool] | None = None
         self._packets_since = 0
+        self._moved_since: dict[tuple[int, int], int] = {}
 
     def move(self, packet: Packet[Stream] | Packet[VideoStream]) -> None:
         """Set the times of the next packet in decoding order."""
-        ticks = packet.pts if packet.dts is None else packet.dts
-        if not self._applies or ticks is None or packet.size == 0:
+        stated = packet.pts if packet.dts is None else packet.dts
+        if stated is None or packet.size == 0:
             return
         self._packets_since += 1
+        ticks = stated if self._end is None else self._nearest(stated, self._end)
         if self._end is not None and abs(ticks - self._end) >= self._jump_ticks:
             before = self._before if self._packets_since <= MAX_REORDERED_PACKETS else None
-            self._before, self._packets_since = (self._end, self._moved_by, self.found), 0
-            if before is not None and abs(ticks - before[0]) < self._jump_ticks:
-                _, self._moved_by, self.found = before
+            moved, self._moved_since = self._moved_since, {}
+            self._before, self._packets_since = (self._end, self._shown_to, self._moved_by, self.found), 0
+            if before is not None and abs(self._nearest(stated, before[0]) - before[0]) < self._jump_ticks:
+                ticks = self._nearest(stated, before[0])
+                _, self._shown_to, self._moved_by, self.found = before
+                self.strays |= moved
             elif ticks < self._end:
                 self._moved_by += self._end - ticks
-                self.found = True
-        self._end = ticks + (packet.duration or self._step_ticks)
-        if self._moved_by:
-            packet.pts = None if packet.pts is None else packet.pts + self._moved_by
-            packet.dts = None if packet.dts is None else packet.dts + self._moved_by
+                if packet.is_keyframe and packet.pts is not None and self._shown_to is not None:
+                    # Where decoding times are made up, what is decoded last is not shown last.
+                    self._moved_by += max(0, self._shown_to - (packet.pts + ticks - stated + self._moved_by))
+        length = packet.duration or self._step_ticks
+        self._end = ticks + length
+        self._move(packet, ticks - stated + self._moved_by)
+        if packet.pts is not None:
+            shown_to = packet.pts + length
+            self._shown_to = shown_to if self._shown_to is None else max(self._shown_to, shown_to)
+
+    def _move(self, packet: Packet[Stream] | Packet[VideoStream], by: int) -> None:
+        if not by:
+            return
+        self.found = True
+        packet.dts = None if packet.dts is None else packet.dts + by
+        if packet.pts is not None:
+            if self._packets_since <= MAX_REORDERED_PACKETS:
+                self._moved_since[packet.pts, place_of(packet)] = packet.pts + by
+            packet.pts += by
+
+    def _nearest(self, ticks: int, end: int) -> int:
+        """The time that `ticks` stand for which lies nearest to `end`."""
+        if self._round_ticks is None:
+            return ticks
+        return end + (ticks - end + self._round_ticks // 2) % self._round_ticks - self._round_ticks // 2
+
+
+def place_of(packet: Packet[Stream] | Packet[VideoStream]) -> int:
+    """Where in the file the packet lies, -1 where the container does not say."""
+    return -1 if packet.pos is None else packet.pos
 
 
 def stray_times(seconds: NDArray[np.float64], timeline: Timeline) -> dict[int, float]:

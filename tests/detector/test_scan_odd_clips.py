@@ -60,15 +60,27 @@ def grey(number, size):
     return np.repeat(np.broadcast_to(stripes, (height, width))[..., None], 3, axis=2).astype(np.uint8)
 
 
-def write(path, frames, picture, *, rate=10, gop=10_000, size=(320, 240), codec="libx264", x264=""):
-    with av.open(str(path), "w") as container:
+def write(
+    path,
+    frames,
+    picture,
+    *,
+    rate=10,
+    gop=10_000,
+    size=(320, 240),
+    codec="libx264",
+    x264="",
+    movflags="",
+    pixels="yuv420p",
+):
+    with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
         params = f"keyint={gop}:min-keyint={gop}:scenecut=0:{x264}"
         options = {
             "libx264": {"x264-params": params, "preset": "veryfast", "crf": "12"},
             "libx265": {"x265-params": f"{params}log-level=none", "preset": "ultrafast"},
         }
         stream = container.add_stream(codec, rate=rate, options=options.get(codec, {"b": "4M"}))
-        stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = *size, pixels
         stream.codec_context.time_base = Fraction(1, rate)
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24")
@@ -294,7 +306,7 @@ def test_pictures_kept_on_the_way_are_those_that_decoding_again_gives(tmp_path, 
 
 @pytest.mark.parametrize("plan", ["adaptive", "every-frame"])
 def test_lost_pictures_in_the_way_do_not_end_the_search_for_the_first_one(tmp_path, plan):
-    path = write(tmp_path / "whole.mkv", 100, with_red(41, 99), rate=25, codec="mjpeg")
+    path = write(tmp_path / "whole.mkv", 100, with_red(41, 99), rate=25, codec="mjpeg", pixels="yuvj420p")
     with av.open(str(path)) as whole, av.open(str(tmp_path / "lost.mkv"), "w") as lost:
         stream = lost.add_stream_from_template(whole.streams.video[0])
         for number, packet in enumerate(whole.demux(video=0)):
@@ -345,6 +357,104 @@ def test_recordings_joined_end_to_end_follow_one_another(tmp_path, plan, suffix)
     assert "joined_times" in [each.code for each in report.errors]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_no_picture_of_joined_recordings_has_the_time_of_another(tmp_path, suffix):
+    """Matroska states presentation times alone, which B-frames put behind those at which pictures are decoded."""
+    one = write(tmp_path / f"one.{suffix}", 60, with_red(-1, -1), gop=10, x264="bframes=3")
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(2 * one.read_bytes())
+    report, _ = scan(path, plan="every-frame")
+    assert report.coverage.samples == 120
+    assert report.clip.duration_s == pytest.approx(12.0, abs=0.31)
+    assert [each.code for each in report.errors] == ["joined_times"]
+
+
+FRAGMENTS = "frag_keyframe+empty_moov"
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame", "keyframes-only"])
+@pytest.mark.parametrize("movflags", [f"{FRAGMENTS}+default_base_moof", "dash+delay_moov"])
+def test_fragmented_recordings_whose_fragments_stand_alone_follow_one_another(tmp_path, plan, movflags):
+    one = write(tmp_path / "one.mp4", 60, with_red(-1, -1), gop=10, movflags=movflags)
+    other = write(tmp_path / "other.mp4", 60, with_red(20, 39), gop=10, movflags=movflags)
+    path = tmp_path / "joined.mp4"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    report, _ = scan(path, plan=plan)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((8.1, 10.0), abs=1.0)
+    assert report.clip.duration_s == pytest.approx(12.0, abs=0.4)
+    assert [each.code for each in report.errors] == ["joined_times"]
+    assert plan == "adaptive" or report.coverage.samples == {"every-frame": 120, "keyframes-only": 12}[plan]
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame", "keyframes-only"])
+@pytest.mark.parametrize(
+    ("first", "second", "size"),
+    [
+        ("faststart", "faststart", (320, 240)),
+        (None, None, (320, 240)),
+        (FRAGMENTS, FRAGMENTS, (320, 240)),
+        ("frag_keyframe", FRAGMENTS, (320, 240)),
+        (f"{FRAGMENTS}+default_base_moof", f"{FRAGMENTS}+default_base_moof", (480, 320)),
+        (f"{FRAGMENTS}+default_base_moof", None, (320, 240)),
+        (None, f"{FRAGMENTS}+default_base_moof", (320, 240)),
+    ],
+)
+def test_a_recording_that_is_joined_and_cannot_be_read_on_is_told_of(tmp_path, plan, first, second, size):
+    one = write(tmp_path / "one.mp4", 60, with_red(20, 39), gop=10, movflags=first)
+    other = write(tmp_path / "other.mp4", 60, with_red(-1, -1, size=size), gop=10, size=size, movflags=second)
+    path = tmp_path / "joined.mp4"
+    path.write_bytes(one.read_bytes() + 2 * other.read_bytes())
+    alone, _ = scan(one, plan=plan)
+    report, _ = scan(path, plan=plan)
+    assert alone.errors == ()
+    assert (report.coverage.sampled, report.coverage.undecoded) == (alone.coverage.sampled, ())
+    assert (report.appearances, report.clip.duration_s) == (alone.appearances, alone.clip.duration_s)
+    (told,) = report.errors
+    assert told.code == "unread_recordings"
+    first_byte, size = f"{one.stat().st_size:,}", f"{2 * other.stat().st_size:,}"
+    assert "2 more recordings" in told.message
+    assert f"from byte {first_byte} on ({size} bytes)" in told.message
+
+
+@pytest.mark.parametrize("suffix", ["flv", "wmv", "ivf", "apng", "rm"])
+def test_a_recording_that_is_joined_and_passed_over_is_told_of(tmp_path, suffix):
+    codec, pixels = {
+        "flv": ("flv1", "yuv420p"),
+        "wmv": ("wmv2", "yuv420p"),
+        "ivf": ("libvpx", "yuv420p"),
+        "apng": ("apng", "rgb24"),
+        "rm": ("rv20", "yuv420p"),
+    }[suffix]
+    one = write(tmp_path / f"one.{suffix}", 60, with_red(20, 39), gop=10, codec=codec, pixels=pixels)
+    other = write(tmp_path / f"other.{suffix}", 60, with_red(-1, -1), gop=10, codec=codec, pixels=pixels)
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    for plan in ("adaptive", "every-frame"):
+        report, _ = scan(path, plan=plan)
+        (found,) = report.appearances
+        assert (found.first_seen_s, found.last_seen_s) == pytest.approx((2.0, 3.9), abs=0.01)
+        assert report.clip.duration_s == pytest.approx(6.0, abs=0.1)
+        (told,) = report.errors
+        assert f"1 more recording, joined to the first from byte {one.stat().st_size:,} on" in told.message
+    assert report.coverage.samples == 60
+
+
+def test_a_header_that_is_repeated_begins_no_other_recording(tmp_path):
+    """As programs write it that save a stream with each piece's header."""
+    whole = write(tmp_path / "whole.mp4", 60, with_red(20, 39), gop=10, movflags=f"{FRAGMENTS}+default_base_moof")
+    content = whole.read_bytes()
+    header, *fragments = content.partition(b"moof")[0][:-4], *content.split(b"moof")[1:]
+    pieces = [b"moof" + each for each in fragments]
+    pieces = [each[:-4] if number < len(pieces) - 1 else each for number, each in enumerate(pieces)]
+    sizes = [int.from_bytes(content[content.index(piece) - 4 : content.index(piece)]) for piece in pieces]
+    path = tmp_path / "repeated.mp4"
+    path.write_bytes(b"".join(header + size.to_bytes(4) + piece for size, piece in zip(sizes, pieces, strict=True)))
+    report, alone = scan(path, plan="every-frame")[0], scan(whole, plan="every-frame")[0]
+    assert report.errors == ()
+    assert (report.coverage, report.appearances) == (alone.coverage, alone.appearances)
+
+
 def test_a_recording_in_the_middle_of_another_is_looked_at(tmp_path):
     """A break in a stream that was recorded: what comes after it goes on with the times from before it."""
     whole = write(tmp_path / "whole.ts", 200, with_red(-1, -1), gop=10).read_bytes()
@@ -359,7 +469,46 @@ def test_a_recording_in_the_middle_of_another_is_looked_at(tmp_path):
     assert "joined_times" in [each.code for each in report.errors]
 
 
-def test_a_stray_time_is_no_second_recording(tmp_path):
+@pytest.mark.parametrize(("first", "second"), [(1000, 10), (95_430, 90_000), (60, 86_400)])
+@pytest.mark.parametrize("suffix", ["ts", "vob"])
+def test_recordings_joined_whose_clocks_lie_far_apart_are_not_a_day_long(tmp_path, suffix, first, second):
+    """FFmpeg takes a time more than a minute before the first one for a clock that has gone round."""
+    kind = {"rate": 25, "gop": 12, "codec": "mpeg2video"}
+    parts = []
+    for name, start, red in (("one", first, (-1, -1)), ("other", second, (50, 99))):
+        clip = write(tmp_path / f"{name}.mpg", 150, with_red(*red), **kind)
+        later = retimed(clip, tmp_path / f"{name}.{suffix}", lambda _, pts, dts, to=start: (pts + to, dts + to))
+        parts.append(later.read_bytes())
+    path = tmp_path / f"joined.{suffix}"
+    path.write_bytes(b"".join(parts))
+
+    report, _ = scan(path)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((8.0, 9.96), abs=0.1)
+    assert report.clip.duration_s == pytest.approx(12.0, abs=0.1)
+    assert [each.code for each in report.errors] == ["joined_times"]
+
+
+@pytest.mark.parametrize("start", [2**33 / 90_000 - 4, 2**33 / 90_000 - 80_000])
+def test_a_clock_that_goes_round_in_the_middle_is_one_recording(tmp_path, start):
+    """MPEG-TS counts to 26.5 hours; the second of these goes round after more than a minute, in a long pause."""
+    clip = write(tmp_path / "clip.mp4", 150, with_red(100, 120), rate=25, gop=12, x264="bframes=0")
+    pause = 40_000 * (start < 90_000)
+
+    def times(number, pts, dts):
+        later = start + pause * ((number >= 75) + (number >= 100))
+        return pts + later, dts + later
+
+    path = retimed(clip, tmp_path / "round.ts", times)
+    report, _ = scan(path)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((2 * pause + 4.0, 2 * pause + 4.8), abs=0.05)
+    assert report.clip.duration_s == pytest.approx(2 * pause + 6.0, abs=0.1)
+    assert report.errors == report.coverage.undecoded == ()
+
+
+@pytest.mark.parametrize("damage", [(2, 0, 1), (0, 0xFF, 8)], ids=["bits 21 to 15 are lost", "bit 32 is flipped"])
+def test_a_stray_time_is_no_second_recording(tmp_path, damage):
     clip = write(tmp_path / "clip.ts", 150, with_red(75, 99), rate=25, gop=12)
     content = bytearray(clip.read_bytes())
     starts = [
@@ -367,8 +516,9 @@ def test_a_stray_time_is_no_second_recording(tmp_path):
     ]
     stamp = content.index(b"\0\0\1\xe0", starts[60]) + 9
     for field in range(stamp, stamp + 5 * (content[stamp - 2] >> 7) + 5 * (content[stamp - 2] >> 6 & 1), 5):
-        # Bits 21 to 15 of a 33-bit time at 90 kHz, and a marker: what is left is less than 0.4 s.
-        content[field + 2] = 1
+        # Of a 33-bit time at 90 kHz the first byte has bits 32 to 30, the third bits 21 to 15, each before a marker.
+        byte, kept, flipped = damage
+        content[field + byte] = content[field + byte] & kept ^ flipped
     clip.write_bytes(content)
     report, _ = scan(clip)
     (found,) = report.appearances
@@ -588,6 +738,16 @@ def test_a_clip_that_begins_late_is_not_a_long_one(tmp_path):
         assert video.probe.first_pts_seconds == pytest.approx(100_000)
     with pytest.raises(TooLong, match=r"lasts 6 s, more than the 5 s allowed"):
         open_guarded(path, GuardLimits(max_duration_seconds=5))
+
+
+def test_progress_counts_from_the_clip_s_first_picture(tmp_path):
+    clip = write(tmp_path / "clip.mp4", 80, with_red(-1, -1))
+    path = retimed(clip, tmp_path / "late.mkv", lambda _, pts, dts: (pts + 3600, dts + 3600))
+    notes = []
+    Scanner(RedModel(), ScanOptions(plan="every-frame")).scan(path, notes.append)
+    shares = [each.share for each in notes]
+    assert shares == sorted(shares)
+    assert shares[0] < 0.2 and 0.9 < shares[-1] <= 1
 
 
 def test_a_budget_by_the_clip_s_length_does_not_count_from_zero(tmp_path):

@@ -76,6 +76,21 @@ def test_cuts_are_watched_in_the_decoder_process(clip):
     assert guarded_watch.shots(4.0) == plain_watch.shots(4.0)
 
 
+def test_cuts_that_are_known_are_not_told_again(make_clip, monkeypatch):
+    """A clip that flickers for hours has so many that no message would hold them all."""
+    looks = np.random.default_rng(5).integers(0, 255, (2, 6, 8, 3), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    clip = make_clip(frames=1000, gop=1000, bframes=0, size=(64, 48), picture=lambda number: looks[number % 2])
+    plain_watch, guarded_watch = CutWatch(0.25), CutWatch(0.25)
+    monkeypatch.setattr(wire, "MAX_HEADER_BYTES", 10_000)
+    with open_video(clip) as plain, open_guarded(clip) as guarded:
+        for start in range(0, 40, 4):
+            times = [float(each) for each in range(start, start + 4)]
+            for video, watch in ((plain, plain_watch), (guarded, guarded_watch)):
+                assert len(list(video.frames_at(times, watch))) >= 4
+    assert len(guarded_watch.shots(40.0)) > 900
+    assert guarded_watch.shots(40.0) == plain_watch.shots(40.0)
+
+
 @pytest.mark.parametrize(
     ("limits", "error"),
     [
