@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -86,6 +86,9 @@ class Outcome:
 
 
 OnProgress = Callable[[Path, Progress], None]
+
+_Done = dict[int, dict[str, Path]]
+"""The folders of reports by the size in bytes and the hash of their clips."""
 
 
 def run_batch(
@@ -200,9 +203,10 @@ def _scan_one(
         return Outcome(path, total, failure=_failure(error))
 
 
-def _earlier_outcome(path: Path, done: Mapping[str, Path], options: BatchOptions, total: int) -> Outcome | None:
+def _earlier_outcome(path: Path, done: _Done, options: BatchOptions, total: int) -> Outcome | None:
     """The outcome of a clip whose report is in one of the folders `done`, once that has the formats asked for."""
-    folder = done.get(_digest(path) or "") if done else None
+    same_size = done.get(_size(path))
+    folder = same_size.get(_digest(path) or "") if same_size else None
     report = None if folder is None else _read_report(folder)
     if folder is None or report is None:
         return None
@@ -319,7 +323,7 @@ _WORKER_DIED = Failure(
 )
 
 
-def _done_before(workers: _Workers) -> dict[str, Path]:
+def _done_before(workers: _Workers) -> _Done:
     """What `_scanned_before` tells, asked of a process that has loaded the model, which is not loaded twice for it.
 
     Raises what kept it from loading the model.
@@ -436,7 +440,7 @@ def scan_in_worker(path: Path, total: int) -> Outcome:
     return _scan_one(scanner, path, options, total, on_progress, writing=writing)
 
 
-def _scanned_before_in_worker() -> dict[str, Path]:
+def _scanned_before_in_worker() -> _Done:
     if _not_ready is not None:
         raise _not_ready
     if _worker is None:
@@ -445,16 +449,14 @@ def _scanned_before_in_worker() -> dict[str, Path]:
     return _scanned_before(options, scanner)
 
 
-def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, Path]:
-    """The folders below `out` of finished reports, by clip hash, that this very scan would make again; `resume` asks
-    for them.
-    """
-    found = {}
+def _scanned_before(options: BatchOptions, scanner: Scanner) -> _Done:
+    """With `resume`, what there are finished reports of below `out` that this very scan would make again."""
+    found: _Done = {}
     if options.resume and options.out and options.out.is_dir():
         for folder in sorted(options.out.iterdir()):
             report = None if folder.name.startswith(OWN_PREFIX) else _read_report(folder)
             if report and scanner.would_repeat(report.scan):
-                found[report.clip.sha256] = folder
+                found.setdefault(report.clip.bytes, {})[report.clip.sha256] = folder
     return found
 
 
@@ -463,6 +465,13 @@ def _read_report(folder: Path) -> Report | None:
         return Report.from_json((folder / "report.json").read_bytes())
     except (OSError, OrdnanceError):
         return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _digest(path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 PLAIN_LINE_EVERY_SECONDS = 5.0
+
+NO_BARS = ("dumb", "unknown")
+"""What TERM says of a terminal in which nothing that was written can be written over."""
 
 
 class Quiet:
@@ -116,7 +120,7 @@ def progress_display(*, quiet: bool) -> Iterator[Quiet]:
     """The display that suits where stderr goes."""
     if quiet:
         yield Quiet()
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and os.environ.get("TERM") not in NO_BARS:
         live = Live()
         try:
             yield live
