@@ -130,8 +130,13 @@ def _all_frames(video: Readable, request: Request, state: ScanState) -> Iterator
     elif request.times is None:
         yield from video.frames()
     elif request.shots and state.cuts is not None:
-        for _, frame in video.frames_at(request.times, _within(state.deadline_of(request), state.cuts)):
-            yield frame
+        cuts = state.cuts.between() if request.between else state.cuts
+        try:
+            for _, frame in video.frames_at(request.times, _within(state.deadline_of(request), cuts)):
+                yield frame
+        finally:
+            if request.between:
+                state.cuts.take_over(cuts)
     else:
         yield from _frames_and_kept(video, request, request.times, state)
 

@@ -195,7 +195,7 @@ class Adaptive:
         places = np.searchsorted(pts, [time for time in wanted if not self._is_sampled(time)]).tolist()
         anchors = sorted({0, *np.searchsorted(pts, self._times).tolist()})
         for some in _longest_first(anchors, places, pts):
-            yield Request(tuple(pts[list(some)].tolist()), shots=True, coarse=True)
+            yield Request(tuple(pts[list(some)].tolist()), shots=True, coarse=True, between=True)
 
     def _coarse_frames(self, cadence_seconds: float) -> tuple[float, ...]:
         timeline = self._timeline

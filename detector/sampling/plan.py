@@ -74,7 +74,7 @@ class Request:
     decoded on the way gets a sample. `keep` are ascending ranges in seconds whose frames will probably be asked for
     next, so that they are better kept than decoded again. `closer` asks for nothing but closer looks at samples; what
     they bring comes back as the samples they belong to. `coarse` is true for requests that belong to the plan's
-    coarse pass, to which a budget gives its first share.
+    coarse pass, to which a budget gives its first share; `between` where they fill gaps that an earlier one left.
     """
 
     times: tuple[float, ...] | None
@@ -83,6 +83,7 @@ class Request:
     keep: tuple[tuple[float, float], ...] = ()
     closer: tuple[CloserLook, ...] = ()
     coarse: bool = False
+    between: bool = False
 
 
 class Plan(Protocol):

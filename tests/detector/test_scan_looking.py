@@ -190,6 +190,29 @@ def test_a_budget_far_too_small_is_spent_over_the_clip_and_the_rest_told_in_numb
     assert f"{coverage.samples} pictures looked at" in coverage.statement
 
 
+def test_a_budget_whose_first_pass_was_too_wide_tells_the_shots_that_it_looks_at_later(tmp_path):
+    textures = np.random.default_rng(3).integers(0, 160, (40, 24, 32, 3), np.uint8)
+
+    def picture(number):
+        # In every four seconds, a shot of 0.6 s that lies whole between two samples.
+        is_short = 22 <= number % 40 < 28
+        return textures[number // 40 * 2 + is_short].repeat(10, axis=0).repeat(10, axis=1)
+
+    class WarmingUp(RedModel):
+        def detect(self, images):
+            if self.inferred < 8:
+                time.sleep(0.5 * len(images))
+            return super().detect(images)
+
+    path = write(tmp_path / "clip.mp4", 600, picture, gop=40)
+    plain = scan(path)[0].coverage
+    coverage = Scanner(WarmingUp(), ScanOptions(budget="20s")).scan(path).report.coverage
+    assert coverage.left_out == ()
+    assert plain.shots == 45
+    assert coverage.shot_starts_s == plain.shot_starts_s
+    assert coverage.shots_unsampled == 0
+
+
 def test_pictures_kept_on_the_way_are_those_that_decoding_again_gives(tmp_path, monkeypatch):
     path = tmp_path / "clip.mp4"
 
