@@ -518,7 +518,12 @@ def _error_of(answer: httpx.Response | Exception) -> ServerError:
         problem = Problem.model_validate_json(answer.content)
         return ServerError(problem.code, problem.detail, answer.status_code)
     except ValidationError:
-        words = f"The server answered {answer.status_code}; is it Ordnance that listens there?"
+        if answer.next_request is not None:
+            words = f"That server sends on to {answer.next_request.url}; give the address of Ordnance itself."
+        elif answer.status_code == 413:
+            words = "A proxy before the server takes no request as large as this (413); have its limit raised."
+        else:
+            words = f"The server answered {answer.status_code}; is it Ordnance that listens there?"
         return ServerError("error", words, answer.status_code)
 
 

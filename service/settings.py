@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8008, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     allow_anonymous: bool = Field(
         default=True,
-        description="Whether requests from this machine need no key while the host is a loopback address.",
+        description="Whether requests from this machine need no key while the host is a loopback address; set it to "
+        "false behind a proxy on this machine.",
     )
     cors_origins: Words = Field(default=(), description="Origins whose pages may call the API; none by default.")
     docs: bool = Field(default=True, description="Whether /openapi.json is served.")

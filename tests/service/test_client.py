@@ -373,6 +373,23 @@ def test_a_server_that_is_another_is_said_to_be(call, tmp_path):
                 each(client)
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (308, {"Location": "https://ordnance.example/v1/uploads"}, "sends on to https://ordnance.example/"),
+        (413, {}, "A proxy before the server takes no request as large"),
+    ],
+)
+def test_a_proxy_that_is_in_the_way_is_named(tmp_path, status, headers, words):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x")
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, headers=headers, text="<h1>nginx</h1>"))
+    with Client("http://127.0.0.1:1") as client:
+        client._http = httpx.Client(base_url="http://127.0.0.1:1", transport=transport)
+        with pytest.raises(ServerError, match=words):
+            client.submit(clip)
+
+
 def test_a_server_that_is_away_is_waited_for_once_and_said_to_be(tmp_path, monkeypatch, capsys):
     from service.commands import run
 
