@@ -225,6 +225,12 @@ def test_a_network_that_takes_other_pictures_is_refused_by_onnx_runtime_when_it_
         load_model(path, device="cpu", backend="onnxruntime")
 
 
+def test_a_class_that_the_manifest_does_not_list_is_said(make_tiny: MakeTiny) -> None:
+    model = load_model(make_tiny(classes=("tank",), thresholds={"tank": 0.4}), device="cpu", backend="onnxruntime")
+    with pytest.raises(ModelError, match="gives class number 1, but its manifest lists 1 from 0; export it again"):
+        model.detect([white(320, 320)])
+
+
 def test_auto_takes_a_backend_that_another_distribution_installed(
     make_tiny: MakeTiny, timings: list[str], cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
