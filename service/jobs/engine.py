@@ -132,10 +132,12 @@ class Jobs:
         revived = []
         for start in range(0, len(open_scans), FORGOTTEN_AT_ONCE):
             ids = open_scans[start : start + FORGOTTEN_AT_ONCE]
-            known = self._client.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
-            at_work = {each.workflow_id for each in known if each.status in ("PENDING", "ENQUEUED", "DELAYED")}
+            known, at_work = self._known(ids)
             priorities = {each.workflow_id: each.priority for each in known}
             for scan_id in set(ids) - at_work:
+                if self._known([scan_id])[1]:
+                    # Another worker was faster, and a third may be at it already.
+                    continue
                 self._client.delete_workflow(scan_id)
                 with self._database.write() as session:
                     scan = session.get(ScanRow, scan_id, with_for_update=True)
@@ -144,6 +146,11 @@ class Jobs:
                         self.enqueue_scan(session, scan_id, scan.owner, priority)
                         revived.append(scan_id)
         return revived
+
+    def _known(self, scan_ids: list[str]) -> tuple[list[Any], set[str]]:
+        """What the engine knows of these scans, and those that wait or run there."""
+        known = self._client.list_workflows(workflow_ids=scan_ids, load_input=False, load_output=False)
+        return known, {each.workflow_id for each in known if each.status in ("PENDING", "ENQUEUED", "DELAYED")}
 
     def forget_ended(self) -> int:
         """Remove what the engine keeps of work that ended a while ago: the scans' rows say what became of it."""

@@ -31,6 +31,7 @@ from service.jobs.engine import Jobs
 from service.jobs.samples import pack, unpack
 from service.jobs.segments import Carry, Part, ScanStopped, SegmentedScanner
 from service.jobs.shared_model import SharedModel
+from service.jobs.stoppable import stoppable
 from service.jobs.wanted import Wanted, Watched
 from service.problems import NotReady
 from service.settings import Settings
@@ -195,22 +196,23 @@ def _scan_clip(desk: Desk, scan: ScanRow, step: RunStep, watched: Watched, folde
     with file:
         model = desk.model_of(scan.options["model"]).for_scan(watched.look)
         journal = _Kept(desk, scan, step, watched, _maker(model, desk.settings))
-        scanner = journal.scanner = SegmentedScanner(
-            model,
-            _options(scan.options),
-            limits=desk.limits,
-            decoders=desk.decoders,
-            segment_samples=desk.settings.segment_samples,
-            journal=journal,
-        )
-        try:
-            result = scanner.scan(path)
-        except VideoError:
-            # A decoder may read no other file than the one it was given, be it a fresh copy of the same bytes.
-            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
-                raise BlobGone(scan.clip_sha256) from None
-            _check_bytes(scan, sha256_file(path))
-            raise
+        with stoppable(desk.decoders, watched) as decoders:
+            scanner = journal.scanner = SegmentedScanner(
+                model,
+                _options(scan.options),
+                limits=desk.limits,
+                decoders=decoders,
+                segment_samples=desk.settings.segment_samples,
+                journal=journal,
+            )
+            try:
+                result = scanner.scan(path)
+            except VideoError:
+                # A decoder may read no other file than the one it was given, be it a fresh copy of the same bytes.
+                if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    raise BlobGone(scan.clip_sha256) from None
+                _check_bytes(scan, sha256_file(path))
+                raise
     _check_bytes(scan, result.report.clip.sha256)
     journal.finish(result)
 

@@ -64,6 +64,25 @@ def test_what_was_found_stands_where_one_decoder_after_the_other_ends(start, tmp
     assert "1 appearance, " in said and " s could not be decoded, report in " in said
 
 
+def test_a_cancelled_scan_gives_its_place_up_while_its_decoder_hangs(start, tmp_path):
+    clip = cut_demo(tmp_path / "part.mp4", 36.0, 42.0)
+    server = start(SCANS_PER_WORKER=1, GUARD_STALL_SECONDS=6000)
+    server.wait_ready()
+    with server.client() as client:
+        hangs = upload(client, clip, plan="every-frame")["id"]
+        while not (stopped := decoders(server)):
+            assert client.get(f"/v1/scans/{hangs}").json()["state"] in ("queued", "running")
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        # Until what came before is looked at.
+        looked_at = -1
+        while looked_at != (looked_at := client.get(f"/v1/scans/{hangs}").json()["progress"]["samples"]):
+            time.sleep(4)
+        client.post(f"/v1/scans/{hangs}/cancel").raise_for_status()
+        following = upload(client, clip, plan="keyframes-only")["id"]
+        assert wait_for(client, following)["state"] == "done"
+
+
 def decoders(server) -> set[int]:
     """The decoder processes of the server's workers: children of those that they are forked from."""
     listed = subprocess.run(["ps", "-o", "pid=,ppid=,args=", "-A"], capture_output=True, text=True, check=True).stdout

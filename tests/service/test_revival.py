@@ -55,6 +55,24 @@ def test_an_open_scan_that_the_engine_lost_goes_into_the_queue_again(database, j
     assert jobs.revive() == []
 
 
+def test_scans_that_two_workers_miss_go_into_the_queue_again_once(tmp_path, database, jobs, monkeypatch):
+    with database.write() as session:
+        session.add_all(open_scan(str(number) * 32, "running") for number in range(3))
+    other = Jobs(load_settings(store=tmp_path / "store"), database)
+    listed, revived = jobs._client.list_workflows, []
+
+    def listed_as_the_other_comes(**asked):
+        found = listed(**asked)
+        monkeypatch.setattr(jobs._client, "list_workflows", listed)
+        revived.extend(other.revive())
+        return found
+
+    monkeypatch.setattr(jobs._client, "list_workflows", listed_as_the_other_comes)
+    assert jobs.revive() == []
+    assert len(revived) == 3
+    other.close()
+
+
 def test_a_scan_that_goes_into_the_queue_again_keeps_its_priority(database, jobs):
     with database.write() as session:
         session.add(open_scan("1" * 32, "running"))
