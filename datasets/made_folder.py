@@ -21,16 +21,21 @@ JPEG_QUALITY = 90
 def begin_folder(out: Path, made: Mapping[str, Any]) -> None:
     """Make `out` and its folders, and say in its manifest how its pictures are `made`.
 
-    Raises DataError where it holds pictures that were made otherwise or that nothing is known of, or cannot be written.
+    Raises DataError where it holds pictures that were made otherwise or that nothing is known of, or a manifest of
+    something else, or cannot be written.
     """
-    earlier = read_made(out)
+    has_pictures = any((out / "images").glob("*"))
+    known = read_made(out)
+    if known is None and (out / MANIFEST).exists() and not has_pictures:
+        raise DataError(f"{out} holds a {MANIFEST} that is not of pictures; choose another --out.")
+    earlier = known if has_pictures else None
     for name, value in made.items():
         if earlier is not None and name in earlier and earlier[name] != value:
             raise DataError(
                 f"{out} holds pictures made with {name} {_shown(earlier[name])}, not {_shown(value)}; remove it, or "
                 "choose another --out."
             )
-    if earlier is None and any((out / "images").glob("*")):
+    if earlier is None and has_pictures:
         raise DataError(f"{out} holds pictures without a {MANIFEST}; remove it, or choose another --out.")
     try:
         for folder in ("images", "labels"):

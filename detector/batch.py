@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import signal
-import stat
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from itertools import chain, count
+from itertools import chain, count, islice
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.context import BaseContext
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
-from detector.errors import BadOption, ClipNotFound, ClipUnreadable, OrdnanceError
+from detector.clip_files import find_clips
+from detector.errors import BadOption, ModelError, OrdnanceError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.models.backend import available_threads
@@ -36,15 +36,8 @@ from detector.scanner import Progress, Scanner, ScanOptions
 from detector.signals import held_back
 from detector.video import sha256_file
 
-CLIP_SUFFIXES = frozenset(
-    {
-        *(".264", ".265", ".3g2", ".3gp", ".apng", ".asf", ".avi", ".dav", ".divx", ".dv", ".f4v", ".flv", ".gif"),
-        *(".h264", ".h265", ".hevc", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv"),
-        *(".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".rm", ".rmvb", ".ts"),
-        *(".vob", ".webm", ".wmv", ".wtv", ".y4m"),
-    }
-)
-"""Files taken from a folder; a clip named on the command line may have any suffix."""
+PROGRESS_EVERY_SECONDS = 0.1
+"""How long news of a scan in another process may lie there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +87,9 @@ class Outcome:
 
 OnProgress = Callable[[Path, Progress], None]
 
+_Done = dict[int, dict[str, Path]]
+"""The folders of reports by the size in bytes and the hash of their clips."""
+
 
 def run_batch(
     patterns: Sequence[str], options: BatchOptions, on_progress: OnProgress | None = None
@@ -109,97 +105,35 @@ def run_batch(
     if options.out:
         check_out(options.out)
         remove_unfinished(options.out)
-    clips, missing = find_clips(patterns)
-    total = len(clips) + len(missing)
-    processes = _process_context() if options.jobs > 1 and len(clips) > 1 else None
-    scanner = Scanner(load_model(options.model, device=options.device, backend=options.backend), options.scan)
-    for path, failure in missing:
-        yield Outcome(path, total, failure=failure)
-    done = _scanned_before(options, scanner) if options.resume else {}
-    waiting = []
-    for path in clips:
-        folder = done.get(_digest(path) or "") if done else None
-        earlier = None if folder is None else _read_report(folder)
-        if folder is not None and earlier is not None:
-            yield _outcome_of_earlier(path, earlier, folder, options, total)
-        else:
-            waiting.append(path)
-    if processes and len(waiting) > 1:
-        outcomes = _in_processes(processes, waiting, options, total)
+    clips, unnamed = find_clips(patterns)
+    total = len(clips) + len(unnamed)
+    missing = [Outcome(path, total, failure=_failure(error)) for path, error in unnamed]
+    processes = _processes(options) if len(clips) > 1 else None
+    if processes:
+        yield from _in_processes(processes, clips, missing, options, total, on_progress)
     else:
-        outcomes = (_scan_one(scanner, path, options, total, on_progress) for path in waiting)
-    yield from outcomes
+        yield from _here(clips, missing, options, total, on_progress)
+
+
+def _here(
+    clips: Sequence[Path],
+    missing: Sequence[Outcome],
+    options: BatchOptions,
+    total: int,
+    on_progress: OnProgress | None,
+) -> Iterator[Outcome]:
+    """Scan the clips in this process."""
+    scanner = Scanner(load_model(options.model, device=options.device, backend=options.backend), options.scan)
+    yield from missing
+    done = _scanned_before(options, scanner)
+    for path in clips:
+        yield _earlier_outcome(path, done, options, total) or _scan_one(scanner, path, options, total, on_progress)
 
 
 def suit_memory(options: BatchOptions) -> None:
     """Set how this process, which is to scan clips and nothing else, keeps its memory."""
     if options.backend != "torch":
         keep_large_blocks_apart()
-
-
-def find_clips(patterns: Sequence[str]) -> tuple[list[Path], list[tuple[Path, Failure]]]:
-    """The clips that files, folders and glob patterns name, each once, and what names nothing."""
-    clips: dict[Path, None] = {}
-    missing = []
-    for pattern in patterns:
-        path = Path(pattern)
-        if not pattern:
-            words = "An empty name was given; name a clip, or the folder that is meant (. for this one)."
-            missing.append((path, _failure(ClipNotFound(words))))
-            continue
-        if os.path.isdir(path):
-            found, shut = _clips_in(path)
-            missing += shut
-            if not found and not shut:
-                missing.append((path, _failure(ClipNotFound(f"The folder {path} holds no clip; give clips by name."))))
-        elif os.path.lexists(path) or not glob.has_magic(pattern):
-            found = [path]
-        else:
-            found = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if not os.path.isdir(name))
-            if not found:
-                missing.append((path, _failure(ClipNotFound(f"No file matches the pattern {pattern}."))))
-        clips.update(dict.fromkeys(found))
-    return list(clips), missing
-
-
-def _clips_in(folder: Path) -> tuple[list[Path], list[tuple[Path, Failure]]]:
-    """The clips below `folder`, and the folders there that the operating system does not let be read."""
-    shut: list[OSError] = []
-    found = [
-        Path(place, name)
-        for place, names in _folders_below(folder, shut.append)
-        for name in names
-        if Path(name).suffix.lower() in CLIP_SUFFIXES and _may_be_clip(Path(place, name))
-    ]
-    words = "The folder {} cannot be read ({}), so its clips are not scanned; change its permissions or its owner."
-    return sorted(found), [
-        (Path(each.filename), _failure(ClipUnreadable(words.format(each.filename, each.strerror)))) for each in shut
-    ]
-
-
-def _folders_below(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[tuple[str, list[str]]]:
-    """`folder` and all below it with the names of what is no folder, each once, linked ones too."""
-    known = set()
-    for place, folders, names in os.walk(folder, onerror=on_error, followlinks=True):
-        try:
-            facts = os.stat(place)
-        except OSError as error:
-            on_error(error)
-            folders.clear()
-            continue
-        if (facts.st_dev, facts.st_ino) in known:
-            folders.clear()
-            continue
-        known.add((facts.st_dev, facts.st_ino))
-        yield place, names
-
-
-def _may_be_clip(path: Path) -> bool:
-    """Whether it is a file, or cannot be told, as where a link leads nowhere: opening it says why."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except OSError:
-        return True
 
 
 def _folder_of(report: Report, out: Path) -> Path:
@@ -261,8 +195,7 @@ def _scan_one(
         if options.out:
             with writing or nullcontext(), _alone_in(options.out):
                 folder = _folder_of(result.report, options.out)
-                with held_back(signal.SIGTERM):
-                    write_report(result.report, result.pictures, folder, ("json", *options.formats))
+                write_report(result.report, result.pictures, folder, ("json", *options.formats))
         return Outcome(path, total, result.report, folder)
     except Exception as error:
         if os.environ.get("ORDNANCE_DEBUG") and not isinstance(error, OrdnanceError | OSError | MemoryError):
@@ -270,19 +203,37 @@ def _scan_one(
         return Outcome(path, total, failure=_failure(error))
 
 
-def _outcome_of_earlier(path: Path, report: Report, folder: Path, options: BatchOptions, total: int) -> Outcome:
-    """The outcome of a clip whose report is there, once that has the formats asked for."""
+def _earlier_outcome(path: Path, done: _Done, options: BatchOptions, total: int) -> Outcome | None:
+    """The outcome of a clip whose report is in one of the folders `done`, once that has the formats asked for."""
+    same_size = done.get(_size(path))
+    folder = same_size.get(_digest(path) or "") if same_size else None
+    report = None if folder is None else _read_report(folder)
+    if folder is None or report is None:
+        return None
     try:
-        with _alone_in(folder.parent), held_back(signal.SIGTERM):
+        with _alone_in(folder.parent):
             add_formats(report, folder, options.formats)
         return Outcome(path, total, report, folder, skipped=True)
     except (OrdnanceError, OSError) as error:
         return Outcome(path, total, failure=_failure(error))
 
 
+def _processes(options: BatchOptions) -> BaseContext | None:
+    """How worker processes are started; None where none can be, and one clip after the other was asked for."""
+    try:
+        return _process_context()
+    except OSError as error:
+        if options.jobs == 1:
+            return None
+        raise BadOption(
+            f"No process can be started for --jobs here ({error}); leave it out, or set TMPDIR to a folder with a "
+            "short name that can be written to."
+        ) from error
+
+
 def _process_context() -> BaseContext:
-    """How worker processes are started: on Linux from a process that imports what they need while this one checks the
-    model. Elsewhere libraries do not bear being forked.
+    """How worker processes are started: on Linux from a process that imports what they need. Elsewhere libraries do not
+    bear being forked. Raises OSError where the system lets none be started.
     """
     if sys.platform != "linux":
         return get_context("spawn")
@@ -298,21 +249,71 @@ def _process_context() -> BaseContext:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    context.Lock()
     return context
 
 
+@dataclass(frozen=True, slots=True)
+class _Workers:
+    """Processes that scan, `most` at the most, and what they tell meanwhile."""
+
+    pool: ProcessPoolExecutor
+    most: int
+    news: SimpleQueue[tuple[Path, Progress]]
+
+
+@contextmanager
+def _workers(processes: BaseContext, options: BatchOptions, clips: int) -> Iterator[_Workers]:
+    """Processes for so many clips; where the block ends by an exception, they end at once."""
+    most = min(options.jobs, clips)
+    news: SimpleQueue[tuple[Path, Progress]] = processes.SimpleQueue()
+    arguments = options, max(1, available_threads() // options.jobs), processes.Lock(), news
+    others = set(active_children())
+    with ProcessPoolExecutor(most, processes, _begin_worker, arguments) as pool:
+        try:
+            yield _Workers(pool, most, news)
+        except BaseException:
+            # A worker would scan its clip to the end, and then one that it has at hand. It writes a report that it has
+            # begun to write; otherwise it can be ended anywhere.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(active_children()) - others:
+                worker.terminate()
+            raise
+
+
 def _in_processes(
-    processes: BaseContext, paths: Sequence[Path], options: BatchOptions, total: int
+    processes: BaseContext,
+    clips: Sequence[Path],
+    missing: Sequence[Outcome],
+    options: BatchOptions,
+    total: int,
+    on_progress: OnProgress | None,
 ) -> Iterator[Outcome]:
-    """Scan the clips in `options.jobs` processes; one whose process ends by itself is tried again, alone."""
-    unfinished = yield from _in_pool(processes, paths, options, total)
+    """Scan the clips in `options.jobs` processes; one whose process ends by itself, or gets no model beside the others,
+    is tried again, alone.
+    """
+    with _workers(processes, options, len(clips)) as workers:
+        done = _done_before(workers)
+        yield from missing
+        waiting = []
+        for path in clips:
+            outcome = _earlier_outcome(path, done, options, total)
+            if outcome:
+                yield outcome
+            else:
+                waiting.append(path)
+        unfinished = yield from _scan_in(workers, waiting, total, on_progress)
     while unfinished:
         # A pool does not tell which clip ended it. They are begun in order, and one is handed out ahead.
-        suspects, rest = unfinished[: options.jobs + 1], unfinished[options.jobs + 1 :]
+        suspects, rest = list(unfinished)[: options.jobs + 1], list(unfinished)[options.jobs + 1 :]
         for path in suspects:
-            if (yield from _in_pool(processes, [path], options, total)):
-                yield Outcome(path, total, failure=_WORKER_DIED)
-        unfinished = (yield from _in_pool(processes, rest, options, total)) if rest else []
+            with _workers(processes, options, 1) as workers:
+                again = yield from _scan_in(workers, [path], total, on_progress)
+            yield from (Outcome(path, total, failure=failure) for failure in again.values())
+        unfinished = {}
+        if rest:
+            with _workers(processes, options, len(rest)) as workers:
+                unfinished = yield from _scan_in(workers, rest, total, on_progress)
 
 
 _WORKER_DIED = Failure(
@@ -322,46 +323,65 @@ _WORKER_DIED = Failure(
 )
 
 
-def _in_pool(
-    processes: BaseContext, paths: Sequence[Path], options: BatchOptions, total: int
-) -> Generator[Outcome, None, list[Path]]:
-    """Yields what becomes of the clips; returns, in order, those without an outcome because a process ended."""
-    threads = max(1, available_threads() // options.jobs)
-    others = set(active_children())
-    arguments = options, threads, processes.Lock()
-    ended = set()
-    with ProcessPoolExecutor(min(options.jobs, len(paths)), processes, _begin_worker, arguments) as pool:
-        try:
-            # A worker that is only half begun would tell of it with a traceback.
-            with held_back(signal.SIGINT):
-                running = {}
-                with suppress(BrokenProcessPool):
-                    for path in paths:
-                        running[pool.submit(scan_in_worker, path, total)] = path
-            for future in as_completed(running):
-                path, error = running.pop(future), future.exception()
-                if isinstance(error, BrokenProcessPool):
-                    continue
-                ended.add(path)
-                if error is None:
-                    yield future.result()
-                else:
-                    reason = Failure("worker_died", f"The process that scanned this clip ended: {error}.")
-                    yield Outcome(path, total, failure=reason)
-        except BaseException:
-            # A worker would scan its clip to the end, and then one that it has at hand. It writes a report that it has
-            # begun to write; otherwise it can be ended anywhere.
-            pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(active_children()) - others:
-                worker.terminate()
-            raise
-    return [path for path in paths if path not in ended]
+def _done_before(workers: _Workers) -> _Done:
+    """What `_scanned_before` tells, asked of a process that has loaded the model, which is not loaded twice for it.
+
+    Raises what kept it from loading the model.
+    """
+    # A worker that is only half begun would tell of it with a traceback.
+    with held_back(signal.SIGINT):
+        answer = workers.pool.submit(_scanned_before_in_worker)
+    try:
+        return answer.result()
+    except BrokenProcessPool as error:
+        raise ModelError(
+            "The process that was loading the model was ended from outside or crashed; there may be too little memory."
+        ) from error
 
 
-_worker: tuple[Scanner, BatchOptions, AbstractContextManager[object] | None] | None = None
+def _scan_in(
+    workers: _Workers, paths: Sequence[Path], total: int, on_progress: OnProgress | None
+) -> Generator[Outcome, None, dict[Path, Failure]]:
+    """Yields what becomes of the clips; returns, in order, those without an outcome for want of a process, and why."""
+    unfinished = dict.fromkeys(paths, _WORKER_DIED)
+    coming = iter(paths)
+    running: dict[Future[Outcome], Path] = {}
+    while True:
+        with held_back(signal.SIGINT), suppress(BrokenProcessPool):
+            for path in islice(coming, 2 * workers.most - len(running)):
+                running[workers.pool.submit(scan_in_worker, path, total)] = path
+        if not running:
+            return unfinished
+        over, _ = wait(running, PROGRESS_EVERY_SECONDS, FIRST_COMPLETED)
+        while not workers.news.empty():
+            news = workers.news.get()
+            if on_progress:
+                on_progress(*news)
+        for future in [each for each in running if each in over]:
+            path, error = running.pop(future), future.exception()
+            if isinstance(error, _NotReady):
+                unfinished[path] = Failure(*error.args)
+            elif not isinstance(error, BrokenProcessPool):
+                del unfinished[path]
+                yield _outcome_of(future, path, total)
 
 
-def start_worker(options: BatchOptions, threads: int, writing: AbstractContextManager[object] | None = None) -> Scanner:
+def _outcome_of(future: Future[Outcome], path: Path, total: int) -> Outcome:
+    error = future.exception()
+    if error is None or os.environ.get("ORDNANCE_DEBUG"):
+        return future.result()
+    return Outcome(path, total, failure=Failure("worker_died", f"The process that scanned this clip ended: {error}."))
+
+
+_worker: tuple[Scanner, BatchOptions, AbstractContextManager[object] | None, OnProgress | None] | None = None
+
+
+def start_worker(
+    options: BatchOptions,
+    threads: int,
+    writing: AbstractContextManager[object] | None = None,
+    on_progress: OnProgress | None = None,
+) -> Scanner:
     """Make this process one that scans for a batch, by `scan_in_worker`; returns what it scans with.
 
     `writing` is a lock that all workers of the batch share: a report's folder is chosen and filled under it.
@@ -371,20 +391,29 @@ def start_worker(options: BatchOptions, threads: int, writing: AbstractContextMa
     suit_memory(options)
     model = load_model(options.model, device=options.device, backend=options.backend, threads=threads)
     scanner = Scanner(model, options.scan, threads=threads)
-    _worker = scanner, options, writing
+    _worker = scanner, options, writing, on_progress
     return scanner
 
 
-_not_begun: Failure | None = None
+_not_ready: Exception | None = None
 
 
-def _begin_worker(options: BatchOptions, threads: int, writing: AbstractContextManager[object]) -> None:
-    """`start_worker`; where that fails, every clip given to this process fails for the same reason."""
-    global _not_begun
+class _NotReady(Exception):
+    """This process could not load the model; code and message of the failure."""
+
+
+def _begin_worker(
+    options: BatchOptions,
+    threads: int,
+    writing: AbstractContextManager[object],
+    news: SimpleQueue[tuple[Path, Progress]],
+) -> None:
+    """`start_worker`; where that fails, whoever asks this process for something is told why."""
+    global _not_ready
     try:
-        start_worker(options, threads, writing)
+        start_worker(options, threads, writing, lambda path, progress: news.put((path, progress)))
     except Exception as error:
-        _not_begun = _failure(error)
+        _not_ready = error
 
 
 def _end_with_parent() -> None:
@@ -402,22 +431,32 @@ def _end_with_parent() -> None:
 
 def scan_in_worker(path: Path, total: int) -> Outcome:
     """Scan one of `total` clips in a process that `start_worker` has made ready, and write its report."""
-    if _not_begun is not None:
-        return Outcome(path, total, failure=_not_begun)
+    if _not_ready is not None:
+        failure = _failure(_not_ready)
+        raise _NotReady(failure.code, failure.message)
     if _worker is None:
         raise RuntimeError("the worker has no model")
-    scanner, options, writing = _worker
-    return _scan_one(scanner, path, options, total, writing=writing)
+    scanner, options, writing, on_progress = _worker
+    return _scan_one(scanner, path, options, total, on_progress, writing=writing)
 
 
-def _scanned_before(options: BatchOptions, scanner: Scanner) -> dict[str, Path]:
-    """The folders below `out` of finished reports, by clip hash, that this very scan would make again."""
-    found = {}
-    if options.out and options.out.is_dir():
+def _scanned_before_in_worker() -> _Done:
+    if _not_ready is not None:
+        raise _not_ready
+    if _worker is None:
+        raise RuntimeError("the worker has no model")
+    scanner, options, *_ = _worker
+    return _scanned_before(options, scanner)
+
+
+def _scanned_before(options: BatchOptions, scanner: Scanner) -> _Done:
+    """With `resume`, what there are finished reports of below `out` that this very scan would make again."""
+    found: _Done = {}
+    if options.resume and options.out and options.out.is_dir():
         for folder in sorted(options.out.iterdir()):
             report = None if folder.name.startswith(OWN_PREFIX) else _read_report(folder)
             if report and scanner.would_repeat(report.scan):
-                found[report.clip.sha256] = folder
+                found.setdefault(report.clip.bytes, {})[report.clip.sha256] = folder
     return found
 
 
@@ -426,6 +465,13 @@ def _read_report(folder: Path) -> Report | None:
         return Report.from_json((folder / "report.json").read_bytes())
     except (OSError, OrdnanceError):
         return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _digest(path: Path) -> str | None:

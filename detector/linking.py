@@ -27,11 +27,15 @@ class Chain:
 
 @dataclass(slots=True)
 class LookedAt:
-    """The ascending times of samples in seconds, how many repeated the one before, and how many were tiled."""
+    """The ascending times of samples in seconds, how many repeated the one before, and how many were tiled.
+
+    `cuts` are the times of each two successive samples of which the later one belongs to another shot.
+    """
 
     times: array[float] = field(default_factory=lambda: array("d"))
     repeated: int = 0
     tiled: int = 0
+    cuts: list[tuple[float, float]] = field(default_factory=list)
 
     def add(self, sample: Sample) -> None:
         self.times.append(sample.pts_seconds)
@@ -82,7 +86,10 @@ class Linking:
 
     def _take(self, sample: Sample) -> None:
         self.looked_at.add(sample)
+        shot = self._chain.shot
         self._appearances.extend(self._chain.add(sample))
+        if self._chain.shot > shot:
+            self.looked_at.cuts.append((self.looked_at.times[-2], sample.pts_seconds))
         if sample.detections:
             self._seen.append(Seen(sample.pts_seconds, self._chain.shot, sample.detections))
 

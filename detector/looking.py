@@ -26,6 +26,7 @@ from detector.sampling.identical import is_near_identical
 from detector.sampling.plan import Request
 from detector.video import Probe, Readable
 from detector.video.decode import Watch
+from detector.video.reader import SAME_TIME_SECONDS
 from detector.video.timed import OutOfTime, TimedWatch
 
 MEMORY_BYTES = 192 * 1024**2
@@ -129,8 +130,13 @@ def _all_frames(video: Readable, request: Request, state: ScanState) -> Iterator
     elif request.times is None:
         yield from video.frames()
     elif request.shots and state.cuts is not None:
-        for _, frame in video.frames_at(request.times, _within(state.deadline_of(request), state.cuts)):
-            yield frame
+        cuts = state.cuts.between() if request.between else state.cuts
+        try:
+            for _, frame in video.frames_at(request.times, _within(state.deadline_of(request), cuts)):
+                yield frame
+        finally:
+            if request.between:
+                state.cuts.take_over(cuts)
     else:
         yield from _frames_and_kept(video, request, request.times, state)
 
@@ -167,15 +173,19 @@ def _frames_and_kept(video: Readable, request: Request, times: tuple[float, ...]
             end = int(np.searchsorted(listed, right, side="left"))
             to_keep += [pts for pts in listed[first:end].tolist() if pts not in state.kept]
     keeping = set(to_keep[: max(0, room)])
-    asked = set(times) - set(ready)
+    asked = sorted(set(times) - set(ready))
+    answered = 0
     waiting = sorted(ready)
     watch = _within(state.deadline_of(request), None)
-    for target, frame in video.frames_at(sorted(asked | keeping), watch) if asked else ():
+    for target, frame in video.frames_at(sorted(keeping.union(asked)), watch) if asked else ():
         while waiting and waiting[0] < frame.pts_seconds:
             yield ready[waiting.pop(0)].without_image()
         if target in keeping:
             state.kept[frame.pts_seconds] = frame.without_image()
-        if target in asked or (target in keeping and frame.pts_seconds in asked):
+        # Where pictures are lost, one that is to be kept may answer for later times too.
+        reached = bisect_right(asked, max(target, frame.pts_seconds) + SAME_TIME_SECONDS)
+        if reached > answered:
+            answered = reached
             yield frame
     for pts in waiting:
         yield ready[pts].without_image()

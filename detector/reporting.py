@@ -104,7 +104,7 @@ def coverage_info(
         probe.duration_seconds,
         not_looked_at(lost, looked_at.times, frames, probe.duration_seconds),
         promise_seconds=plan.cadence_seconds,
-        shots=(cuts.shots(probe.duration_seconds) or None) if cuts else None,
+        shots=(cuts.shots(probe.duration_seconds, looked_at.times, looked_at.cuts) or None) if cuts else None,
         effort=Effort(
             near_identical=looked_at.repeated,
             tiled=looked_at.tiled,

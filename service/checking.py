@@ -71,12 +71,12 @@ def _database(settings: Settings) -> list[Finding]:
     return []
 
 
-def _folder(folder: Path) -> list[Finding]:
+def _folder(folder: Path, setting: str = "ORDNANCE_STORE") -> list[Finding]:
     """Whether it can be written or, where there is none, made."""
     try:
         os.rmdir(tempfile.mkdtemp(prefix=".ordnance-", dir=_there(folder)))
     except OSError as error:
-        return [Finding(f"The folder {folder} cannot be written ({error.strerror}); set ORDNANCE_STORE.")]
+        return [Finding(f"The folder {folder} cannot be written ({error.strerror}); set {setting}.")]
     return []
 
 
@@ -89,8 +89,10 @@ def _there(folder: Path) -> Path:
 def _blobs(settings: Settings) -> list[Finding]:
     from service.store.blobs import blobs_folder, open_blobs
 
-    if settings.blob_url is None and not os.path.exists(blobs_folder(settings)):
-        if wrong := _folder(blobs_folder(settings)):
+    folder = blobs_folder(settings)
+    if folder is not None and not os.path.exists(folder):
+        setting = "ORDNANCE_STORE" if settings.blob_url is None else "ORDNANCE_BLOB_URL"
+        if wrong := _folder(folder, setting):
             return wrong
     else:
         try:
@@ -98,7 +100,11 @@ def _blobs(settings: Settings) -> list[Finding]:
         except OrdnanceError as error:
             return [Finding(str(error))]
         except Exception as error:
-            return [Finding(f"Blobs cannot be written ({type(error).__name__}: {error}); check ORDNANCE_BLOB_URL.")]
+            words = (
+                f"Blobs cannot be written ({type(error).__name__}: {error}); check ORDNANCE_BLOB_URL and "
+                "ORDNANCE_BLOB_OPTIONS."
+            )
+            return [Finding(words)]
     free = shutil.disk_usage(_there(settings.store)).free
     if free < settings.min_free_bytes:
         return [Finding(f"{settings.store} has {free} bytes left; uploads would be refused.")]
@@ -121,11 +127,13 @@ def _model(settings: Settings) -> list[Finding]:
 
 
 def _tracing(settings: Settings) -> list[Finding]:
-    from importlib.util import find_spec
-
-    if settings.otel_endpoint is None or find_spec("opentelemetry.exporter.otlp.proto.http") is not None:
+    if settings.otel_endpoint is None:
         return []
-    return [Finding("ORDNANCE_OTEL_ENDPOINT is set; that needs: pip install 'ordnance[otel]'.")]
+    try:
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: F401
+    except ImportError:
+        return [Finding("ORDNANCE_OTEL_ENDPOINT is set; that needs: pip install 'ordnance[otel]'.")]
+    return []
 
 
 def _address(settings: Settings) -> list[Finding]:

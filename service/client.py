@@ -36,10 +36,13 @@ ATTEMPTS = 8
 MAKING_PAUSE_SECONDS = 2.0
 """How long to wait between two questions whether a clip that has arrived whole has its scan."""
 ANSWER_SECONDS = 5.0
+GIVE_UP_SECONDS = 10.0
+"""How long to wait until the server has removed an upload that is broken off; it waits 5 s for what is on its way."""
 ENDED = ("done", "failed", "cancelled")
 _TUS = {"Tus-Resumable": "1.0.0"}
 _LATER = (429, 502, 503, 504)
 _AGAIN = (409, 460, *_LATER)
+_GONE = (404, 410)
 _LOST = (502, 504)
 """A proxy's words for an answer that it did not get."""
 
@@ -75,6 +78,8 @@ class _Call:
     headers: dict[str, str] | None = None
     content: bytes | None = None
     params: dict[str, Any] | None = None
+    seconds: float | None = None
+    """How long to wait for the answer; the client's own time by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class _Pause:
 
 
 Steps = Generator[_Call | _Pause, Any, T]
-"""What is to be asked, written once: a generator yields calls and is sent the answers."""
+"""What is to be asked, written once: a generator yields calls and is sent the answers, or is thrown what interrupts."""
 
 
 class Client:
@@ -119,7 +124,11 @@ class Client:
         return True
 
     def submit(self, clip: Path, on_progress: OnProgress | None = None, **options: Any) -> ScanOut:
-        """Upload a clip, resuming where the connection breaks, and have it scanned. Options as in the API."""
+        """Upload a clip, resuming where the connection breaks, and have it scanned. Options as in the API.
+
+        An upload that ends half-way, also by Ctrl-C, is removed from the server; where it is not, a note of the
+        exception (see BaseException.add_note) says so.
+        """
         return self._run(_submit(clip, options, on_progress))
 
     def scan(self, scan_id: str) -> ScanOut:
@@ -183,17 +192,20 @@ class Client:
 
     def _run(self, steps: Steps[T]) -> T:
         answer: Any = None
+        interruption: BaseException | None = None
         try:
             while True:
-                asked = steps.send(answer)
-                if isinstance(asked, _Pause):
-                    self._wait(asked)
-                    answer = None
-                    continue
+                asked = steps.throw(interruption) if interruption is not None else steps.send(answer)
+                answer = interruption = None
                 try:
-                    answer = self._http.send(_request(self._http, asked))
+                    if isinstance(asked, _Pause):
+                        self._wait(asked)
+                    else:
+                        answer = self._http.send(_request(self._http, asked))
                 except httpx.TransportError as error:
                     answer = error
+                except BaseException as error:
+                    interruption = error
         except StopIteration as end:
             result: T = end.value
             return result
@@ -286,17 +298,20 @@ class AsyncClient:
 
     async def _run(self, steps: Steps[T]) -> T:
         answer: Any = None
+        interruption: BaseException | None = None
         try:
             while True:
-                asked = steps.send(answer)
-                if isinstance(asked, _Pause):
-                    await self._wait(asked)
-                    answer = None
-                    continue
+                asked = steps.throw(interruption) if interruption is not None else steps.send(answer)
+                answer = interruption = None
                 try:
-                    answer = await self._http.send(_request(self._http, asked))
+                    if isinstance(asked, _Pause):
+                        await self._wait(asked)
+                    else:
+                        answer = await self._http.send(_request(self._http, asked))
                 except httpx.TransportError as error:
                     answer = error
+                except BaseException as error:
+                    interruption = error
         except StopIteration as end:
             result: T = end.value
             return result
@@ -313,6 +328,30 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
     if "Location" not in made.headers:
         raise _error_of(made)
     address = httpx.URL(made.headers["Location"]).raw_path.decode()
+    try:
+        scan_id = yield from _send(clip, size, address, on_progress)
+    except GeneratorExit:
+        raise
+    except BaseException as error:
+        # Else the server may have the whole clip, and scans it as soon as it can.
+        if not (isinstance(error, ServerError) and error.status in (0, *_LATER)):
+            yield from _give_up(address, clip, error)
+        raise
+    return (yield from _scan(scan_id))
+
+
+def _give_up(address: str, clip: Path, error: BaseException) -> Steps[None]:
+    """Have an upload removed; `error` gets a note where it is not."""
+    answer = yield _Call("DELETE", address, _TUS, seconds=GIVE_UP_SECONDS)
+    if not (isinstance(answer, httpx.Response) and (answer.is_success or answer.status_code in _GONE)):
+        error.add_note(
+            f"What has arrived of {clip.name} could not be removed from the server and stays there until the upload "
+            f"expires: {_error_of(answer)}"
+        )
+
+
+def _send(clip: Path, size: int, address: str, on_progress: OnProgress | None) -> Steps[str]:
+    """Send the bytes of an upload that is made; returns its scan's id."""
     offset, failures, length = 0, 0, FIRST_CHUNK_BYTES
     with ThreadPoolExecutor(1) as reader:
         # The next chunk is read and summed while this one travels.
@@ -353,7 +392,7 @@ def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None)
                 offset = int(answer.headers["Upload-Offset"])
             scan = answer.headers.get("Ordnance-Scan")
             if scan is not None:
-                return (yield from _scan(scan.rsplit("/", 1)[-1]))
+                return str(scan.rsplit("/", 1)[-1])
             following = ahead.result() if ahead is not None else None
             chunk = following if following and following.offset == offset else _chunk(clip, size, offset, length)
 
@@ -479,7 +518,12 @@ def _error_of(answer: httpx.Response | Exception) -> ServerError:
         problem = Problem.model_validate_json(answer.content)
         return ServerError(problem.code, problem.detail, answer.status_code)
     except ValidationError:
-        words = f"The server answered {answer.status_code}; is it Ordnance that listens there?"
+        if answer.next_request is not None:
+            words = f"That server sends on to {answer.next_request.url}; give the address of Ordnance itself."
+        elif answer.status_code == 413:
+            words = "A proxy before the server takes no request as large as this (413); have its limit raised."
+        else:
+            words = f"The server answered {answer.status_code}; is it Ordnance that listens there?"
         return ServerError("error", words, answer.status_code)
 
 
@@ -518,7 +562,10 @@ class _Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def _request(http: httpx.Client | httpx.AsyncClient, call: _Call) -> httpx.Request:
-    request = http.build_request(call.method, call.path, headers=call.headers, params=call.params, content=call.content)
+    timeout = http.timeout if call.seconds is None else call.seconds
+    request = http.build_request(
+        call.method, call.path, headers=call.headers, params=call.params, content=call.content, timeout=timeout
+    )
     if call.content is not None:
         request.stream = _Pieces(call.content)
     return request

@@ -33,6 +33,7 @@ def serve(settings: Settings) -> None:
     import uvicorn
 
     from service.api.app import create_app
+    from service.api.connections import protocol_with
     from service.api.receiving import end_uploads
 
     class Server(uvicorn.Server):
@@ -47,6 +48,7 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        http=protocol_with(settings.upload_stall_seconds),
         host=settings.host,
         port=settings.port,
         log_config=None,
@@ -148,7 +150,8 @@ class Crew:
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         settings = self._settings
-        command = [sys.executable, "-m", "service", "worker", "--store", str(settings.store)]
+        # -P: a folder named "service" where the server was started is not ours.
+        command = [sys.executable, "-P", "-m", "service", "worker", "--store", str(settings.store)]
         return subprocess.Popen([*command, "--parent", str(os.getpid())], stdin=subprocess.DEVNULL)
 
 

@@ -80,7 +80,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8008, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     allow_anonymous: bool = Field(
         default=True,
-        description="Whether requests from this machine need no key while the host is a loopback address.",
+        description="Whether requests from this machine need no key while the host is a loopback address; set it to "
+        "false behind a proxy on this machine.",
     )
     cors_origins: Words = Field(default=(), description="Origins whose pages may call the API; none by default.")
     docs: bool = Field(default=True, description="Whether /openapi.json is served.")
@@ -133,7 +134,8 @@ class Settings(BaseSettings):
         default=30,
         gt=0,
         le=86400,
-        description="Seconds without a byte of an upload after which its connection counts as broken.",
+        description="Seconds without a byte of a body after which its connection counts as broken, and in which a "
+        "request's head must have come.",
     )
     upload_hours: float = Field(
         default=24, gt=0, le=24 * CENTURY_DAYS, description="Hours after which an unfinished upload is removed."

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from math import floor, log2
 from statistics import median
 
 import numpy as np
@@ -40,8 +41,9 @@ MOST_STATIC = 0.6
 something on top of it."""
 
 SITS_STILL_IOU = 0.8
-SAME_PLACE_IOU = 0.9
-"""Places that overlap so much get one verdict, so that thousands of cuts do not mean thousands of searches."""
+SAME_PLACE = 0.05
+"""Places whose edges differ by no more than this share of their shorter side get one verdict, so that thousands of cuts
+do not mean thousands of searches."""
 ON_MASK = 0.5
 """Share of a box that lies on the mask, from which the box does."""
 FEWEST_SHOTS = 3
@@ -153,18 +155,17 @@ def flag_overlays(
     appearances = list(appearances)
     if mask is None or shots < FEWEST_SHOTS:
         return appearances
-    verdicts: list[tuple[str, Box, bool]] = []
+    boxes = {name: _Boxes.of(name, samples) for name in {each.class_name for each in appearances}}
+    verdicts: dict[tuple[str, float, tuple[int, ...]], bool] = {}
     flagged = []
     for each in appearances:
         place = _still_place(each.detections)
         suspected = place is not None and _share_on(mask, place, width, height) >= ON_MASK
         if place is not None and suspected:
-            known = next(
-                (v for name, box, v in verdicts if name == each.class_name and iou(box, place) >= SAME_PLACE_IOU), None
-            )
-            suspected = _is_everywhere(each.class_name, place, samples, shots, seconds) if known is None else known
-            if known is None:
-                verdicts.append((each.class_name, place, suspected))
+            known = (each.class_name, *_about(place))
+            if known not in verdicts:
+                verdicts[known] = _is_everywhere(place, boxes[each.class_name], shots, seconds)
+            suspected = verdicts[known]
         flagged.append(replace(each, flags=(*each.flags, SUSPECTED_OVERLAY)) if suspected else each)
     return flagged
 
@@ -184,12 +185,42 @@ def _share_on(mask: NDArray[np.bool_], box: Box, width: int, height: int) -> flo
     return float(inside.mean())
 
 
-def _is_everywhere(class_name: str, place: Box, samples: Sequence[Seen], shots: int, whole: float) -> bool:
-    hits = [
-        sample
-        for sample in samples
-        if any(each.class_name == class_name and iou(each.box, place) >= SITS_STILL_IOU for each in sample.detections)
-    ]
-    if not hits or len({sample.shot for sample in hits}) < max(FEWEST_SHOTS, NEARLY_ALL * shots):
+def _about(place: Box) -> tuple[float, tuple[int, ...]]:
+    """The same for places that are nearly the same."""
+    shorter = max(min(place[2] - place[0], place[3] - place[1]), 1.0)
+    step = 2.0 ** floor(log2(SAME_PLACE * shorter))
+    return step, tuple(round(edge / step) for edge in place)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Boxes:
+    """All boxes of a class, ascending by their left edges: float64 (n, 4), and for each its time and its shot."""
+
+    boxes: NDArray[np.float64]
+    pts_seconds: NDArray[np.float64]
+    shots: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, class_name: str, samples: Sequence[Seen]) -> _Boxes:
+        found = [(s.pts_seconds, s.shot, d.box) for s in samples for d in s.detections if d.class_name == class_name]
+        boxes = np.array([box for _, _, box in found], np.float64).reshape(-1, 4)
+        order = np.argsort(boxes[:, 0], kind="stable")
+        times, shots = np.array([t for t, _, _ in found], np.float64), np.array([s for _, s, _ in found], np.intp)
+        return cls(boxes[order], times[order], shots[order])
+
+
+def _is_everywhere(place: Box, seen: _Boxes, shots: int, whole: float) -> bool:
+    left, top, right, bottom = place
+    # No edge of a box that overlaps so much lies further away.
+    reach = (1 / SITS_STILL_IOU - 1) * (right - left)
+    first, end = np.searchsorted(seen.boxes[:, 0], [left - reach, left + reach + 1e-6])
+    near = seen.boxes[first:end]
+    width = np.minimum(near[:, 2], right) - np.maximum(near[:, 0], left)
+    height = np.minimum(near[:, 3], bottom) - np.maximum(near[:, 1], top)
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    areas = (near[:, 2] - near[:, 0]) * (near[:, 3] - near[:, 1]) + (right - left) * (bottom - top)
+    hits = (shared > 0) & (shared >= SITS_STILL_IOU * (areas - shared))
+    if len(np.unique(seen.shots[first:end][hits])) < max(FEWEST_SHOTS, NEARLY_ALL * shots):
         return False
-    return hits[-1].pts_seconds - hits[0].pts_seconds >= NEARLY_ALL * whole
+    times = seen.pts_seconds[first:end][hits]
+    return float(times.max() - times.min()) >= NEARLY_ALL * whole

@@ -119,7 +119,7 @@ def compare_command(
     data: Data = None,
 ) -> None:
     """AP50 of several weights on the same pictures, side by side: what each stage or part of the data buys."""
-    from detector.training.compare import compare, weights_by_label, write_comparison
+    from detector.training.compare import classes_of, compare, weights_by_label, write_comparison
     from detector.training.measure import labelled_sets
     from detector.training.measures_markdown import comparison_markdown
     from detector.training.model_card import comparison_around, record_comparison
@@ -129,8 +129,9 @@ def compare_command(
         check_writable(out)
     if record is not None:
         comparison_around(record)
-    sets = labelled_sets(data, split, _folders(composites, renders))
-    compared = compare(weights_by_label(weights), sets, input_size=input_size, device=device)
+    labelled = weights_by_label(weights)
+    sets = labelled_sets(data, split, _folders(composites, renders), classes_of(labelled))
+    compared = compare(labelled, sets, input_size=input_size, device=device)
     typer.echo(comparison_markdown(compared))
     if out is not None:
         write_comparison(compared, out)

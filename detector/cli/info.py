@@ -45,8 +45,16 @@ def _tune(models: list[str], *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from detector.models import tune_model
+    from detector.models.cache import cache_folder
 
     timings = {name: tune_model(name) for name in models}
+    able = [each for several in timings.values() for each in several if each.milliseconds is not None]
+    if able and not any(each.chosen for each in able):
+        typer.echo(
+            f"ordnance: nothing of this is remembered, as {cache_folder()} cannot be written; mend that, or name "
+            "another folder in XDG_CACHE_HOME.",
+            err=True,
+        )
     if as_json:
         rows = [{"model": name, **asdict(each)} for name, several in timings.items() for each in several]
         typer.echo(json.dumps(rows, indent=2))

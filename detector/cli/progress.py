@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from detector.batch import Outcome
 from detector.cli.printable import printable
 from detector.report import short
 from detector.scanner import Progress
 
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
 PLAIN_LINE_EVERY_SECONDS = 5.0
+
+NO_BARS = ("dumb", "unknown")
+"""What TERM says of a terminal in which nothing that was written can be written over."""
 
 
 class Quiet:
@@ -57,7 +65,7 @@ class Plain(Quiet):
 
 
 class Live(Quiet):
-    """A bar that shows video time done, samples per second, time to go and finds so far."""
+    """A bar for each clip at work: video time done, samples per second, time to go and finds so far."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -73,19 +81,24 @@ class Live(Quiet):
             transient=True,
         )
         self._bar.start()
-        self._task = self._bar.add_task("opening", total=None, facts="")
+        self._opening = self._bar.add_task("opening", total=None, facts="")
+        self._at_work: dict[Path, TaskID] = {}
 
     def note(self, path: Path, progress: Progress) -> None:
+        if path not in self._at_work:
+            self._at_work[path] = self._bar.add_task(printable(path.name)[:40], facts="")
+            self._bar.update(self._opening, visible=False)
         self._bar.update(
-            self._task,
-            description=printable(path.name)[:40],
+            self._at_work[path],
             total=1.0,
             completed=progress.share,
             facts=_describe(progress),
         )
 
     def finished(self, outcome: Outcome) -> None:
-        self._bar.reset(self._task, total=None)
+        if outcome.path in self._at_work:
+            self._bar.remove_task(self._at_work.pop(outcome.path))
+        self._bar.update(self._opening, visible=not self._at_work)
 
     def say(self, line: str) -> None:
         self._bar.console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
@@ -107,7 +120,7 @@ def progress_display(*, quiet: bool) -> Iterator[Quiet]:
     """The display that suits where stderr goes."""
     if quiet:
         yield Quiet()
-    elif sys.stderr.isatty():
+    elif sys.stderr.isatty() and os.environ.get("TERM") not in NO_BARS:
         live = Live()
         try:
             yield live

@@ -45,18 +45,19 @@ def print_report(report: Report, folder: Path | None, stream: TextIO) -> None:
 def coverage_lines(coverage: CoverageInfo) -> Iterator[str]:
     """What was looked at and what was not, a line each; what there is nothing to say of is left out."""
     yield coverage.statement
+    beyond = coverage.unseen_count and coverage.promise_s is not None
     if coverage.longest_gap_at_s is not None and coverage.samples:
         after = short(coverage.longest_gap_at_s)
-        aim = f"; {_count(coverage.unseen_count, 'gap')} longer than the plan's aim" if coverage.unseen_count else ""
-        beyond = aim if coverage.promise_s is not None else ""
-        yield f"longest time not looked at: {coverage.longest_gap_s:.2f} s from {after}{beyond}"
+        aim = f"; {_count(coverage.unseen_count, 'gap')} longer than the plan's aim" if beyond else ""
+        yield f"longest time not looked at: {coverage.longest_gap_s:.2f} s from {after}{aim}"
     if coverage.shots is not None:
         missed = "none without a sample"
         if coverage.longest_unsampled_shot and coverage.shots_unsampled:
             longest = coverage.longest_unsampled_shot
             length = f"{longest.to_s - longest.from_s:.2f} s at {short(longest.from_s)}"
             missed = f"{coverage.shots_unsampled} without a sample (the longest {length})"
-        yield f"{_count(coverage.shots, 'shot')}, {missed}"
+        hidden = "; the gaps may hide more" if beyond else ""
+        yield f"{_count(coverage.shots, 'shot')}, {missed}{hidden}"
     if coverage.near_identical:
         yield f"{_count(coverage.near_identical, 'picture')} as good as identical with the one before, not judged again"
     if coverage.tiled:

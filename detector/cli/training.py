@@ -89,6 +89,7 @@ def train_command(
         go_on_from=go_on_from,
         device=device,
         threads=threads,
+        resume=resume,
     )
     typer.echo(f"weights: {weights}")
     typer.echo(f"what was done: {out / RECORD}")

@@ -169,8 +169,13 @@ def check_output_shape(backend: str, shape: Sequence[int | None], entry: Manifes
     else:
         fits, expected = len(shape) == 3 and shape[1] == values, f"(n, {values}, anchors)"
     if not fits:
-        actual = ", ".join("?" if size is None else str(size) for size in shape)
-        raise not_usable(backend, None, f"its output is ({actual}), but the manifest's {entry.head} head is {expected}")
+        actual = shown_shape(shape)
+        raise not_usable(backend, None, f"its output is {actual}, but the manifest's {entry.head} head is {expected}")
+
+
+def shown_shape(shape: Sequence[int | None]) -> str:
+    """A shape in words, with ? for a free size."""
+    return f"({', '.join('?' if size is None else str(size) for size in shape)})"
 
 
 def _cuda_devices() -> int:

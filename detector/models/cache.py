@@ -27,15 +27,16 @@ def settle_choice(key: str, backend: str) -> str:
 
     So workers that start together, each disturbing the other's measurement, end with the same backend.
     """
-    return _write(key, backend, replace=False)
+    return _write(key, backend, replace=False) or backend
 
 
-def remember_choice(key: str, backend: str) -> None:
-    """Remember `backend` for `key`, whatever was remembered."""
-    _write(key, backend, replace=True)
+def remember_choice(key: str, backend: str) -> bool:
+    """Remember `backend` for `key`, whatever was remembered; returns whether that could be written."""
+    return _write(key, backend, replace=True) is not None
 
 
-def _write(key: str, backend: str, *, replace: bool) -> str:
+def _write(key: str, backend: str, *, replace: bool) -> str | None:
+    """The choice in force; None where nothing can be written."""
     path = _path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +49,7 @@ def _write(key: str, backend: str, *, replace: bool) -> str:
                 json.dump(choices, file, indent=2, sort_keys=True)
             os.replace(temporary, path)
     except OSError:
-        return backend
+        return None
     return settled if isinstance(settled, str) else backend
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.frame import Boxes
-from detector.models.backend import Backend
+from detector.models.backend import Backend, not_usable
 from detector.models.letterbox import Letterbox, Square, trimmed
 from detector.models.manifest import ManifestEntry
 from detector.models.nms import non_maximum_suppression
@@ -45,15 +45,25 @@ class Network:
         return float(scores.max(initial=0.0))
 
     def boxes(self, output: Output, floor: float) -> Boxes:
-        """The boxes with scores from `floor` up, in pixels of the picture, best first."""
+        """The boxes with scores from `floor` up, in pixels of the picture, best first.
+
+        Raises ModelError for a class that the manifest does not list: one-to-one rows do not tell how many there are.
+        """
         is_raw = self.entry.head == "one-to-many"
         rows = non_maximum_suppression(output.rows, floor=floor) if is_raw else output.rows
         rows = rows[rows[:, 4] >= floor]
         rows = rows[np.argsort(-rows[:, 4], kind="stable")]
         xyxy = output.placement.to_picture(rows[:, :4])
         visible = (xyxy[:, 2] > xyxy[:, 0]) & (xyxy[:, 3] > xyxy[:, 1])
+        class_ids = rows[visible, 5].astype(np.int64)
+        if class_ids.max(initial=0) >= len(self.entry.classes):
+            raise not_usable(
+                self.backend.name,
+                None,
+                f"it gives class number {class_ids.max()}, but its manifest lists {len(self.entry.classes)} from 0",
+            )
         return Boxes(
             xyxy=np.ascontiguousarray(xyxy[visible]),
             scores=np.ascontiguousarray(rows[visible, 4]),
-            class_ids=rows[visible, 5].astype(np.int64),
+            class_ids=class_ids,
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.models.backend import MOST_AT_ONCE, BackendName, check_output_shape, not_loaded, not_usable
+from detector.models.backend import MOST_AT_ONCE, BackendName, check_output_shape, not_loaded, not_usable, shown_shape
 from detector.models.manifest import ManifestEntry
 from detector.models.offline import import_onnxruntime
 
@@ -42,8 +44,8 @@ class OnnxRuntime:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise not_usable("ONNX Runtime", error) from error
-        shape = self._session.get_outputs()[0].shape
-        check_output_shape("ONNX Runtime", [size if isinstance(size, int) else None for size in shape], entry)
+        _check_input(self._session.get_inputs())
+        check_output_shape("ONNX Runtime", _sizes(self._session.get_outputs()[0]), entry)
         self._input = self._session.get_inputs()[0].name
         self._workers = ThreadPoolExecutor(at_once, "onnxruntime")
         self._planes = threading.local()
@@ -67,3 +69,18 @@ class OnnxRuntime:
         if kept is None or kept.shape[2:] != (height, width):
             kept = self._planes.kept = np.empty((1, 3, height, width), np.float32)
         return kept
+
+
+def _sizes(value: Any) -> list[int | None]:
+    """The shape of an input or output, with None for a free size."""
+    return [size if isinstance(size, int) else None for size in value.shape]
+
+
+def _check_input(inputs: Sequence[Any]) -> None:
+    """Raises ModelError unless there is one input, and it takes single pictures of any sides, float32."""
+    sizes = _sizes(inputs[0])
+    takes_any = len(sizes) == 4 and sizes[0] in (1, None) and sizes[2:] == [None, None]
+    if len(inputs) > 1 or inputs[0].type != "tensor(float)" or not takes_any:
+        actual = " and ".join(f"{each.type} {shown_shape(_sizes(each))}" for each in inputs)
+        reason = f"its input is {actual}, but tensor(float) (n, 3, height, width) with free sizes is needed"
+        raise not_usable("ONNX Runtime", None, reason)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +39,10 @@ Create = Callable[[BackendName], Backend]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What a backend takes: `milliseconds` a picture when as many wait as it infers at a time, or why it cannot run."""
+    """What a backend takes: `milliseconds` a picture when as many wait as it infers at a time, or why it cannot run.
+
+    `chosen` says that it is remembered.
+    """
 
     backend: BackendName
     threads: int
@@ -84,7 +87,7 @@ def fastest_backend(entry: ManifestEntry, threads: int, create: Create) -> Backe
 def tune(entry: ManifestEntry, threads: int, create: Create) -> list[Timing]:
     """Time every installed CPU backend anew, and remember which is the fastest in place of what was remembered.
 
-    Raises BackendUnavailable if none is installed.
+    None is `chosen` where the cache folder cannot be written. Raises BackendUnavailable if none is installed.
     """
     installed = _installed()
     timings: list[Timing] = []
@@ -98,8 +101,8 @@ def tune(entry: ManifestEntry, threads: int, create: Create) -> list[Timing]:
     if not able:
         return timings
     winner = min(able, key=lambda each: each.milliseconds or 0.0)
-    remember_choice(_key(entry, threads, installed), winner.backend)
-    return [replace(each, chosen=each is winner) for each in timings]
+    is_kept = remember_choice(_key(entry, threads, installed), winner.backend)
+    return [replace(each, chosen=is_kept and each is winner) for each in timings]
 
 
 def _installed() -> list[BackendName]:
@@ -125,8 +128,16 @@ def _milliseconds(backend: Backend, size: int, threads: int, runs: int) -> float
 
 
 def _key(entry: ManifestEntry, threads: int, installed: list[BackendName]) -> str:
-    libraries = "+".join(f"{name}-{version(name)}" for name in installed)
+    libraries = "+".join(f"{name}-{_version(name)}" for name in installed)
     return f"{_processor()}|{threads} threads|{libraries}|{entry.input_size}|{entry.sha256}"
+
+
+def _version(package: str) -> str:
+    """Of the distribution that holds the package, which onnxruntime-gpu is for onnxruntime; empty where none does."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "+".join(f"{name}-{version(name)}" for name in sorted(packages_distributions().get(package, ())))
 
 
 def _processor() -> str:

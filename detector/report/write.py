@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -15,6 +16,7 @@ from detector.errors import BadOption
 from detector.report.detections_csv import COLUMNS, detections_csv
 from detector.report.html import render_html
 from detector.report.schema import AppearanceInfo, Report
+from detector.signals import held_back
 
 FORMATS = ("json", "html", "csv")
 
@@ -33,6 +35,7 @@ _JPEG_START = b"\xff\xd8\xff"
 _SNIFFED_BYTES = 4096
 
 
+@held_back(signal.SIGTERM)
 def write_report(
     report: Report, thumbnails: Mapping[str, bytes], folder: Path, formats: Collection[str] = FORMATS
 ) -> Path:
@@ -41,6 +44,7 @@ def write_report(
     `thumbnails` holds JPEGs by the names of `thumbnail_name` and `crop_name`; each that the report cites is
     written under `thumbnails/`, and one that is missing is cited as null. Everything is written beside
     `folder`, flushed to the disk and then renamed: whoever looks sees the earlier report or the new one.
+    SIGTERM waits until it is there.
     Raises BadOption where `folder` holds anything but a report of Ordnance, or cannot be written.
     """
     unknown = sorted(set(formats) - set(FORMATS))
@@ -68,11 +72,12 @@ def write_report(
     return folder
 
 
+@held_back(signal.SIGTERM)
 def write_fetched(files: Mapping[str, bytes], folder: Path, spare: Path) -> Path:
     """Write a report that a server made, as `files` by their names, and return its folder: `folder`, or where something
     has that name `spare`, whose files can only be of the same scan and give way.
 
-    A folder is there with every file or not at all. Raises OSError.
+    A folder is there with every file or not at all, and SIGTERM waits until it is. Raises OSError.
     """
     staging = folder.parent / f"{OWN_PREFIX}{secrets.token_hex(6)}.partial"
     try:

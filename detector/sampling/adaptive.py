@@ -116,7 +116,7 @@ class Adaptive:
         self._timeline = Timeline(np.empty(0), np.empty(0, np.bool_), 0.0)
         self._times: list[float] = []
         self._samples: dict[float, Sample] = {}
-        self._given_up: dict[str, list[float]] = {}
+        self._given_up: dict[str, set[float]] = {}
         self._edge_samples: Counter[float] = Counter()
         self._coarse_times: list[float] = []
         self._requests = self._run()
@@ -156,7 +156,9 @@ class Adaptive:
             grid = self._grid(steps)
             if grid:
                 yield Request(grid)
-            yield from self._edges(steps)
+            # What only a hit beyond what looks like a cut vouches for waits until the cut's own place is known.
+            yield from self._edges(steps, over_cuts=False)
+            yield from self._edges(steps, over_cuts=True)
 
     def _coarse(self) -> Iterator[Request]:
         timeline = self._timeline
@@ -193,7 +195,7 @@ class Adaptive:
         places = np.searchsorted(pts, [time for time in wanted if not self._is_sampled(time)]).tolist()
         anchors = sorted({0, *np.searchsorted(pts, self._times).tolist()})
         for some in _longest_first(anchors, places, pts):
-            yield Request(tuple(pts[list(some)].tolist()), shots=True, coarse=True)
+            yield Request(tuple(pts[list(some)].tolist()), shots=True, coarse=True, between=True)
 
     def _coarse_frames(self, cadence_seconds: float) -> tuple[float, ...]:
         timeline = self._timeline
@@ -299,7 +301,8 @@ class Adaptive:
                     times.add(near[1])
         return tuple(sorted(time for time in times if not self._is_sampled(time)))
 
-    def _edges(self, steps: Sequence[_Step]) -> Iterator[Request]:
+    def _edges(self, steps: Sequence[_Step], *, over_cuts: bool) -> Iterator[Request]:
+        """To the edges in these steps that are worth it; see `_strength` for `over_cuts`."""
         pairs: deque[tuple[float, float]] = deque()
         for step in steps:
             start = bisect_left(self._times, step.left)
@@ -311,7 +314,7 @@ class Adaptive:
             frames = 0
             while pairs and (not group or frames < room):
                 pair = pairs.popleft()
-                if self._is_open(pair):
+                if self._is_open(pair, over_cuts):
                     group.append(pair)
                     frames += self._frames_between(*pair)[1]
             while group:
@@ -323,13 +326,13 @@ class Adaptive:
                     middle = self._times[place] if place < len(self._times) else right
                     if middle < right - SAME_PICTURE_SECONDS:
                         parted += [(left, middle), (middle, right)]
-                group = sorted(pair for pair in parted if self._is_open(pair))
+                group = sorted(pair for pair in parted if self._is_open(pair, over_cuts))
 
-    def _is_open(self, pair: tuple[float, float]) -> bool:
+    def _is_open(self, pair: tuple[float, float], over_cuts: bool) -> bool:
         """Whether an edge lies between two samples that are further apart than its place should stay unknown."""
         if not self._frames_between(*pair)[1]:
             return False
-        strength = self._strongest_edge(*pair)
+        strength = self._strongest_edge(*pair, over_cuts)
         if strength < 1 or (strength < STRONG and pair[1] - pair[0] <= WEAK_EDGE_SECONDS):
             return False
         step = self._coarse_times[max(0, bisect_left(self._coarse_times, pair[1]) - 1)]
@@ -339,7 +342,7 @@ class Adaptive:
         self._edge_samples[step] += 1
         return True
 
-    def _strongest_edge(self, left: float, right: float) -> float:
+    def _strongest_edge(self, left: float, right: float, over_cuts: bool) -> float:
         """The highest score share of what is seen on one of two neighbouring samples and not on the other; 0 if none.
 
         The share is that of its object's best sample nearby: a weak last glimpse of a strong object counts as strong.
@@ -354,7 +357,8 @@ class Adaptive:
             gone = [found for found in seen_left if not self._is_seen_soon(found, left, 1)]
             came = [found for found in seen_right if not self._is_seen_soon(found, right, -1)]
         return max(
-            [self._strength(found, left, -1) for found in gone] + [self._strength(found, right, 1) for found in came],
+            [self._strength(found, left, -1, over_cuts=over_cuts) for found in gone]
+            + [self._strength(found, right, 1, over_cuts=over_cuts) for found in came],
             default=0.0,
         )
 
@@ -387,23 +391,29 @@ class Adaptive:
 
     def _belongs_to_a_hit(self, sample: Sample) -> bool:
         return any(
-            self._strength(found, sample.pts_seconds, direction) >= 1
+            self._strength(found, sample.pts_seconds, direction, over_cuts=True) >= 1
             for found in self._seen(sample)
             for direction in (-1, 1)
         )
 
-    def _strength(self, found: Detection, time: float, direction: int) -> float:
+    def _strength(self, found: Detection, time: float, direction: int, *, over_cuts: bool) -> float:
         """The best score share of the object from here on in that direction, as far as it is seen without a break.
 
-        Looks no further than to the first one from STRONG on, nor than CONTEXT_SAMPLES.
+        Looks no further than to the first one from STRONG on, nor than CONTEXT_SAMPLES, nor over a cut. `over_cuts` it
+        does where the cut's place is not known: what looks like one between samples further apart may be a quick pan.
         """
         place = bisect_left(self._times, time)
         best = self._share(found)
+        sample = self._samples[time]
         for _ in range(CONTEXT_SAMPLES):
             place += direction
             if best >= STRONG or not 0 <= place < len(self._times):
                 break
-            next_one = _again(found, self._seen(self._samples[self._times[place]]))
+            before, sample = sample, self._samples[self._times[place]]
+            is_near = abs(sample.pts_seconds - before.pts_seconds) <= WEAK_EDGE_SECONDS
+            if (is_near or not over_cuts) and is_cut(before.look, sample.look):
+                break
+            next_one = _again(found, self._seen(sample))
             if next_one is None:
                 break
             found = next_one
@@ -426,7 +436,7 @@ class Adaptive:
 
     def _give_up(self, times: Sequence[float], what: str) -> None:
         if times:
-            self._given_up.setdefault(what, []).extend(times)
+            self._given_up.setdefault(what, set()).update(times)
 
 
 def _again(found: Detection, others: Sequence[Detection]) -> Detection | None:

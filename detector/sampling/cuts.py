@@ -9,6 +9,8 @@ known about cuts beyond the keyframes that most encoders put there.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import av
@@ -16,6 +18,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from detector.sampling.coverage import SAME_PICTURE_SECONDS
 from detector.video.reader import Picture
 
 WIDTH, HEIGHT = 64, 36
@@ -44,17 +47,18 @@ class _Grey:
 class CutWatch:
     """Watches pictures in the order in which they are shown (see `Video.frames_at`).
 
-    `shots` are the shots so far as (start, end) in seconds, the end being the next one's start; the last is open
-    until `finish`. Where pictures were left out between two that were watched, a cut is put at the later one.
+    `is_between`: it watches the ways to samples that lie between others (see `between`).
     """
 
-    def __init__(self, shortest_shot_seconds: float) -> None:
+    def __init__(self, shortest_shot_seconds: float, *, is_between: bool = False) -> None:
         self._shortest = shortest_shot_seconds
+        self._is_between = is_between
         self._reformatter = VideoReformatter()
         self._before: _Grey | None = None
         self._seen_seconds = 0.0
         self._begins_after = 0.0
-        self._starts: list[float] = []
+        self._starts: list[tuple[float, float]] = []
+        """For each shot the times of two pictures between which it begins; that of the first picture, twice."""
         self._is_sampled = False
         self._held: Picture | None = None
         self._is_held_well = False
@@ -71,6 +75,9 @@ class CutWatch:
             # Who converts it for the model finds the same, and reports it.
             return None
         extra = self._take(picture.seconds, grey, is_sample)
+        if self._is_between and picture.is_keyframe:
+            # Here begins the way to another sample; what of this shot lies before it may have one.
+            self._is_sampled = True
         if self._is_sampled:
             self._held = None
         elif not self._is_held_well:
@@ -101,6 +108,14 @@ class CutWatch:
         self._before, self._seen_seconds = part._before, part._seen_seconds
         self._is_sampled = True
 
+    def between(self) -> CutWatch:
+        """A watch for the ways to further samples, between those that there are; its own go to `take_over`."""
+        return CutWatch(self._shortest, is_between=True)
+
+    def take_over(self, between: CutWatch) -> None:
+        """Take over what a watch from `between` saw."""
+        self._starts += between._starts[1:]
+
     def _was_seen(self, seconds: float) -> bool:
         return self._before is not None and seconds <= self._seen_seconds
 
@@ -108,21 +123,29 @@ class CutWatch:
         extra = None
         if self._before is None:
             self._first = seconds, grey
-            self._starts.append(seconds)
+            self._starts.append((seconds, seconds))
         elif _is_cut(self._before, grey):
             if not self._is_sampled and seconds - self._begins_after >= self._shortest:
                 extra = self._held
-            self._starts.append(seconds)
+            self._starts.append((self._seen_seconds, seconds))
             self._begins_after = self._seen_seconds
             self._is_sampled, self._held, self._is_held_well = False, None, False
         self._before, self._seen_seconds = grey, seconds
         self._is_sampled |= is_sample
         return extra
 
-    def shots(self, end_seconds: float) -> list[tuple[float, float]]:
-        """The shots that were seen, the last one ending at `end_seconds`."""
-        ends = [*self._starts[1:], max([end_seconds, *self._starts[-1:]])]
-        return list(zip(self._starts, ends, strict=False))
+    def shots(
+        self, end_seconds: float, looked_at: Sequence[float] = (), cuts: Sequence[tuple[float, float]] = ()
+    ) -> list[tuple[float, float]]:
+        """The shots that were seen as (start, end) in seconds, the end being the next one's start or `end_seconds`.
+
+        A cut is put at the later of the two pictures between which it lies. Where samples lie between these, those that
+        differ tell its place: `looked_at` are the ascending times of all samples, `cuts` those of each two successive
+        ones that differ.
+        """
+        starts = _placed(self._starts, looked_at, cuts)
+        ends = [*starts[1:], max([end_seconds, *starts[-1:]])]
+        return list(zip(starts, ends, strict=False))
 
     def _grey(self, picture: Picture) -> _Grey:
         small = self._reformatter.reformat(
@@ -146,3 +169,29 @@ def _is_cut(before: _Grey, after: _Grey) -> bool:
     if float(np.minimum(before.levels, after.levels).sum()) >= SAME_LEVELS:
         return likeness < OTHER_LAYOUT and bool(before.layout.any()) and bool(after.layout.any())
     return likeness < SAME_LAYOUT
+
+
+def _placed(
+    seen: Sequence[tuple[float, float]], looked_at: Sequence[float], cuts: Sequence[tuple[float, float]]
+) -> list[float]:
+    """See `CutWatch.shots`."""
+    exact: list[float] = []
+    loose: list[tuple[float, float]] = []
+    for after, at in seen:
+        inside = bisect_right(looked_at, after + SAME_PICTURE_SECONDS)
+        is_loose = inside < len(looked_at) and looked_at[inside] < at - SAME_PICTURE_SECONDS
+        loose.append((after, at)) if is_loose else exact.append(at)
+    exact.sort()
+    starts = {*exact}
+    later = [right for _, right in cuts]
+    for after, at in loose:
+        place = bisect_right(later, after)
+        if place == len(cuts) or cuts[place][0] >= at:
+            starts.add(at)
+        while place < len(cuts) and cuts[place][0] < at:
+            left, right = cuts[place]
+            known = bisect_right(exact, left)
+            if known == len(exact) or exact[known] > right:
+                starts.add(right)
+            place += 1
+    return sorted(starts)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -75,7 +74,7 @@ class Request:
     decoded on the way gets a sample. `keep` are ascending ranges in seconds whose frames will probably be asked for
     next, so that they are better kept than decoded again. `closer` asks for nothing but closer looks at samples; what
     they bring comes back as the samples they belong to. `coarse` is true for requests that belong to the plan's
-    coarse pass, to which a budget gives its first share.
+    coarse pass, to which a budget gives its first share; `between` where they fill gaps that an earlier one left.
     """
 
     times: tuple[float, ...] | None
@@ -84,6 +83,7 @@ class Request:
     keep: tuple[tuple[float, float], ...] = ()
     closer: tuple[CloserLook, ...] = ()
     coarse: bool = False
+    between: bool = False
 
 
 class Plan(Protocol):
@@ -155,7 +155,8 @@ class Interval(_Fixed):
         pts = timeline.pts_seconds
         if not len(pts):
             return Request(None)
-        return Request(_on_display(pts, float(pts[0]), timeline.duration_seconds, self.cadence_seconds))
+        start, end = pts[:1], np.array([timeline.duration_seconds])
+        return Request(tuple(pts[_is_on_display(pts, start, end, self.cadence_seconds)].tolist()))
 
 
 @dataclass(frozen=True)
@@ -170,13 +171,11 @@ class Keyframes(_Fixed):
         keys = pts[timeline.is_keyframe]
         if not len(keys):
             return Interval(self.cadence_seconds).first(timeline)
-        edges = sorted({float(pts[0]), *keys.tolist(), timeline.duration_seconds})
-        chosen = set(keys.tolist()) | {float(pts[0])}
-        for left, right in pairwise(edges):
-            if right - left > self.cadence_seconds:
-                first, end = np.searchsorted(pts, [left, right])
-                between = pts[max(0, first - 1) : end + 1]
-                chosen.update(_on_display(between, left, right, self.cadence_seconds))
+        edges = np.unique(np.concatenate([pts[:1], keys, [max(timeline.duration_seconds, float(pts[-1]))]]))
+        before = np.searchsorted(edges, pts, side="right") - 1
+        start, end = edges[before], edges[np.minimum(before + 1, len(edges) - 1)]
+        fills = (end - start > self.cadence_seconds) & _is_on_display(pts, start, end, self.cadence_seconds)
+        chosen = {*pts[:1].tolist(), *keys.tolist(), *pts[fills].tolist()}
         return Request(tuple(sorted(chosen)), keyframes_only=chosen == set(keys.tolist()))
 
 
@@ -210,11 +209,17 @@ def checked_cadence(seconds: float) -> float:
     return seconds
 
 
-def _on_display(pts: NDArray[np.float64], start: float, end: float, cadence: float) -> tuple[float, ...]:
-    """PTS of the frames shown at start, start + cadence, … before `end`, each once."""
-    last_step = max(1, int(np.ceil((end - start) / cadence - 1e-9))) - 1
+def _is_on_display(
+    pts: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64], cadence: float
+) -> NDArray[np.bool_]:
+    """Whether each frame is the one shown at start, start + cadence, … before `end`.
+
+    `start` and `end` are those of the stretch that the frame lies in, which begins with a frame.
+    """
+    last_step = np.maximum(1, np.ceil((end - start) / cadence - 1e-9)) - 1
     # By frames and not by steps: a time that jumps far ahead may leave room for billions of those.
     step = np.maximum(0.0, np.ceil((pts - 1e-6 - start) / cadence))
     step += start + step * cadence + 1e-6 < pts
-    is_shown = (start + step * cadence + 1e-6 < np.append(pts[1:], np.inf)) & (step <= last_step)
-    return tuple(pts[is_shown].tolist())
+    gone = np.append(pts[1:], np.inf)
+    is_shown: NDArray[np.bool_] = (start + step * cadence + 1e-6 < gone) & (step <= last_step)
+    return is_shown

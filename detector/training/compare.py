@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from detector.errors import BadOption, DataError
+from detector.models.manifest import find_weights
 from detector.taxonomy import NAMED_CLASSES
 from detector.training.matching import match
-from detector.training.onnx_file import open_weights
+from detector.training.onnx_file import check_is_there, described, open_weights
 from detector.training.photographs import file_sha256
 from detector.training.predictions import LabelledFile, predict
 
@@ -49,6 +51,27 @@ def weights_by_label(words: Sequence[str]) -> dict[str, Path]:
     return labelled
 
 
+def classes_of(weights: Mapping[str, Path]) -> tuple[str, ...]:
+    """The classes that all of `weights` know, in the order of the first.
+
+    Raises DataError for weights that know others, or a .pt that is missing or damaged, and what `find_weights` raises.
+    """
+    for path in weights.values():
+        if path.suffix == ".pt":
+            check_is_there(path)
+        else:
+            find_weights(path)
+    first: tuple[str, ...] = ()
+    with TemporaryDirectory() as scratch:
+        for path in weights.values():
+            is_pt = path.suffix == ".pt"
+            classes = described(path, Path(scratch))[0] if is_pt else find_weights(path)[0].classes
+            first = first or classes
+            if set(classes) != set(first):
+                raise DataError(f"{path} knows other classes than the weights before it: {', '.join(classes)}.")
+    return first
+
+
 def compare(
     weights: Mapping[str, Path],
     sets: Mapping[str, Sequence[LabelledFile]],
@@ -56,21 +79,18 @@ def compare(
     input_size: int | None = None,
     device: str = "auto",
 ) -> dict[str, list[Compared]]:
-    """Run each of `weights` over each of `sets`; returns what they score, by set.
+    """Run each of `weights`, which know the same classes (`classes_of`), over each of `sets`; what they score, by set.
 
     `input_size` is that of all .pt files, by default the one that each was trained at last. Only ranking is compared,
-    no threshold, and every picture is seen once, as a .pt file knows of no second view. Raises DataError for weights
-    that know other classes than the first.
+    no threshold, and every picture is seen once, as a .pt file knows of no second view.
     """
     done: dict[str, list[Compared]] = {name: [] for name in sets}
-    classes: tuple[str, ...] | None = None
+    classes: tuple[str, ...] = ()
     for label, path in weights.items():
         is_pt = path.suffix == ".pt"
         size = input_size if is_pt else None
         with open_weights(str(path), input_size=size, device=device) as model:
             classes = classes or model.classes
-            if set(model.classes) != set(classes):
-                raise DataError(f"{path} knows other classes than the weights before it: {', '.join(model.classes)}.")
             sha256 = file_sha256(path) if is_pt else model.sha256
             for name, files in sets.items():
                 matches = match(predict(model.with_one_view(), files, name))

@@ -14,7 +14,7 @@ from pathlib import Path
 from detector.errors import DataError
 from detector.frame import Boxes
 from detector.models import Model
-from detector.training.built_set import BuiltSet, read_numbered_labels
+from detector.training.built_set import BuiltSet, check_files, read_numbered_labels
 from detector.training.config import Stage
 from detector.training.damage import recompressed
 from detector.training.labels import LabelledBox
@@ -63,9 +63,12 @@ def mine(
 ) -> Mined:
     """Run `model` over the training pictures of a built set that show no weapon, `with_weapons` over all of them.
 
-    With `recompressed_too` it also sees each as video compresses it, and the surer finding of both counts.
+    With `recompressed_too` it also sees each as video compresses it, and the surer finding of both counts. Raises
+    DataError for a picture or label file that is missing or not the one that was built.
     """
     looked_at = [each for each in built.pictures if each.split == "train" and (with_weapons or not each.classes)]
+    for each in looked_at:
+        check_files(dataset, each)
     firings = []
     for start in range(0, len(looked_at), BATCH):
         batch = looked_at[start : start + BATCH]

@@ -86,7 +86,7 @@ def checked_box(box: LabelledBox, where: str) -> LabelledBox:
 def read_labels(path: Path) -> tuple[LabelledBox, ...]:
     """The boxes of a label file. Raises DataError that names the file and line of what cannot be used."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DataError(f"The label file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -19,7 +19,6 @@ from detector.training.damage import DAMAGES
 from detector.training.evaluate import SetScore, score
 from detector.training.failures import Failure, contact_sheet, failures
 from detector.training.matching import Matches, match
-from detector.training.photographs import WEAPONS
 from detector.training.predictions import LabelledFile, Picture, Predictions, labelled_folder, photographs, predict
 from detector.training.video_alarms import VideoAlarms, clips_in, count_alarms, make_clip
 
@@ -127,7 +126,7 @@ def measure(
 
 
 def labelled_sets(
-    data: Path | None, split: str, folders: Mapping[str, Sequence[Path]], classes: Sequence[str] = WEAPONS
+    data: Path | None, split: str, folders: Mapping[str, Sequence[Path]], classes: Sequence[str]
 ) -> dict[str, list[LabelledFile]]:
     """The pictures of each set: photo (of `split`, labelled for `classes`, with `data`), and those of `folders`.
 

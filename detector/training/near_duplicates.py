@@ -7,7 +7,9 @@ is and made square before. A proposal counts if enough SIFT features (Lowe 2004)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import BackendUnavailable, DataError
+from detector.training.photographs import check_content
 
 HASH_SIDE = 16
 BITS = HASH_SIDE * HASH_SIDE
@@ -95,12 +98,28 @@ def _turns(height: int, width: int) -> list[NDArray[np.float64]]:
 
 
 def read_grey(path: Path) -> NDArray[np.uint8]:
-    """The picture at `path` as uint8 (height, width), decoded to the last row. Raises DataError where it cannot be."""
+    """The picture at `path` as uint8 (height, width), decoded to the last row.
+
+    Raises DataError where it cannot be, and where the trainer would pass over it.
+    """
+    with open_picture(path) as picture:
+        check_content(path, picture.format, picture.size)
+        return np.asarray(picture.convert("L"), dtype=np.uint8)
+
+
+@contextmanager
+def open_picture(path: Path) -> Iterator[Any]:
+    """The picture at `path` as Pillow opens it. Raises DataError where it cannot be opened or, within, decoded."""
     _, image = _libraries()
     try:
-        with image.open(path) as picture:
-            return np.asarray(picture.convert("L"), dtype=np.uint8)
-    except (OSError, SyntaxError, ValueError, image.DecompressionBombError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", image.DecompressionBombWarning)
+            with image.open(path) as picture:
+                yield picture
+    except image.DecompressionBombError as error:
+        most = 2 * image.MAX_IMAGE_PIXELS / 1e6
+        raise DataError(f"The picture {path} has more than {most:.0f} million pixels; make it smaller.") from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"The picture {path} is missing or damaged: {error}.") from error
     except ModuleNotFoundError as error:
         # ultralytics puts an Image.open of its own in place of Pillow's, which tries pi_heif where nothing else fits.

@@ -14,6 +14,10 @@ from detector.taxonomy import TAXONOMY
 from detector.training.labels import KNOWN_CLASSES, LabelledBox, read_labels
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
+PICTURE_FORMATS = frozenset({"AVIF", "BMP", "JPEG", "JPEG2000", "MPO", "PNG", "TIFF", "WEBP"})
+"""By Pillow's names, those that the trainer reads whatever the ending of the file."""
+LEAST_SIDE_PX = 10
+"""The trainer passes over pictures with a shorter side."""
 SPLITS = ("train", "val", "test")
 COLUMNS = ("file", "split", "source_repo", "source_path", "commit", "licence", "sha256", "cluster", "complete_for")
 NEEDED_COLUMNS = ("file", "split", "sha256", "complete_for")
@@ -62,7 +66,7 @@ def listed_rows(data: Path) -> list[dict[str, str]]:
     if not listing.is_file():
         raise DataError(f"{data} holds no photos/sources.csv; point ORDNANCE_DATA or --data at the data folder.")
     try:
-        with listing.open(newline="", encoding="utf-8") as lines:
+        with listing.open(newline="", encoding="utf-8-sig") as lines:
             reader = csv.DictReader(lines)
             missing = [name for name in NEEDED_COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
@@ -125,7 +129,7 @@ def read_photograph(row: dict[str, str], data: Path) -> Photograph:
     picture, label = photograph_files(row, data)
     check_suffix(picture)
     digest = file_sha256(picture)
-    if digest != row["sha256"]:
+    if digest != row["sha256"].lower():
         raise DataError(f"{picture} is not the picture that sources.csv lists: its SHA-256 is {digest}.")
     return Photograph(
         picture,
@@ -146,6 +150,19 @@ def check_suffix(picture: Path) -> None:
         raise DataError(
             f"{picture} is none of {', '.join(sorted(PICTURE_SUFFIXES))}, which are read; save it as one of them, or "
             "only rename it where it is one (a .jfif is a .jpg)."
+        )
+
+
+def check_content(picture: Path, format_: str | None, size: tuple[int, int]) -> None:
+    """Raises DataError for a picture that the trainer would pass over by its format, or size in pixels."""
+    if format_ not in PICTURE_FORMATS:
+        raise DataError(
+            f"{picture} holds a picture in the format {format_}, which the trainer does not read; save it as .jpg or "
+            ".png."
+        )
+    if min(size) < LEAST_SIDE_PX:
+        raise DataError(
+            f"{picture} is {size[0]}x{size[1]} pixels; the trainer needs {LEAST_SIDE_PX} on either side: leave it out."
         )
 
 

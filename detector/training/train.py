@@ -44,6 +44,7 @@ def train(
     go_on_from: str | Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
+    resume: bool = False,
 ) -> Path:
     """Run every stage of `plan` (by default of `config`) that is not finished yet; returns the weights, `out`/NAME.pt.
 
@@ -52,7 +53,8 @@ def train(
     a model by name, an .onnx file beside its manifest or a .pt of a training, the first stage of the plan starts from
     that one instead, and neither `data` nor the stages before it are needed. Each leaves `out`/STAGE with a checkpoint
     of every epoch and a file `done` when it is complete; `out`/training.json says what was done. `threads` is how many
-    processors torch may use, all of them unless given; ultralytics would leave one idle.
+    processors torch may use, all of them unless given; ultralytics would leave one idle. With `resume` a stage of which
+    no epoch was finished has to begin as it did, too.
 
     Raises DataError for settings of other classes than the set's, weights, pictures or parts of the set that are
     missing, a stage whose predecessor is not trained or that was begun otherwise, arguments that the trainer does not
@@ -67,7 +69,7 @@ def train(
     begun_from = str(go_on_from or config.start)
     starts = _starts(names, plan, out, begun_from)
     for stage in plan.run:
-        check_begun(out / stage.name, stage, config, starts[stage.name], built.sha256)
+        check_begun(out / stage.name, stage, config, starts[stage.name], built.sha256, resume=resume)
     for name in names:
         check_training(out / name, config)
     _check_averages(plan, out)

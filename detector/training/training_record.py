@@ -36,13 +36,16 @@ def begin_stage(
     write_whole(folder / BEGUN, json.dumps(begun, indent=1) + "\n")
 
 
-def check_begun(folder: Path, stage: Stage, config: TrainingConfig, start: str, dataset_sha256: str) -> None:
+def check_begun(
+    folder: Path, stage: Stage, config: TrainingConfig, start: str, dataset_sha256: str, *, resume: bool = False
+) -> None:
     """Raises DataError where the stage in `folder` was begun otherwise, or (unless it is done) with other data.
 
-    `start` is the name of what it is to begin with. A stage of which no epoch was finished may begin again.
+    `start` is the name of what it is to begin with. A stage of which no epoch was finished may begin again otherwise,
+    unless it is to `resume`.
     """
-    check_training(folder, config)
-    begun = _read_begun(folder)
+    check_training(folder, config, resume=resume)
+    begun = _read_begun(folder, resume=resume)
     if begun is None:
         return
     _check_same(folder, begun["settings"], stage.model_dump(mode="json"))
@@ -55,12 +58,12 @@ def check_begun(folder: Path, stage: Stage, config: TrainingConfig, start: str, 
         )
 
 
-def check_training(folder: Path, config: TrainingConfig) -> None:
+def check_training(folder: Path, config: TrainingConfig, *, resume: bool = False) -> None:
     """Raises DataError where the stage in `folder` was begun with another seed, batch or other classes.
 
     Stages that an earlier version began do not say with which.
     """
-    begun = _read_begun(folder)
+    begun = _read_begun(folder, resume=resume)
     if begun is not None and "training" in begun:
         _check_same(folder, begun["training"], _of_training(config))
 
@@ -75,10 +78,10 @@ def _of_training(config: TrainingConfig) -> dict[str, Any]:
     return {"classes": list(config.classes), "batch": config.batch, "seed": config.seed}
 
 
-def _read_begun(folder: Path) -> dict[str, Any] | None:
+def _read_begun(folder: Path, *, resume: bool = False) -> dict[str, Any] | None:
     path = folder / BEGUN
-    is_trained = (folder / DONE).exists() or newest_checkpoint(folder) is not None
-    if not path.is_file() or not is_trained:
+    counts = resume or (folder / DONE).exists() or newest_checkpoint(folder) is not None
+    if not path.is_file() or not counts:
         return None
     try:
         begun: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

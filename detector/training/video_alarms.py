@@ -38,7 +38,7 @@ class VideoAlarms:
 
 def clips_in(folder: Path) -> list[Path]:
     """The clips of a folder, which must all be free of weapons. Raises DataError for a folder without any."""
-    from detector.batch import CLIP_SUFFIXES
+    from detector.clip_files import CLIP_SUFFIXES
 
     clips = sorted(path for path in folder.rglob("*") if path.suffix.lower() in CLIP_SUFFIXES)
     if not clips:

@@ -11,6 +11,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -35,7 +36,7 @@ _PLAIN = (
     *("coded_height", "first_pts_seconds", "duration_seconds", "promised_end_seconds", "times"),
     *("has_late_streams", "unread_recordings", "end_byte"),
 )
-_CUTS_PLAIN = ("_shortest", "_seen_seconds", "_begins_after", "_is_sampled")
+_CUTS_PLAIN = ("_shortest", "_seen_seconds", "_begins_after", "_is_sampled", "_is_between")
 _FRACTIONS = ("time_base", "frame_rate_from_header", "pixel_aspect")
 
 
@@ -205,10 +206,11 @@ def unpack_cuts(header: Any, into: CutWatch | None = None) -> CutWatch:
 
     try:
         watch = into or CutWatch(float(header["plain"]["_shortest"]))
-        starts = [float(each) for each in header["starts"]]
+        starts = [(float(after), float(at)) for after, at in header["starts"]]
         plain = {name: header["plain"][name] for name in _CUTS_PLAIN}
-        numbers = [plain["_shortest"], plain["_seen_seconds"], plain["_begins_after"], *starts]
-        if not all(map(math.isfinite, numbers)) or not isinstance(plain["_is_sampled"], bool):
+        numbers = [plain["_shortest"], plain["_seen_seconds"], plain["_begins_after"], *chain.from_iterable(starts)]
+        are_known = isinstance(plain["_is_sampled"], bool) and isinstance(plain["_is_between"], bool)
+        if not all(map(math.isfinite, numbers)) or not are_known:
             raise WireBroken("cuts at no time")
         before = header["before"]
         grey = None

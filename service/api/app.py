@@ -32,6 +32,7 @@ from service.api import (
     uploads,
     verdicts,
 )
+from service.api.bodies import SmallBodies
 from service.api.context import Context
 from service.api.live import Hub
 from service.api.tus_wire import TusWire
@@ -112,6 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
         _answer_head(app, each.router)
     pages.install(app)
     _answer_head(app, pages.router)
+    app.add_middleware(SmallBodies, stall_seconds=settings.upload_stall_seconds)
     app.add_middleware(TusWire)
     app.add_middleware(Watch, metrics=app.state.metrics)
     if settings.cors_origins:

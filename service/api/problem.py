@@ -98,10 +98,8 @@ def install(app: FastAPI) -> None:
         return problem(error.code, str(error), headers)
 
     @app.exception_handler(RequestValidationError)
-    async def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"][1:]) or str(first["loc"][0])
-        return problem("invalid_request", f"{where}: {first['msg']}.")
+    async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        return problem("invalid_request", _what_is_invalid(request, error.errors()[0]))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> JSONResponse:
@@ -139,6 +137,15 @@ def install(app: FastAPI) -> None:
     async def _unknown(request: Request, error: Exception) -> JSONResponse:
         log.error("request failed", exc_info=error, extra={"method": request.method, "path": request.url.path})
         return problem("internal_error", "This is a fault of the service; try again, and report it if it stays.")
+
+
+def _what_is_invalid(request: Request, first: dict[str, Any]) -> str:
+    if first["type"] == "json_invalid":
+        return f"The body is no JSON: {first['ctx']['error']} at character {first['loc'][1]}."
+    if first["loc"] == ("body",) and "json" not in request.headers.get("content-type", ""):
+        return "A JSON object is needed as the body; send one with 'Content-Type: application/json'."
+    where = ".".join(str(step) for step in first["loc"][1:]) or str(first["loc"][0])
+    return f"{where}: {first['msg']}."
 
 
 def _methods_of(app: FastAPI, path: str) -> set[str]:

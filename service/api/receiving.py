@@ -178,7 +178,8 @@ class _Form:
         else:
             self._value += data[start:end]
             if len(self._value) > MAX_FIELD_BYTES:
-                raise BadRequest(f"The form's field '{self._name[:64]}' is longer than {MAX_FIELD_BYTES} bytes.")
+                words = f"The form's field '{self._name[:64]}' is longer than {MAX_FIELD_BYTES} bytes"
+                raise BadRequest(f"{words}; send the clip in the part 'file'.")
 
     def _end(self) -> None:
         if self._name != "file":

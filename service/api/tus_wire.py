@@ -18,7 +18,7 @@ class TusWire:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _is_tus(scope["path"]):
+        if scope["type"] != "http" or not is_tus(scope["path"]):
             await self._app(scope, receive, send)
             return
         meant = Headers(scope=scope).get("x-http-method-override", "").upper()
@@ -33,5 +33,6 @@ class TusWire:
         await self._app(scope, receive, send_with_version)
 
 
-def _is_tus(path: str) -> bool:
+def is_tus(path: str) -> bool:
+    """Whether it is an address of resumable uploads."""
     return path == PREFIX or path.startswith(f"{PREFIX}/")

@@ -60,7 +60,7 @@ config_app = typer.Typer(no_args_is_help=True, help="Look at the service's setti
 
 @config_app.command("check")
 def check_command(store: Store = None) -> int:
-    """Say what of the settings cannot work, and what is unsafe; exit code 1 where there is something."""
+    """Say what of the settings cannot work, and what is unsafe; exit code 1 where something cannot work."""
     from service.checking import check
     from service.settings import load_settings
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,6 +68,10 @@ def submit_command(
         if not quiet:
             progress.console.print(printable(words), markup=False, highlight=False, soft_wrap=True)
 
+    def complain(clip: Path, words: str, error: BaseException) -> None:
+        if said := " ".join(filter(None, (words, *getattr(error, "__notes__", ())))):
+            typer.echo(printable(without_surrogates(f"{clip}: {said}")), err=True)
+
     is_away = False
     with Client(server, key, on_wait=say) as client, progress:
         for clip in clips:
@@ -83,13 +86,14 @@ def submit_command(
             except OrdnanceError as error:
                 failed = True
                 is_away = is_away or (isinstance(error, ServerError) and error.status == 0)
-                typer.echo(printable(without_surrogates(f"{clip}: {error}")), err=True)
+                complain(clip, str(error), error)
             except OSError as error:
                 failed = True
-                words = (
-                    f"{clip}: {error.filename or clip} cannot be read or written ({error.strerror}); check its rights."
-                )
-                typer.echo(printable(without_surrogates(words)), err=True)
+                words = f"{error.filename or clip} cannot be read or written ({error.strerror}); check its rights."
+                complain(clip, words, error)
+            except KeyboardInterrupt as interruption:
+                complain(clip, "", interruption)
+                raise
             else:
                 typer.echo(printable(without_surrogates(said)))
     return ExitCode.CLIPS_FAILED if failed else ExitCode.DONE
@@ -108,7 +112,7 @@ def _one(
     from detector.errors import OrdnanceError
     from detector.report import remove_unfinished, write_fetched
     from detector.report.fields import without_surrogates
-    from detector.signals import held_back
+    from service.client import ServerError
 
     name = printable(without_surrogates(clip.name))
     bar = progress.add_task(f"{name}: upload", total=max(1, clip.stat().st_size))
@@ -116,20 +120,25 @@ def _one(
     if not wait:
         return f"{clip}: scan {scan.id}"
     progress.update(bar, description=f"{name}: scan", completed=0, total=None)
-    for event in client.events(scan.id):
-        if event.kind == "progress":
-            data = event.data
-            length, begins = data.get("duration_s"), data.get("starts_s", 0.0)
-            if length is not None and "position_s" in data:
-                progress.update(bar, completed=max(0.0, data["position_s"] - begins), total=length - begins)
-    scan = client.scan(scan.id)
+    try:
+        for event in client.events(scan.id):
+            if event.kind == "progress":
+                data = event.data
+                length, begins = data.get("duration_s"), data.get("starts_s", 0.0)
+                if length is not None and "position_s" in data:
+                    progress.update(bar, completed=max(0.0, data["position_s"] - begins), total=length - begins)
+        scan = client.scan(scan.id)
+    except (KeyboardInterrupt, ServerError) as error:
+        error.add_note(f"Its scan {scan.id} goes on at the server.")
+        raise
     progress.remove_task(bar)
     if scan.state != "done":
         raise OrdnanceError(scan.error.message if scan.error else f"The scan is {scan.state}.")
     names = [f"report.{form}" for form in formats]
     files = {name: client.fetch(scan.links[name]) for name in names}
     remove_unfinished(out)
-    with held_back(signal.SIGTERM):
-        folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
+    folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
     found = scan.progress.appearances
-    return f"{clip}: {found} appearance{'' if found == 1 else 's'}, report in {folder}"
+    undecoded = scan.coverage.undecoded if scan.coverage else ()
+    lost = f", {sum(each.to_s - each.from_s for each in undecoded):.2f} s could not be decoded" if undecoded else ""
+    return f"{clip}: {found} appearance{'' if found == 1 else 's'}{lost}, report in {folder}"

@@ -20,7 +20,7 @@ from detector.frame import Appearance, Frame
 from detector.linking import LookedAt
 from detector.looking import ScanState
 from detector.models import Model
-from detector.report import CoverageInfo
+from detector.report import CoverageInfo, ErrorInfo
 from detector.reporting import Decoding, coverage_info
 from detector.sampling.cuts import CutWatch
 from detector.sampling.plan import Plan, Request, Sample
@@ -32,7 +32,9 @@ from detector.video.guard_wire import pack_cuts, unpack_cuts
 from detector.video.problems import ProblemLog
 
 MAX_ENDED_DECODERS = 5
-"""So many parts in a row may end with their decoder before the clip is given up."""
+"""So many parts in a row may end with their decoder, each after a minute where it stalls. Then a part is left out
+before the next is tried, then two, four and so on: a clip that kills its decoders takes few of them, and what is whole
+behind a bad stretch is still looked at."""
 MAX_RETRIES = 3
 """How often a part, or opening the clip, is tried again where somebody else killed the decoder."""
 CLOSER_LOOKS = 16
@@ -107,6 +109,8 @@ class SegmentedScanner(Scanner):
         self._open_parts: list[Part] = []
         self._ended_in_a_row = 0
         self._last_reason = ""
+        self._parts_to_leave_out = 0
+        self._has_left_out = False
         self._scan_state: ScanState | None = None
         self._video: _PartedVideo | None = None
         self._running_plan: Plan | None = None
@@ -142,7 +146,14 @@ class SegmentedScanner(Scanner):
                 reason=reason,
                 fault_of_clip=True,
             )
-        return result
+        if not self._has_left_out:
+            return result
+        told = ErrorInfo(
+            code=DecoderEnded.code,
+            message=f"Over and over {self._last_reason}; some of what could not be decoded was not even tried. "
+            "Play the clip to check, or export it again.",
+        )
+        return replace(result, report=result.report.model_copy(update={"errors": (*result.report.errors, told)}))
 
     def so_far(self) -> list[Sample]:
         """The samples by time, with those of the part that is being made."""
@@ -217,9 +228,16 @@ class SegmentedScanner(Scanner):
     ) -> Iterator[Sample]:
         self._scan_state = state
         last = float("-inf")
+        if not request.coarse:
+            # It asks about what was found, which is where decoding went well.
+            self._parts_to_leave_out = 0
         for piece in self._cut(video.probe, request):
             if state.is_over(request):
                 return
+            if self._parts_to_leave_out:
+                self._parts_to_leave_out -= 1
+                self._leave_out(video, piece)
+                continue
             part = self._next_part(video, piece, state)
             self._check(part)
             # A frame that stands for the last time of one part and the first of the next is one sample.
@@ -261,21 +279,31 @@ class SegmentedScanner(Scanner):
                 unpack_cuts(carry["cuts"], state.cuts)
 
     def _check(self, part: Part) -> None:
-        if part.decoder_ended:
-            self._ended_in_a_row += 1
-            self._last_reason = part.problems[-1][2]
-        else:
-            self._ended_in_a_row = 0
         if part.error is not None:
             raise _error(*part.error)
+        if not part.decoder_ended:
+            self._ended_in_a_row = 0
+            return
+        self._ended_in_a_row += 1
+        self._last_reason = part.problems[-1][2]
         if self._ended_in_a_row >= MAX_ENDED_DECODERS:
-            reason = self._last_reason
-            raise DecoderEnded(
-                f"The decoder ended {MAX_ENDED_DECODERS} times in a row ({reason}); the clip is damaged or made to "
-                "harm.",
-                reason=reason,
-                fault_of_clip=True,
-            )
+            self._parts_to_leave_out = 2 ** (self._ended_in_a_row - MAX_ENDED_DECODERS)
+
+    def _leave_out(self, video: Any, piece: _Piece) -> None:
+        self._has_left_out = True
+        if self._is_first(piece):
+            reason = f"not tried, as before it {self._ended_in_a_row} times in a row {self._last_reason}"
+            video.add(Part((), (self._lost(piece, (), reason),), (), 0, False))
+
+    def _lost(self, piece: _Piece, samples: Sequence[Sample], reason: str) -> tuple[float, float, str, bool]:
+        """The problem that a part is of which there are only these samples."""
+        times = piece.window or (0.0, self.duration_seconds)
+        start = samples[-1].pts_seconds if samples else times[0]
+        return (start, max(start, times[-1]) if self._is_first(piece) else start, reason, False)
+
+    def _is_first(self, piece: _Piece) -> bool:
+        """Whether nothing has looked there before; what lies between the times of a closer look, the first pass saw."""
+        return piece.request.coarse or (self._running_plan is not None and self._running_plan.asks_once)
 
     def _cut(self, probe: Probe, request: Request) -> Iterator[_Piece]:
         size = self._segment_samples
@@ -313,12 +341,7 @@ class SegmentedScanner(Scanner):
                 state.kept.clear()
                 if not ended.fault_of_clip and attempt < MAX_RETRIES:
                     continue
-                times = piece.window or (0.0, self.duration_seconds)
-                start = samples[-1].pts_seconds if samples else times[0]
-                # What lies between the times of a closer look, the first pass saw.
-                is_first = piece.request.coarse or (self._running_plan is not None and self._running_plan.asks_once)
-                end = max(start, times[-1]) if is_first else start
-                lost = (start, end, f"the decoder process ended: {ended.reason}", False)
+                lost = self._lost(piece, samples, f"the decoder process ended: {ended.reason}")
                 part = Part(tuple(samples), (*before.problems(), lost), *before.decoded(), True)
             except VideoError as error:
                 part = Part((), before.problems(), *before.decoded(), False, (error.code, str(error)))

@@ -328,20 +328,27 @@ def _s3_patience(given: Any, stall_seconds: float) -> dict[str, Any]:
     }
 
 
-def blobs_folder(settings: Settings) -> Path:
-    """Where blobs lie that lie in the store."""
-    return settings.store / "blobs"
+def blobs_folder(settings: Settings) -> Path | None:
+    """The folder in which blobs lie; None where fsspec reaches them, as it does a folder for which it has options."""
+    if settings.blob_url is None:
+        return settings.store / "blobs"
+    from fsspec.core import strip_protocol
+    from fsspec.utils import get_protocol
+
+    if settings.blob_options or get_protocol(settings.blob_url) not in ("file", "local"):
+        return None
+    return Path(strip_protocol(settings.blob_url))
 
 
 def open_blobs(settings: Settings) -> BlobStore:
     """The blob store of the settings. Raises BadOption where it cannot be used."""
-    if settings.blob_url is None:
+    if (folder := blobs_folder(settings)) is not None:
         try:
-            return FolderBlobs(blobs_folder(settings))
+            return FolderBlobs(folder)
         except OSError as error:
-            raise BadOption(
-                f"The folder {settings.store} cannot be written ({error.strerror}); set ORDNANCE_STORE."
-            ) from error
+            setting = "ORDNANCE_STORE" if settings.blob_url is None else "ORDNANCE_BLOB_URL"
+            raise BadOption(f"The folder {folder} cannot be written ({error.strerror}); set {setting}.") from error
+    assert settings.blob_url is not None
     cache_bytes = max(4 * settings.max_upload_bytes, 1024**3)
     return FsspecBlobs(
         settings.blob_url,

@@ -30,6 +30,7 @@ MIGRATION_LOCK = 0x4F52444E
 TURN_SECONDS = 0.2
 PORTION = 1000
 VERSION_TABLE = "ord_alembic_version"
+IN_MEMORY = ":memory:"
 _OTHER_VERSION = "The database is of another version of Ordnance ({}); update the program."
 
 T = TypeVar("T")
@@ -42,7 +43,10 @@ class Database:
         self.url = url
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if self.is_sqlite:
-            folder = Path(make_url(url).database or "").parent
+            file = make_url(url).database
+            if not file or file == IN_MEMORY:
+                raise ValueError("the workers, processes of their own, cannot share a database in memory")
+            folder = Path(file).parent
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -121,7 +125,7 @@ def add_missing(session: Session, table: type[DeclarativeBase], *rows: dict[str,
 def file_to_be_made(settings: Settings) -> Path | None:
     """The file of a SQLite database that is not there yet; None for any other."""
     url = make_url(settings.sqlalchemy_url)
-    if url.get_backend_name() != "sqlite" or not url.database or os.path.exists(url.database):
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", IN_MEMORY) or os.path.exists(url.database):
         return None
     return Path(url.database)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from datasets import composites
 from datasets.composites import build_composites, cut_out
 from detector.cli.app import app
 from detector.errors import DataError
+from detector.models import WEIGHTS_FOLDER
 
 OBJECT_COLOUR = (40, 40, 230)
 HULL, GUN = (120, 150, 300, 260), (190, 130, 230, 170)
@@ -180,6 +182,22 @@ def test_what_touches_the_edge_is_not_cut_out(tmp_path: Path) -> None:
 def test_a_class_without_a_picture_is_named(data: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="howitzer"):
         build_composites(data, tmp_path / "out", split="test", classes=("howitzer",), count=2, seed=1)
+
+
+def test_a_folder_in_which_nothing_could_be_made_takes_what_is_asked_for_next(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="leave the class out"):
+        build_composites(data, tmp_path / "out", split="test", classes=("humvee", "tank"), count=1, seed=3)
+    assert build_composites(data, tmp_path / "out", split="test", classes=("tank",), count=1, seed=3)["tank"]
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["classes"] == ["tank"]
+
+
+def test_a_manifest_of_something_else_is_left_alone(data: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    shutil.copyfile(WEIGHTS_FOLDER / "manifest.json", weights / "manifest.json")
+    with pytest.raises(DataError, match=r"weights holds a manifest\.json that is not of pictures; choose another"):
+        build_composites(data, weights, split="test", classes=("tank",), count=1, seed=3)
+    assert contents(weights) == {"manifest.json": (WEIGHTS_FOLDER / "manifest.json").read_bytes()}
 
 
 def test_the_command_says_what_it_made(data: Path, tmp_path: Path) -> None:

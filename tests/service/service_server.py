@@ -42,7 +42,7 @@ class Server:
         with self.log.open("ab") as log:
             begin = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "serve"],
+                [sys.executable, "-P", "-m", "service", "serve"],
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 env=env,

@@ -234,6 +234,9 @@ def run(*arguments, **environment):
     [
         ({"ORDNANCE_DATABASE_URL": "postgresql://nobody@127.0.0.1:9/none"}, "DATABASE_URL"),
         ({"ORDNANCE_DATABASE_URL": "postgresql://host:port/name"}, "ORDNANCE_DATABASE_URL cannot be used"),
+        ({"ORDNANCE_DATABASE_URL": "sqlite://"}, "ORDNANCE_DATABASE_URL cannot be used"),
+        ({"ORDNANCE_DATABASE_URL": "sqlite:///:memory:"}, "ORDNANCE_DATABASE_URL cannot be used"),
+        ({"ORDNANCE_BLOB_URL": "/proc/nowhere"}, "set ORDNANCE_BLOB_URL"),
         ({"ORDNANCE_STORE": "/proc/nowhere"}, "/proc/nowhere"),
         ({"ORDNANCE_PORT": "many"}, "ORDNANCE_PORT"),
         ({"ORDNANCE_BLOB_OPTIONS": "{"}, "ORDNANCE_BLOB_OPTIONS cannot be used"),
@@ -287,6 +290,15 @@ def test_config_check_misses_the_network_of_the_second_view(tmp_path, monkeypatc
     assert any("ordnance-n-second.onnx of the model 'ordnance-n-second' is missing" in each for each in words)
 
 
+def test_config_check_misses_the_exporter_of_spans(tmp_path, monkeypatch):
+    # Other packages bring opentelemetry itself.
+    for name in [each for each in sys.modules if each.startswith("opentelemetry.exporter")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter", None)
+    settings = load_settings(store=tmp_path / "store", otel_endpoint="http://127.0.0.1:4318")
+    assert ["pip install 'ordnance[otel]'" in each.words for each in check(settings)] == [True]
+
+
 def test_config_check_is_content_with_the_defaults(tmp_path):
     others = {"ORDNANCE_CHROMIUM": "/usr/bin/chromium", "ORDNANCE_NEW_LOOKS": "", "ORDNANCE_PICTURES": "pictures"}
     done = run("config", "check", ORDNANCE_STORE=str(tmp_path / "store"), **others)
@@ -295,10 +307,11 @@ def test_config_check_is_content_with_the_defaults(tmp_path):
 
 
 def test_config_check_leaves_nothing_behind(tmp_path):
-    for blobs in ({}, {"blob_url": f"file://{tmp_path}/bucket", "blob_options": {"auto_mkdir": True}}):
+    folder = f"file://{tmp_path}/bucket"
+    for blobs in ({}, {"blob_url": folder, "blob_options": {"auto_mkdir": True}}, {"blob_url": f"{folder}/new"}):
         check(load_settings(store=tmp_path / "new" / "store", **blobs))
         assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-        assert not (tmp_path / "new").exists()
+        assert not any(path.name == "new" for path in tmp_path.rglob("*"))
 
 
 def test_config_show_shows_no_secret(tmp_path):

@@ -130,6 +130,22 @@ def test_a_team_server_on_postgresql_and_s3(start, postgres, bucket, humvee):
         assert comparable(client.get(other["links"]["report.json"]).json()) == report
 
 
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_clips_lie_in_any_folder(start, tmp_path, bands, scheme):
+    folder = tmp_path / "elsewhere" / "clips"
+    server = start(BLOB_URL=f"{scheme}{folder}")
+    assert "The settings can be used." in server.command("config", "check").stdout
+    with server.client() as client:
+        scan = wait_for(client, upload(client, bands)["id"])
+        assert scan["state"] == "done", scan
+        assert client.get(scan["links"]["clip"]).content == bands.read_bytes()
+        assert bands.read_bytes() in [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+        assert client.delete(f"/v1/scans/{scan['id']}").status_code == 204
+    assert not [path for path in folder.rglob("*") if path.is_file()]
+    assert not (server.store / "cache").exists()
+    assert not (server.store / "blobs").exists()
+
+
 def test_what_nobody_refers_to_is_removed_and_nothing_else(bucket, tmp_path):
     import json
 

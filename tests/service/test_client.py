@@ -3,10 +3,12 @@ import hashlib
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -100,10 +102,10 @@ def test_both_clients_do_the_same(server, bands):
 
 
 @contextmanager
-def line_that_breaks(url, *places):
+def line_that_breaks(url, *places, stalls=False):
     """A way to the server on which one connection after the other breaks, after so many bytes to the server each.
 
-    The client sees it; the server is not told.
+    The client sees it, unless it stalls; the server is not told.
     """
     target = urlsplit(url)
     listener = socket.create_server(("127.0.0.1", 0))
@@ -116,7 +118,8 @@ def line_that_breaks(url, *places):
             while data := source.recv(65536):
                 sink.sendall(data)
                 if allowed is not None and (allowed := allowed - len(data)) < 0:
-                    source.close()
+                    if not stalls:
+                        source.close()
                     return
             sink.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -157,6 +160,73 @@ def test_an_upload_goes_on_over_a_line_that_breaks_again_and_again(server, bands
     assert steps == sorted(steps)
     assert steps[-1] == clip.stat().st_size
     assert len(steps) > len(breaks)
+
+
+def test_an_upload_that_is_interrupted_is_removed_from_the_server(start, bands, tmp_path):
+    clip = pad_clip(bands, tmp_path / "padded.mp4", 40 * 1024 * 1024)
+    server = start(WORKERS=0, BYTES_PER_DAY=50 * 1024 * 1024)
+    key = server.key("ursula")
+    with line_that_breaks(server.url, 12_000_000, stalls=True) as url:
+        submit = subprocess.Popen(
+            [sys.executable, "-m", "service", "submit", str(clip), "--server", url],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "ORDNANCE_KEY": key},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        while not any(each.stat().st_size > 8_000_000 for each in (server.store / "uploads").iterdir()):
+            assert submit.poll() is None
+            time.sleep(0.05)
+        submit.send_signal(signal.SIGINT)
+        _, said = submit.communicate(timeout=60)
+    assert submit.returncode == 130
+    assert said.splitlines()[-1] == "ordnance: interrupted."
+    assert not list((server.store / "uploads").iterdir())
+    with Client(server.url, key) as client:
+        assert client.submit(clip).state == "queued"
+
+
+class Interruption(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("answered", [204, 404, 500, httpx.ConnectError("refused")], ids=str)
+def test_an_upload_that_could_not_be_removed_is_said_to_be_there(ask, tmp_path, answered):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x" * 3000)
+    asked = []
+
+    def answer(request):
+        asked.append(request.method)
+        if request.method == "POST":
+            return httpx.Response(201, headers={"Location": "/v1/uploads/1"})
+        if request.method == "PATCH":
+            raise Interruption
+        if isinstance(answered, Exception):
+            raise answered
+        return httpx.Response(answered, json={})
+
+    with pytest.raises(Interruption) as interrupted:
+        ask(answer, lambda client: client.submit(clip))
+    assert asked == ["POST", "PATCH", "DELETE"]
+    notes = getattr(interrupted.value, "__notes__", [])
+    assert len(notes) == (answered not in (204, 404))
+    assert all("clip.mp4 could not be removed from the server" in note for note in notes)
+
+
+def test_a_scan_that_is_no_longer_followed_is_named(server, humvee, tmp_path, monkeypatch, capsys):
+    from service.commands import run
+
+    followed = []
+
+    def events(self, scan_id):
+        followed.append(scan_id)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "events", events)
+    key = server.key("victor")
+    assert run(["submit", str(humvee), "--server", server.url, "--key", key, "--out", str(tmp_path / "out")]) == 130
+    assert f"Its scan {followed[0]} goes on at the server." in capsys.readouterr().err
 
 
 @contextmanager
@@ -271,11 +341,15 @@ def test_a_clip_that_changes_its_size_while_it_is_sent_is_named(tmp_path, monkey
     clip.write_bytes(b"x" * 3000)
     monkeypatch.setattr("service.client.FIRST_CHUNK_BYTES", 2000)
     asked = iter(range(20))
+    removed = []
 
     def answer(request):
         next(asked)
         if request.method == "POST":
             return httpx.Response(201, headers={"Location": "/v1/uploads/1"})
+        if request.method == "DELETE":
+            removed.append(request.url.path)
+            return httpx.Response(204)
         os.truncate(clip, size)
         offset = int(request.headers["Upload-Offset"]) + len(request.content)
         return httpx.Response(204, headers={"Upload-Offset": str(offset)})
@@ -284,6 +358,7 @@ def test_a_clip_that_changes_its_size_while_it_is_sent_is_named(tmp_path, monkey
         client._http = httpx.Client(base_url="http://127.0.0.1:1", transport=httpx.MockTransport(answer))
         with pytest.raises(BadOption, match=r"clip.mp4 has changed its size"):
             client.submit(clip)
+    assert removed == ["/v1/uploads/1"]
 
 
 @pytest.mark.parametrize("call", [lambda c: c.scan("1"), lambda c: c.scans(), lambda c: c.cancel("1")])
@@ -296,6 +371,23 @@ def test_a_server_that_is_another_is_said_to_be(call, tmp_path):
         for each in (call, lambda client: client.submit(clip)):
             with pytest.raises(ServerError, match="is it Ordnance"):
                 each(client)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "words"),
+    [
+        (308, {"Location": "https://ordnance.example/v1/uploads"}, "sends on to https://ordnance.example/"),
+        (413, {}, "A proxy before the server takes no request as large"),
+    ],
+)
+def test_a_proxy_that_is_in_the_way_is_named(tmp_path, status, headers, words):
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"x")
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, headers=headers, text="<h1>nginx</h1>"))
+    with Client("http://127.0.0.1:1") as client:
+        client._http = httpx.Client(base_url="http://127.0.0.1:1", transport=transport)
+        with pytest.raises(ServerError, match=words):
+            client.submit(clip)
 
 
 def test_a_server_that_is_away_is_waited_for_once_and_said_to_be(tmp_path, monkeypatch, capsys):

@@ -364,6 +364,29 @@ def test_a_field_that_is_misspelt_is_named(client, bands, field):
     assert "threshold" in answer.json()["detail"]
 
 
+def test_a_clip_in_a_part_of_another_name_is_told_where_it_belongs(client):
+    answer = client.post("/v1/scans", files={"video": ("a.mp4", b"x" * 100_000)})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert "'video'" in answer.json()["detail"]
+    assert "part 'file'" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "word"),
+    [
+        ("application/x-www-form-urlencoded", '{"plan": "interval"}', "send one with 'Content-Type: application/json'"),
+        (None, "", "send one with 'Content-Type: application/json'"),
+        ("application/json", "{plan: interval}", "is no JSON"),
+        ("application/json", '{"every_s": "often"}', "every_s"),
+    ],
+)
+def test_a_body_that_is_no_json_is_said_to_be(client, done, kind, body, word):
+    headers = {"Content-Type": kind} if kind else {}
+    answer = client.post(f"/v1/scans/{done['id']}/rescan", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert word in answer.json()["detail"]
+
+
 def test_a_budget_is_read_as_on_the_command_line(client, done):
     made = client.post(f"/v1/scans/{done['id']}/rescan", json={"budget": " 0.001 X"})
     assert (made.status_code, made.json()["options"]["budget"]) == (202, "0.001x")

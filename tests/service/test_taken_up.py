@@ -146,6 +146,31 @@ def test_parts_whose_decoder_ended_are_kept_as_such(app, humvee, monkeypatch, ma
     assert report["appearances"]
 
 
+@pytest.mark.parametrize("app", [1], indirect=True)
+@pytest.mark.parametrize("params", [{"every_s": 0.3}, {"plan": "interval", "every_s": 0.3}], ids=str)
+def test_a_stretch_that_kills_its_decoders_costs_few_of_them_and_no_more(app, humvee, monkeypatch, made, params):
+    real = GuardedVideo.frames_at
+
+    def frames_at(self, targets, watch=None):
+        targets = list(targets)
+        if any(1.0 < each < 4.5 for each in targets):
+            raise DecoderEnded("clip.mp4: the decoder process ended.", reason="signal SIGSEGV", fault_of_clip=True)
+        yield from real(self, targets, watch)
+
+    monkeypatch.setattr(GuardedVideo, "frames_at", frames_at)
+    report, *_ = undisturbed_and_taken_up(app, humvee.read_bytes(), monkeypatch, made, **params)
+    (lost,) = report["coverage"]["undecoded"]
+    assert 1.0 < lost["from_s"] < 1.4 and 4.2 < lost["to_s"] < 6.0
+    assert lost["reason"] == "the decoder process ended: signal SIGSEGV"
+    assert [each["code"] for each in report["errors"]] == ["decode_errors", "decoder_ended"]
+    sampled = report["coverage"]["sampled"]
+    assert sampled[0]["from_s"] < 0.2 and sampled[-1]["to_s"] > 6.9
+    assert report["appearances"][-1]["last_seen_s"] > 6.9
+    # Of eleven, or twelve, pictures that were to be looked at.
+    tried = {window for window in made if 1.0 < window[0] < 4.5}
+    assert len(tried) <= 8
+
+
 def test_pictures_that_repeat_are_counted_the_same(app, tmp_path, monkeypatch, made):
     path = still(tmp_path / "still.mp4")
     report, *_ = undisturbed_and_taken_up(app, path.read_bytes(), monkeypatch, made, plan="interval", every_s=0.2)

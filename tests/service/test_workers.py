@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -242,6 +243,15 @@ def test_a_worker_that_could_not_be_started_is_started_later(tmp_path, monkeypat
         assert started.wait(60)
     finally:
         crew.stop()
+
+
+def test_a_server_works_in_a_folder_that_holds_a_package_named_as_ours(start, tmp_path, monkeypatch):
+    for name in ("service", "detector"):
+        (tmp_path / "project" / name).mkdir(parents=True)
+        (tmp_path / "project" / name / "__init__.py").write_text("raise SystemExit('not ours')\n")
+    monkeypatch.chdir(tmp_path / "project")
+    monkeypatch.setenv("PYTHONPATH", str(Path(serving.__file__).parents[1]))
+    start().wait_ready()
 
 
 def test_an_api_without_workers_removes_what_uploads_left_here(tmp_path, monkeypatch):

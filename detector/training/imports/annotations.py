@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unicodedata import normalize
+from urllib.parse import unquote
 
 from pydantic import ValidationError
 
@@ -46,10 +49,11 @@ class AnnotatedPicture:
 def find_picture(name: str, folders: Sequence[Path], where: str) -> Path:
     """The picture `name` below one of `folders`: by its whole path, by less and less of it, by its bare name at last.
 
-    A name without the ending of a picture is also looked for with each. Raises DataError that names it.
+    A name without the ending of a picture is also looked for with each. A name that is not found is looked for without
+    its percent codes, and with accents as other systems write them. Raises DataError that names it.
     """
     endings = ("",) if Path(name).suffix.lower() in PICTURE_SUFFIXES else ("", *ENDINGS)
-    for tail in tails(name):
+    for tail in (tail for spelling in _spellings(name) for tail in tails(spelling)):
         for folder in folders:
             for ending in endings:
                 path = folder / (tail + ending)
@@ -57,6 +61,11 @@ def find_picture(name: str, folders: Sequence[Path], where: str) -> Path:
                     return path
     looked = ", ".join(str(folder) for folder in folders)
     raise DataError(f"{where} names the picture '{name}', which is not in {looked}; give its folder with --images.")
+
+
+def _spellings(name: str) -> Iterable[str]:
+    texts = dict.fromkeys((name, unquote(name)))
+    return dict.fromkeys((*texts, *(normalize(form, text) for text in texts for form in ("NFC", "NFD"))))
 
 
 def tails(name: str) -> list[str]:
@@ -70,6 +79,24 @@ def picture_folders(annotations: Path, images: Path | None) -> list[Path]:
     if images is not None:
         return [images]
     return [annotations.parent, annotations.parent / "images"]
+
+
+def files_below(folder: Path) -> list[Path]:
+    """All files below a folder, also in linked folders; what is hidden (.ipynb_checkpoints, ._one.jpg) is none.
+
+    Raises DataError for a folder that cannot be read.
+    """
+    found = []
+    for place, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
+        here = Path(place)
+        above = {each.resolve() for each in (here, *here.parents)}
+        folders[:] = [name for name in folders if name[0] != "." and (here / name).resolve() not in above]
+        found += [here / name for name in names if name[0] != "."]
+    return sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    raise DataError(f"The folder {error.filename} cannot be read: {error.strerror}.") from error
 
 
 def finite(text: str | None, what: str) -> float:
@@ -88,7 +115,7 @@ def read_text(path: Path) -> str:
     try:
         return _read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"The annotations {path} are not text.") from error
+        raise DataError(f"The annotations {path} are not text in UTF-8; save them as such.") from error
 
 
 def read_json(path: Path) -> Any:

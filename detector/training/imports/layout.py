@@ -16,7 +16,7 @@ from detector.errors import DataError
 from detector.training.imports.annotations import AnnotatedPicture
 from detector.training.imports.class_map import ClassMap
 from detector.training.labels import LabelledBox, checked_box, label_text
-from detector.training.near_duplicates import clusters, fingerprint, read_grey
+from detector.training.near_duplicates import clusters, fingerprint, open_picture, read_grey
 from detector.training.photographs import (
     COLUMNS,
     PICTURE_SUFFIXES,
@@ -185,9 +185,7 @@ def _check_picture(picture: AnnotatedPicture) -> None:
 
 
 def _is_sideways(path: Path) -> bool:
-    from PIL import Image
-
-    with Image.open(path) as picture:
+    with open_picture(path) as picture:
         return picture.getexif().get(ORIENTATION_TAG) in TURNED_SIDEWAYS
 
 

@@ -62,7 +62,11 @@ def read_verdicts(sources: Sequence[Path], clips: Sequence[Path], folder: Path, 
         if source.is_dir() or source.suffix.lower() == ".zip":
             found, reasons = _exported(source, target)
         else:
-            document = VerdictsDocument.from_json(read_text(source))
+            text = read_text(source)
+            try:
+                document = VerdictsDocument.from_json(text)
+            except DataError as error:
+                raise DataError(f"{source} cannot be used: {error}") from error
             known = known or {sha256_file(clip): clip for clip in clips}
             clip = known.get(document.clip.sha256)
             if clip is None:
@@ -127,8 +131,10 @@ def _exported(source: Path, target: Path) -> tuple[list[AnnotatedPicture], dict[
         _unpack(source, target)
         folder = target
     listing = folder / "left_out.json"
+    if not listing.is_file():
+        raise DataError(f"{source} is no YOLO export of verdicts: it holds no left_out.json.")
     try:
-        reasons = json.loads(listing.read_text(encoding="utf-8")) if listing.is_file() else {}
+        reasons = json.loads(listing.read_text(encoding="utf-8"))
         counts = {str(reason): int(number) for reason, number in reasons.items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise DataError(f"{listing} is not what Ordnance exported: {error}.") from error

@@ -14,6 +14,7 @@ from detector.errors import DataError
 from detector.training.imports.annotations import (
     AnnotatedPicture,
     SourceBox,
+    files_below,
     find_picture,
     finite,
     read_text,
@@ -26,9 +27,11 @@ from detector.training.photographs import PICTURE_SUFFIXES, SPLITS
 
 def read_voc(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
     """The pictures of all XML files in `source` or its Annotations/. Raises DataError that names the wrong file."""
+    if source.is_file():
+        raise DataError(f"{source} is a file; give the folder of the .xml files.")
     home = source.parent if source.name == "Annotations" else source
     folder = home / "Annotations" if (home / "Annotations").is_dir() else home
-    files = sorted(folder.rglob("*.xml"))
+    files = [path for path in files_below(folder) if path.suffix.lower() == ".xml"]
     if not files:
         raise DataError(f"{folder} holds no .xml files of Pascal VOC annotations.")
     lists = _lists(home)

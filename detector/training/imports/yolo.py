@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from detector.errors import DataError
-from detector.training.imports.annotations import AnnotatedPicture, SourceBox, read_text, tails
+from detector.training.imports.annotations import AnnotatedPicture, SourceBox, files_below, read_text, tails
 from detector.training.imports.splits import SPLIT_NAMES, split_listed, split_of_folders
 from detector.training.photographs import PICTURE_SUFFIXES
 from detector.training.yaml_text import not_yaml
@@ -24,7 +24,8 @@ from detector.training.yaml_text import not_yaml
 def read_yolo(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
     """The pictures below the folder `source`, or of the data.yaml that it is. `images` narrows them to a folder.
 
-    Raises DataError that names the file and line of a wrong label, a label file without a picture or in a wrong place.
+    Raises DataError that names the file and line of a wrong label, a label file without a picture or in a wrong place,
+    or of two pictures.
     """
     folder = (source.parent if source.is_file() else source).resolve()
     below = (images or folder).resolve()
@@ -33,7 +34,7 @@ def read_yolo(source: Path, images: Path | None = None) -> list[AnnotatedPicture
     settings = _settings(listing) if listing.is_file() else {}
     names = _names(folder, listing, settings, has_listing=source.is_file())
     points = _point_values(listing, settings)
-    pictures = [path for path in sorted(below.rglob("*")) if _is_picture(path, root)]
+    pictures = [path for path in files_below(below) if _is_picture(path, root)]
     if not pictures:
         raise DataError(f"{below} holds no pictures in a folder named images/.")
     _check_labels(pictures, root, below)
@@ -43,7 +44,7 @@ def read_yolo(source: Path, images: Path | None = None) -> list[AnnotatedPicture
             path,
             _boxes(_label_file(path), names, points),
             None,
-            split_listed((path.resolve(), *path.resolve().parents), stated)
+            split_listed((*path.parents, path.resolve(), *path.resolve().parents), stated)
             or split_of_folders(path.relative_to(root).parts[:-1]),
         )
         for path in pictures
@@ -66,16 +67,19 @@ def _label_file(picture: Path) -> Path:
 
 
 def _check_labels(pictures: Sequence[Path], root: Path, below: Path) -> None:
-    labels = {_label_file(picture) for picture in pictures}
+    labels: dict[Path, Path] = {}
     for picture in pictures:
+        other = labels.setdefault(_label_file(picture), picture)
+        if other is not picture and _label_file(picture).is_file():
+            raise DataError(f"{other} and {picture} have one label file, {_label_file(picture)}; rename one of them.")
         beside = picture.with_suffix(".txt")
         if beside.is_file() and not _label_file(picture).is_file():
             raise DataError(f"The label file {beside} lies beside its picture; move it to {_label_file(picture)}.")
     is_inside = "images" in below.relative_to(root).parts
     folder = _swapped(below / "*", "images", "labels").parent if is_inside else below
-    for label in sorted(folder.rglob("*.txt")):
-        is_label = "labels" in label.relative_to(root).parts[:-1] and label.name != "classes.txt"
-        if is_label and label not in labels:
+    for label in files_below(folder) if folder.is_dir() else ():
+        is_text = label.suffix == ".txt" and label.name != "classes.txt"
+        if is_text and "labels" in label.relative_to(root).parts[:-1] and label not in labels:
             raise DataError(_without_picture(label))
     if not any(label.is_file() for label in labels):
         raise DataError(
@@ -142,7 +146,10 @@ def _names(folder: Path, path: Path, settings: dict[str, Any], *, has_listing: b
         _check_agreement(classes, listed, path, settings)
         return listed
     if not path.is_file():
-        raise DataError(f"{folder} holds neither data.yaml nor classes.txt to name its classes.")
+        raise DataError(
+            f"{folder} holds neither data.yaml nor classes.txt to name its classes; give the .yaml file that does "
+            "instead of the folder if it has another name."
+        )
     pairs = _named(settings)
     if not pairs:
         raise DataError(f"{path} does not list the class names under 'names'.")

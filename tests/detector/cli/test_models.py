@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,13 @@ def test_tuning_tells_what_every_backend_takes_and_remembers_the_fastest(
     remembered = json.loads((tmp_path / "ordnance" / "backends.json").read_text())
     chosen = [row["backend"] for row in rows if row["chosen"]]
     assert sorted(remembered.values()) == sorted(chosen)
+
+
+def test_tuning_says_where_nothing_can_be_remembered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    assert run(["models", "--tune"]) == 0
+    captured = capsys.readouterr()
+    assert "used from now on" not in captured.out
+    assert f"nothing of this is remembered, as {os.devnull}/ordnance cannot be written" in captured.err

@@ -56,7 +56,9 @@ def describe(folder: Path, content: bytes, **changes: Any) -> ManifestEntry:
     return entry
 
 
-def build_tiny_onnx(head: Head = "one-to-one") -> bytes:
+def build_tiny_onnx(
+    head: Head = "one-to-one", sides: tuple[int | str, ...] = ("batch", 3, "height", "width"), kind: str = "FLOAT"
+) -> bytes:
     """The network of TINY_ROWS as an ONNX file. With either head a model says the same of a picture."""
     onnx = pytest.importorskip("onnx", reason="building the tiny network needs the package onnx (extra train)")
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
@@ -67,13 +69,14 @@ def build_tiny_onnx(head: Head = "one-to-one") -> bytes:
     last = 6 if head == "one-to-one" else "anchors"
     graph = helper.make_graph(
         [
-            helper.make_node("ReduceMean", ["images"], ["mean4"], axes=[1, 2, 3], keepdims=1),
+            helper.make_node("Cast", ["images"], ["images32"], to=onnx.TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["images32"], ["mean4"], axes=[1, 2, 3], keepdims=1),
             helper.make_node("Squeeze", ["mean4", "axis"], ["mean"]),
             helper.make_node("Mul", ["mean", "scored"], ["scaled"]),
             helper.make_node("Add", ["scaled", "fixed"], ["output0"]),
         ],
         "tiny",
-        [helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, ["batch", 3, "height", "width"])],
+        [helper.make_tensor_value_info("images", getattr(onnx.TensorProto, kind), sides)],
         [helper.make_tensor_value_info("output0", onnx.TensorProto.FLOAT, ["batch", len(said), last])],
         [
             numpy_helper.from_array(np.array([3], np.int64), "axis"),

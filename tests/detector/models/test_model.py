@@ -6,6 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,42 @@ def test_auto_takes_the_faster_and_remembers_it(make_tiny: MakeTiny, timings: li
     assert load_model(path, device="cpu").sha256 in key
     assert load_model(path, device="cpu", threads=1 + backend.available_threads()).backend_name == "openvino"
     assert len(timings) == 4
+
+
+@pytest.mark.parametrize(
+    ("sides", "kind", "said"),
+    [
+        ((1, 3, 320, 320), "FLOAT", r"tensor\(float\) \(1, 3, 320, 320\)"),
+        ((8, 3, "height", "width"), "FLOAT", r"tensor\(float\) \(8, 3, \?, \?\)"),
+        (("batch", 3, "height", "width"), "FLOAT16", r"tensor\(float16\) \(\?, 3, \?, \?\)"),
+    ],
+)
+def test_a_network_that_takes_other_pictures_is_refused_by_onnx_runtime_when_it_is_loaded(
+    sides: tuple[int | str, ...], kind: str, said: str, make_tiny: MakeTiny
+) -> None:
+    path = make_tiny(build_tiny_onnx(sides=sides, kind=kind))
+    with pytest.raises(ModelError, match=rf"its input is {said}, but .* with free sizes is needed; export it again"):
+        load_model(path, device="cpu", backend="onnxruntime")
+
+
+def test_a_class_that_the_manifest_does_not_list_is_said(make_tiny: MakeTiny) -> None:
+    model = load_model(make_tiny(classes=("tank",), thresholds={"tank": 0.4}), device="cpu", backend="onnxruntime")
+    with pytest.raises(ModelError, match="gives class number 1, but its manifest lists 1 from 0; export it again"):
+        model.detect([white(320, 320)])
+
+
+def test_auto_takes_a_backend_that_another_distribution_installed(
+    make_tiny: MakeTiny, timings: list[str], cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(name: str) -> str:
+        if name == "onnxruntime":
+            raise PackageNotFoundError(name)
+        return "9.8.7"
+
+    monkeypatch.setattr(selftest, "version", version)
+    monkeypatch.setattr(selftest, "packages_distributions", lambda: {"onnxruntime": ["onnxruntime-gpu"]})
+    assert load_model(make_tiny(), device="cpu").backend_name == "openvino"
+    assert "onnxruntime-gpu-9.8.7" in (cache / "backends.json").read_text()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}'])

@@ -12,11 +12,14 @@ from detector.sampling.adaptive import Adaptive
 from detector.sampling.plan import Sample, Timeline
 
 LOOK = Look(np.full(64, 64, np.uint16).tobytes() + bytes(256))
+OTHER_LOOK = Look(np.repeat([0, 128], 32).astype(np.uint16).tobytes() + bytes(range(256)))
 
 
 @dataclass
 class FakeClip:
-    """`objects` are (first frame, last frame, score, box) by frame number; every frame looks the same."""
+    """`objects` are (first frame, last frame, score, box) by frame number. All frames look the same but for `cuts`,
+    from each of which on they look like those of another shot.
+    """
 
     pts: list[float]
     keys: list[int]
@@ -25,6 +28,7 @@ class FakeClip:
     width: int = 640
     height: int = 360
     asked: list[float] = field(default_factory=list)
+    cuts: list[int] = field(default_factory=list)
 
     def timeline(self):
         times = np.asarray(self.pts, np.float64)
@@ -37,7 +41,7 @@ class FakeClip:
         found = tuple(
             Detection("tank", score, box, pts) for first, last, score, box in self.objects if first <= number <= last
         )
-        return Sample(pts, found, LOOK)
+        return Sample(pts, found, (LOOK, OTHER_LOOK)[sum(cut <= number for cut in self.cuts) % 2])
 
     def scan(self, *, cadence=1.0, time_left=None, look=None):
         """Run the adaptive plan to its end; returns it and all samples by time."""

@@ -116,6 +116,21 @@ def test_the_tail_of_an_appearance_ends_on_its_weak_frames():
     assert {clip.pts[288], clip.pts[289]} <= set(samples)
 
 
+def test_a_hit_before_a_cut_does_not_vouch_for_something_weak_after_it():
+    clip = clip_of(20, objects=[(100, 206, 0.9, BOX), (207, 288, 0.3, BOX)])
+    clip.cuts = [207]
+    _, samples = clip.scan()
+    assert {clip.pts[206], clip.pts[207]} <= set(samples)
+    assert not {clip.pts[288], clip.pts[289]} <= set(samples)
+
+
+def test_a_quick_pan_that_looks_like_a_cut_from_afar_does_not_end_an_appearance():
+    clip = clip_of(20, objects=[(100, 203, 0.9, BOX), (204, 288, 0.3, BOX)])
+    clip.cuts = [204, 205]
+    _, samples = clip.scan()
+    assert {clip.pts[288], clip.pts[289]} <= set(samples)
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_samples_stay_within_the_stated_bound_whatever_the_detector_says(seed):
     clip = clip_of(30)

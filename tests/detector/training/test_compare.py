@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,9 +12,11 @@ import pytest
 
 from detector.cli.app import run
 from detector.errors import BadOption
-from detector.models import WEIGHTS_FOLDER, read_manifest
+from detector.models import WEIGHTS_FOLDER, Manifest, ManifestEntry, read_manifest, write_manifest
 from detector.training import model_card
 from detector.training.compare import weights_by_label
+
+from .conftest import DataFolder
 
 SHIPPED = WEIGHTS_FOLDER / read_manifest(WEIGHTS_FOLDER / "manifest.json").models[0].file
 
@@ -28,6 +31,45 @@ def renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     cv2.imwrite(str(folder / "images" / "0.jpg"), noise)
     (folder / "labels" / "0.txt").write_text("tank 0.5 0.5 0.4 0.4\n")
     return folder
+
+
+def knows_tanks_only(folder: Path) -> Path:
+    """A network that says one tank, the same on every picture, and the manifest beside it."""
+    onnx = pytest.importorskip("onnx", reason="building a network needs the package onnx (extra train)")
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    said = np.array([120, 120, 64, 64, 0.9], np.float32).reshape(1, 5, 1)
+    graph = helper.make_graph(
+        [
+            helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Unsqueeze", ["mean", "last"], ["deep"]),
+            helper.make_node("Mul", ["deep", "none"], ["nought"]),
+            helper.make_node("Add", ["nought", "said"], ["output0"]),
+        ],
+        "tank",
+        [helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, ["batch", 3, "height", "width"])],
+        [helper.make_tensor_value_info("output0", onnx.TensorProto.FLOAT, ["batch", 5, 1])],
+        [
+            numpy_helper.from_array(np.array([1, 2], np.int64), "last"),
+            numpy_helper.from_array(np.zeros(1, np.float32), "none"),
+            numpy_helper.from_array(said, "said"),
+        ],
+    )
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content = network.SerializeToString()
+    (folder / "tank.onnx").write_bytes(content)
+    entry = ManifestEntry(
+        name="tank",
+        file="tank.onnx",
+        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=len(content),
+        input_size=256,
+        classes=("tank",),
+        thresholds={"tank": 0.5},
+        licence="CC0",
+        head="one-to-many",
+    )
+    write_manifest(Manifest(default="tank", models=(entry,)), folder / "manifest.json")
+    return folder / "tank.onnx"
 
 
 def test_a_column_for_each_and_a_row_for_each_class_with_boxes(
@@ -63,9 +105,24 @@ def test_weights_are_called_after_their_stage() -> None:
         weights_by_label(["a/x.onnx", "b/x.onnx"])
 
 
-def test_missing_weights_are_named(renders: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["compare", "no/such.pt", "--renders", str(renders)]) == 1
+@pytest.mark.parametrize("before", [[], ["default"]])
+def test_missing_weights_are_named_before_anything_is_measured(
+    before: list[str], renders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (renders / "images" / "0.jpg").write_bytes(b"no picture")
+    assert run(["compare", *before, "no/such.pt", "--renders", str(renders)]) == 1
     assert "no/such.pt" in capsys.readouterr().err
+
+
+def test_pictures_need_boxes_of_what_the_weights_know_only(
+    folder: DataFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder.add("test", "a.jpg", "tank 0.5 0.5 0.4 0.4\n", complete_for="humvee, tank")
+    weights = str(knows_tanks_only(tmp_path))
+    assert run(["compare", weights, "--data", str(folder.root)]) == 0
+    assert "| tank | 1 |" in capsys.readouterr().out
+    assert run(["compare", weights, "default", "--data", str(folder.root)]) == 1
+    assert "default knows other classes than the weights before it" in capsys.readouterr().err
 
 
 def test_a_size_for_the_weights_that_have_one_is_left_alone(renders: Path) -> None:

@@ -252,6 +252,18 @@ def test_a_picture_that_the_trainer_would_pass_over_is_refused(folder, data, tmp
         build_dataset(CONFIG, data, [], tmp_path / "set")
 
 
+def test_files_as_windows_writes_them_are_read(folder, data, tmp_path):
+    folder.add("train", "t.jpg")
+    folder.rows[-1]["sha256"] = folder.rows[-1]["sha256"].upper()
+    folder.write()
+    listing, label = data / "photos" / "sources.csv", data / "photos" / "train" / "labels" / "t.txt"
+    listing.write_bytes(b"\xef\xbb\xbf" + listing.read_bytes())
+    label.write_bytes(b"\xef\xbb\xbftank 0.5 0.5 0.4 0.4\r\n")
+    built = build_dataset(CONFIG, data, [], tmp_path / "set")
+    assert next(each for each in built.pictures if each.file == "t.jpg").classes == ("tank",)
+    assert check_folder(data).problems == ()
+
+
 def test_why_a_split_is_empty_is_said(folder, data, tmp_path):
     for row in folder.rows:
         row["complete_for"] = "tank" if row["split"] == "train" else row["complete_for"]

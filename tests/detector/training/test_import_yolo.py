@@ -1,5 +1,7 @@
 """YOLO folders: which label belongs to which picture, how classes are named, what a line may hold."""
 
+import json
+
 import pytest
 
 from detector.errors import DataError
@@ -23,6 +25,32 @@ def test_a_labelled_picture_of_a_type_that_is_not_read_is_named(tmp_path):
     add_picture(tmp_path / "images", "two.tif")
     with pytest.raises(DataError, match=r"images/two\.tif is of a type that is not read"):
         READERS["yolo"](tmp_path)
+
+
+def test_two_pictures_with_one_label_file_are_refused(tmp_path):
+    add_picture(yolo(tmp_path) / "images", "one.png", seed=2)
+    with pytest.raises(DataError, match=r"one\.jpg and .*one\.png have one label file, .*labels/one\.txt; rename one"):
+        READERS["yolo"](tmp_path)
+
+
+def test_what_tools_hide_beside_pictures_is_none(tmp_path):
+    folder = yolo(tmp_path)
+    add_picture(folder / "images" / ".ipynb_checkpoints", "one-checkpoint.jpg")
+    (folder / "images" / "._one.jpg").write_bytes(b"\0\5\x16\7")
+    (folder / "labels" / "._one.txt").write_bytes(b"\0\5\x16\7")
+    assert labels(folder) == [["Panzer"]]
+
+
+def test_linked_folders_are_read_and_a_link_that_leads_back_ends(tmp_path):
+    folder, disk = yolo(tmp_path / "set"), tmp_path / "disk"
+    add_picture(disk / "pictures", "two.jpg", seed=2)
+    add_label(disk / "boxes", "two.txt")
+    (folder / "images" / "more").symlink_to(disk / "pictures")
+    (folder / "labels" / "more").symlink_to(disk / "boxes")
+    (folder / "images" / "again").symlink_to(folder)
+    (folder / "data.yaml").write_text(json.dumps({"names": ["Panzer"], "train": "images"}))
+    assert labels(folder) == [["Panzer"], ["Panzer"]]
+    assert {each.split for each in READERS["yolo"](folder)} == {"train"}
 
 
 def test_labels_beside_their_pictures_are_refused(tmp_path):

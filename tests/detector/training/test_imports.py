@@ -2,6 +2,7 @@ import errno
 import re
 import shutil
 from pathlib import Path
+from unicodedata import normalize
 
 import cv2
 import numpy as np
@@ -126,6 +127,40 @@ def test_a_picture_that_the_trainer_would_pass_over_is_refused(tmp_path):
     (tmp_path / "in" / "images" / "one.jpg").rename(tmp_path / "in" / "images" / "one.jfif")
     with pytest.raises(DataError, match=r"one\.jfif is none of .* only rename it where it is one"):
         imported(tmp_path, "coco", source)
+
+
+@pytest.mark.parametrize(
+    ("format_", "size", "message"),
+    [("GIF", (WIDTH, HEIGHT), "in the format GIF, which"), ("PNG", (WIDTH, 9), "is 240x9 pixels; the trainer needs")],
+)
+def test_a_picture_that_the_trainer_would_pass_over_whatever_its_name_is_refused(tmp_path, format_, size, message):
+    source = coco(tmp_path / "in", box=(60, 2, 120, 6))
+    source.write_text(source.read_text().replace(f'"height": {HEIGHT}', f'"height": {size[1]}'))
+    Image.fromarray(drawn(1, *size)).save(tmp_path / "in" / "images" / "one.jpg", format=format_)
+    with pytest.raises(DataError, match=rf"one\.jpg .*{message}"):
+        imported(tmp_path, "coco", source)
+
+
+@pytest.mark.parametrize("written", ["Тягач № 1 й.jpg", "%D0%A2%D1%8F%D0%B3%D0%B0%D1%87%20%E2%84%96%201%20%D0%B9.jpg"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_picture_is_found_however_its_name_is_spelt(tmp_path, written, form):
+    source = coco(tmp_path / "in")
+    source.write_text(source.read_text().replace("one.jpg", written), encoding="utf-8")
+    named = (tmp_path / "in" / "images" / "one.jpg").rename(
+        tmp_path / "in" / "images" / normalize(form, "Тягач № 1 й.jpg")
+    )
+    assert [each.path for each in READERS["coco"](source)] == [named]
+
+
+@pytest.mark.parametrize(("limit", "is_read"), [(WIDTH * HEIGHT - 1, True), (WIDTH * HEIGHT // 3, False)])
+def test_a_very_large_picture_is_read_without_a_warning_up_to_the_limit(tmp_path, monkeypatch, limit, is_read):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    source = coco(tmp_path / "in")
+    if is_read:
+        assert len(imported(tmp_path, "coco", source)) == 1
+    else:
+        with pytest.raises(DataError, match=r"one\.jpg has more than .* million pixels; make it smaller"):
+            imported(tmp_path, "coco", source)
 
 
 def test_a_picture_outside_the_folder_is_not_read(tmp_path):

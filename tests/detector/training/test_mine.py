@@ -81,6 +81,13 @@ def test_a_labelled_object_is_no_firing(folder: DataFolder, built: Path, capsys:
     assert "unlabelled.jpg" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("file", ["images/elsewhere.jpg", "labels/elsewhere.txt"])
+def test_a_file_of_the_set_that_is_gone_is_named(built: Path, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (built / "train" / file).unlink()
+    assert run(["dataset", "mine", "--with-weapons"]) == 1
+    assert f"train/{file} is listed but cannot be read" in capsys.readouterr().err
+
+
 def test_a_listing_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hard.json").write_text("{}")
     with pytest.raises(DataError, match="is no listing of `ordnance dataset mine`"):

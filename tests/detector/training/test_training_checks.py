@@ -103,6 +103,15 @@ def test_a_stage_without_a_finished_epoch_may_begin_with_other_settings(begun: P
     check_begun(begun, FIRST.model_copy(update={"epochs": 2}), changed(seed=3), "default", "1" * 64)
 
 
+def test_a_stage_without_a_finished_epoch_is_resumed_as_it_began(begun: Path) -> None:
+    (begun / "weights" / "epoch-0001.pt").unlink()
+    check_begun(begun, FIRST, CONFIG, "start.pt", DIGEST, resume=True)
+    with pytest.raises(DataError, match=r"trained with start: start\.pt, and now start: default"):
+        check_begun(begun, FIRST, CONFIG, "default", DIGEST, resume=True)
+    with pytest.raises(DataError, match="trained with seed: 0, and now seed: 3"):
+        check_begun(begun, FIRST, changed(seed=3), "start.pt", DIGEST, resume=True)
+
+
 def test_a_damaged_record_of_a_trained_stage_is_said(begun: Path) -> None:
     (begun / BEGUN).write_text((begun / BEGUN).read_text()[:40])
     with pytest.raises(DataError, match=r"begun\.json is damaged, .* delete .*first and the stages after it"):

@@ -30,6 +30,7 @@ function sentences(coverage, error) {
         ? t("scan.coverage.shots_missed", { shots: coverage.shots, missed: coverage.shots_unsampled })
         : t("scan.coverage.shots", { shots: coverage.shots }),
     );
+    if (coverage.unseen_count) said.push(t("scan.coverage.shots_hidden", { seconds: coverage.promise_s }));
   }
   const lost = coverage.undecoded.reduce((sum, each) => sum + each.to_s - each.from_s, 0);
   said.push(lost > 0 ? t("scan.coverage.lost", { seconds: lost.toFixed(1) }) : t("scan.coverage.whole"));

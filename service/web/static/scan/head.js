@@ -3,11 +3,12 @@
 import { timecode } from "../api.js";
 import { share } from "../format.js";
 import { t } from "../labels.js";
+import { tell } from "./notices.js";
 import { isOpen, state } from "./state.js";
 import { legendOf } from "./timeline.js";
 
 export function showHead(root) {
-  const { clip, state: stage, progress, links, options } = state.scan;
+  const { clip, state: stage, progress, links, options, error } = state.scan;
   root.querySelector("#name").textContent = clip.name;
   document.title = `${clip.name} · ${t("base.name")}`;
   const facts = [
@@ -27,6 +28,7 @@ export function showHead(root) {
       return item;
     }),
   );
+  if (error) tell("failed", t("scan.failed", { why: error.message }), "danger", { sticky: true });
   const meter = root.querySelector("#progress");
   meter.hidden = !isOpen();
   if (isOpen()) {

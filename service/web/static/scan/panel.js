@@ -138,7 +138,8 @@ function show() {
   parts.note.disabled = !able;
   parts.wait.hidden = able || !item;
   if (!item) {
-    parts.title.textContent = t("scan.choose_one");
+    const isEmpty = state.scan?.state === "done" && !state.items.length;
+    parts.title.textContent = t(isEmpty ? "library.nothing" : "scan.choose_one");
     parts.facts.textContent = "";
     parts.earlier.hidden = true;
     parts.others.replaceChildren();

@@ -384,6 +384,16 @@ def test_a_page_of_a_scan_that_was_removed_says_so(visit, reviewing, tmp_path):
     assert visit.page.locator("#picture").get_attribute("src") is None
 
 
+def test_why_a_scan_failed_is_said_where_its_page_begins(visit, reviewing):
+    with reviewing.client() as client:
+        made = client.post("/v1/scans", files={"file": ("holiday.mp4", b"this is no film\n" * 50)}).json()
+        assert wait_for(client, made["id"])["state"] == "failed"
+    visit.open_scan(made["id"])
+    notice = visit.page.locator("#notices [data-name=failed]")
+    expect(notice).to_contain_text("This scan failed: holiday.mp4: this is a text file, not a video")
+    expect(notice).to_be_in_viewport()
+
+
 def test_markup_in_names_is_text(visit, reviewing, tmp_path):
     name = "<img src=x onerror=alert(1)>&amp;.mp4"
     clip = cut_demo(tmp_path / "plain.mp4", 36.0, 38.0)
