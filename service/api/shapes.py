@@ -66,7 +66,8 @@ class ProgressOut(_Shape):
     """How far the scan is."""
 
     position_s: float = Field(description="Time in the clip up to which it was looked at, in seconds.")
-    duration_s: float | None = Field(description="Length of the clip in seconds; null while unknown.")
+    starts_s: float = Field(default=0.0, description="Time of the clip's first picture in seconds; 0 while unknown.")
+    duration_s: float | None = Field(description="Time at which the clip ends in seconds; null while unknown.")
     samples: int = Field(description="Pictures looked at.")
     appearances: int = Field(description="Appearances so far.")
 
@@ -119,7 +120,11 @@ class ScanOut(_Shape):
             clip=ClipOut(name=row.name, sha256=row.clip_sha256, bytes=row.bytes, duration_s=row.duration_s, **facts),
             options=OptionsOut(**row.options),
             progress=ProgressOut(
-                position_s=row.position_s, duration_s=row.duration_s, samples=row.samples, appearances=row.finds
+                position_s=row.position_s,
+                starts_s=known.get("first_pts_s", 0.0),
+                duration_s=row.duration_s,
+                samples=row.samples,
+                appearances=row.finds,
             ),
             coverage=None if in_list else row.coverage,  # type: ignore[arg-type]
             error=None

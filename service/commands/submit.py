@@ -124,7 +124,9 @@ def _one(
         for event in client.events(scan.id):
             if event.kind == "progress":
                 data = event.data
-                progress.update(bar, completed=data.get("position_s"), total=data.get("duration_s"))
+                length, begins = data.get("duration_s"), data.get("starts_s", 0.0)
+                if length is not None and "position_s" in data:
+                    progress.update(bar, completed=max(0.0, data["position_s"] - begins), total=length - begins)
         scan = client.scan(scan.id)
     except (KeyboardInterrupt, ServerError) as error:
         error.add_note(f"Its scan {scan.id} goes on at the server.")

@@ -348,8 +348,7 @@ class _Kept:
         if carry is None:
             self._watched.check()
             return
-        duration = self.scanner.duration_seconds
-        progress: dict[str, Any] = {"samples": len(self.scanner.samples), "duration_s": duration}
+        progress: dict[str, Any] = {"samples": len(self.scanner.samples), **self._length()}
         if not _has_budget(self._scan):
             progress["attempts"] = 0
         if self.scanner.samples:
@@ -362,6 +361,13 @@ class _Kept:
             save_segment(session, scan_id, number, content, carry=gathered, detections=detections)
             save_progress(session, scan_id, progress)
         self._count(parts)
+
+    def _length(self) -> dict[str, Any]:
+        """When the clip's pictures begin and end; the rest of what is known of it comes with the report."""
+        return {
+            "duration_s": self.scanner.duration_seconds,
+            "clip": {"first_pts_s": self.scanner.first_pts_seconds},
+        }
 
     def _detections(self, parts: Sequence[Part]) -> Detections:
         latest = {sample.pts_seconds: sample for part in parts for sample in part.samples}.values()
@@ -400,7 +406,7 @@ class _Kept:
         infos = [AppearanceInfo.of(each, width=width, height=height, pictures=False) for each in found]
         progress = {
             "samples": len(samples),
-            "duration_s": self.scanner.duration_seconds,
+            **self._length(),
             "position_s": samples[-1].pts_seconds,
             "coverage": self.scanner.coverage(samples).model_dump(mode="json", by_alias=True),
         }

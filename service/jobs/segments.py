@@ -127,6 +127,10 @@ class SegmentedScanner(Scanner):
         return self._video.probe.duration_seconds if self._video else 0.0
 
     @property
+    def first_pts_seconds(self) -> float:
+        return self._video.probe.first_pts_seconds if self._video else 0.0
+
+    @property
     def decode_seconds(self) -> float:
         """Processor time of the decoders so far."""
         return self._video.guarded.cpu_seconds if self._video else 0.0

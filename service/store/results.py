@@ -85,12 +85,15 @@ def drop_segments(session: Session, scan_id: str) -> None:
 
 
 def save_progress(session: Session, scan_id: str, progress: Mapping[str, Any]) -> None:
-    """`position_s`, `duration_s`, `samples`, `finds`, `clip` and `coverage`, with an event of all but the last two.
+    """`position_s`, `duration_s`, `samples`, `finds`, `clip` and `coverage`, with an event of all but the last two, and
+    of when the clip begins (`starts_s`).
 
     What is missing stays as it was.
     """
     session.execute(update(ScanRow).where(ScanRow.id == scan_id).values(**progress))
     shown = {name: value for name, value in progress.items() if name not in ("clip", "coverage", "attempts")}
+    if "clip" in progress:
+        shown["starts_s"] = progress["clip"]["first_pts_s"]
     add_event(session, scan_id, "progress", shown)
 
 

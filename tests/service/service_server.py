@@ -140,8 +140,8 @@ def comparable(report: dict) -> dict:
     return report
 
 
-def cut_demo(path: Path, start: float, end: float) -> Path:
-    """A part of the demo clip, its packets copied, from the keyframe before `start`."""
+def cut_demo(path: Path, start: float, end: float, *, begins: float = 0.0) -> Path:
+    """A part of the demo clip, its packets copied, from the keyframe before `start`; its times begin at `begins`."""
     import av
 
     with av.open(str(DEMO)) as source, av.open(str(path), "w") as target:
@@ -152,7 +152,7 @@ def cut_demo(path: Path, start: float, end: float) -> Path:
         for packet in source.demux(stream):
             if packet.dts is None or packet.pts * stream.time_base > end:
                 continue
-            first = packet.dts if first is None else first
+            first = packet.dts - round(begins / stream.time_base) if first is None else first
             packet.dts, packet.pts = packet.dts - first, packet.pts - first
             packet.stream = copy
             target.mux(packet)

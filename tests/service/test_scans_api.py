@@ -251,6 +251,21 @@ def test_what_was_found_and_looked_at_is_shown_while_the_scan_runs(start, tmp_pa
         assert client.get(f"/v1/scans/{scan['id']}").json()["coverage"]["samples"] >= now["coverage"]["samples"]
 
 
+def test_progress_tells_when_a_clip_begins(client, tmp_path):
+    """A live recording may count from an hour before: its bar would stand at the end."""
+    from service_server import cut_demo
+
+    clip = cut_demo(tmp_path / "late.mkv", 24.0, 34.0, begins=3600.0)
+    scan = wait_for(client, upload(client, clip, plan="every-frame")["id"])
+    assert scan["progress"]["starts_s"] == pytest.approx(3600.0, abs=0.2)
+    told = [data for _, kind, data in events_of(client, scan["links"]["events"]) if kind == "progress"]
+    running = [each for each in told if "starts_s" in each and "position_s" in each]
+    assert running
+    for each in running:
+        assert each["starts_s"] == pytest.approx(scan["progress"]["starts_s"], abs=0.001)
+        assert each["starts_s"] <= each["position_s"] < each["duration_s"]
+
+
 def test_a_budget_is_kept_and_what_it_left_out_is_said(client, humvee):
     scan = wait_for(client, upload(client, humvee, budget="0.001s", shortest_shot_s="0.5")["id"])
     assert scan["state"] == "done"

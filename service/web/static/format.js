@@ -12,6 +12,11 @@ export function bytes(count) {
   return new Intl.NumberFormat(language, form).format(shown);
 }
 
+// How much of a clip a scan has looked at, from 0 to 1; the times of some clips begin late.
+export function share({ position_s: at, starts_s: start = 0, duration_s: end }) {
+  return end > start ? Math.min(1, Math.max(0, (at - start) / (end - start))) : 0;
+}
+
 export function moment(text) {
   const form = { dateStyle: "medium", timeStyle: "short", numberingSystem: "latn" };
   return new Intl.DateTimeFormat(language, form).format(new Date(text));

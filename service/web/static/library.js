@@ -146,9 +146,10 @@ function follow() {
 function onEvent({ kind, data }) {
   const scan = scans.get(data.scan);
   if (kind === "progress" && scan) {
-    const { position_s: at, duration_s: length, samples, finds } = data;
+    const { position_s: at, starts_s: start, duration_s: length, samples, finds } = data;
     const progress = { ...scan.progress };
     if (at !== undefined) progress.position_s = at;
+    if (start !== undefined) progress.starts_s = start;
     if (length !== undefined) progress.duration_s = length;
     if (samples !== undefined) progress.samples = samples;
     if (finds !== undefined) progress.appearances = finds;

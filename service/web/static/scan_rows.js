@@ -2,7 +2,7 @@
 
 import { timecode } from "./api.js";
 import { element } from "./element.js";
-import { bytes, moment } from "./format.js";
+import { bytes, moment, share } from "./format.js";
 import { t } from "./labels.js";
 
 const OPEN_STATES = ["queued", "running"];
@@ -41,7 +41,7 @@ export function showRow({ item, parts }, scan, classes) {
   const running = scan.state === "running";
   parts.meter.hidden = parts.running.hidden = !running;
   if (running) {
-    if (length) parts.meter.value = Math.min(1, at / length);
+    if (length) parts.meter.value = share(scan.progress);
     else parts.meter.removeAttribute("value");
     const words = length ? t("library.progress", { at: timecode(at), length: timecode(length) }) : "";
     set(parts.running, [words, t("library.samples", { count: samples }), t("library.found", { count: appearances })].filter(Boolean).join(" · "));

@@ -1,6 +1,7 @@
 // The heading: the clip's name and facts, how far the scan is, and what can be taken away.
 
 import { timecode } from "../api.js";
+import { share } from "../format.js";
 import { t } from "../labels.js";
 import { tell } from "./notices.js";
 import { isOpen, state } from "./state.js";
@@ -32,7 +33,7 @@ export function showHead(root) {
   meter.hidden = !isOpen();
   if (isOpen()) {
     const bar = meter.querySelector("progress");
-    if (progress.duration_s) bar.value = Math.min(1, progress.position_s / progress.duration_s);
+    if (progress.duration_s) bar.value = share(progress);
     else bar.removeAttribute("value");
     meter.querySelector("p").textContent = t("scan.running", {
       at: timecode(progress.position_s), count: progress.appearances,

@@ -54,7 +54,7 @@ export function follow(onProblem) {
 
 function progressed(data) {
   const { progress } = state.scan;
-  for (const name of ["position_s", "duration_s", "samples"]) if (data[name] !== undefined) progress[name] = data[name];
+  for (const name of ["position_s", "starts_s", "duration_s", "samples"]) if (data[name] !== undefined) progress[name] = data[name];
   if (data.finds !== undefined) progress.appearances = data.finds;
   emit("scan");
 }
