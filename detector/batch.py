@@ -241,8 +241,13 @@ def _process_context() -> BaseContext:
 
     context = get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    # Started by itself, for it ends with SIGINT no longer blocked (Python 3.11).
-    resource_tracker.ensure_running()
+    # Started by itself, for it ends with SIGINT no longer blocked (Python 3.11). It removes the locks that a killed
+    # batch leaves, and would show the user a warning of Python's about them.
+    sys.warnoptions.append(_NO_WORD_OF_LOCKS)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.remove(_NO_WORD_OF_LOCKS)
     # A terminal's Ctrl-C goes to all processes. This one ends the others, which inherit that they do not hear it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -251,6 +256,9 @@ def _process_context() -> BaseContext:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     context.Lock()
     return context
+
+
+_NO_WORD_OF_LOCKS = "ignore:resource_tracker:UserWarning"
 
 
 @dataclass(frozen=True, slots=True)

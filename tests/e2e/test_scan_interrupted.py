@@ -233,7 +233,9 @@ def test_a_batch_whose_output_nobody_reads_any_more_ends(clip, tmp_path):
     assert not (tmp_path / "out" / "c").exists()
 
 
-def test_a_killed_batch_leaves_no_process_behind(batch_at_work, tmp_path):
-    batch_at_work.kill()
-    batch_at_work.communicate(timeout=60)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_batch_leaves_no_process_behind(batch_at_work, tmp_path, number):
+    batch_at_work.send_signal(number)
+    _, stderr = batch_at_work.communicate(timeout=60)
+    assert "resource_tracker" not in stderr
     assert [folder.name for folder in (tmp_path / "out").iterdir()] == ["a"]
