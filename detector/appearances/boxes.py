@@ -31,6 +31,11 @@ def affinity(a: Box, b: Box, reach: float) -> float:
 
     `reach` is the distance of the centres, in mean box diagonals, up to which boxes of a similar size are close.
     """
+    sides = a[2] - a[0] + a[3] - a[1] + b[2] - b[0] + b[3] - b[1]
+    apart = max(abs(a[0] + a[2] - b[0] - b[2]), abs(a[1] + a[3] - b[1] - b[3]))
+    if apart > max(reach, 1.0) * sides:
+        # Most pairs of many objects are far apart, and this is soon said.
+        return 0.0
     overlap = iou(a, b)
     if overlap >= SAME_OBJECT_IOU:
         return 1 + overlap

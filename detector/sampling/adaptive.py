@@ -60,6 +60,8 @@ SAME_PLACE_REACH = 1.0
 """Distance of the centres, in box diagonals, that an object may move from one sample to the next within a grid step."""
 CONTEXT_SAMPLES = 80
 """How far along neighbouring samples a weak detection is followed to a hit that vouches for it: some twenty seconds."""
+MOST_FOLLOWED = 50_000
+"""Steps on such ways that are remembered at a time."""
 KEPT_FRAMES = 24
 """Frames between samples that are kept at once, unless the clip's size calls for fewer (see Timeline.kept_frames)."""
 CHUNK_SAMPLES = 8
@@ -116,6 +118,8 @@ class Adaptive:
         self._timeline = Timeline(np.empty(0), np.empty(0, np.bool_), 0.0)
         self._times: list[float] = []
         self._samples: dict[float, Sample] = {}
+        self._seen_on: dict[float, list[Detection]] = {}
+        self._followed: dict[tuple[Detection, float], Detection | None] = {}
         self._given_up: dict[str, set[float]] = {}
         self._edge_samples: Counter[float] = Counter()
         self._coarse_times: list[float] = []
@@ -143,7 +147,10 @@ class Adaptive:
         for sample in samples:
             if sample.pts_seconds not in self._samples:
                 insort(self._times, sample.pts_seconds)
+            else:
+                self._followed.clear()
             self._samples[sample.pts_seconds] = sample
+            self._seen_on.pop(sample.pts_seconds, None)
 
     def _run(self) -> Iterator[Request]:
         """The requests, one after the other; between two of them `_samples` has grown."""
@@ -379,7 +386,9 @@ class Adaptive:
 
     def _seen(self, sample: Sample) -> list[Detection]:
         """What counts as seen: from the score on with which an appearance goes on, and no object twice."""
-        objects: list[Detection] = []
+        if sample.pts_seconds in self._seen_on:
+            return self._seen_on[sample.pts_seconds]
+        objects = self._seen_on[sample.pts_seconds] = []
         for found in sorted(sample.detections, key=self._share, reverse=True):
             share = self._share(found)
             if share < CONTINUE_FACTOR:
@@ -413,12 +422,21 @@ class Adaptive:
             is_near = abs(sample.pts_seconds - before.pts_seconds) <= WEAK_EDGE_SECONDS
             if (is_near or not over_cuts) and is_cut(before.look, sample.look):
                 break
-            next_one = _again(found, self._seen(sample))
+            next_one = self._followed_to(sample, found)
             if next_one is None:
                 break
             found = next_one
             best = max(best, self._share(found))
         return best
+
+    def _followed_to(self, sample: Sample, found: Detection) -> Detection | None:
+        """`_again` for what is seen on a sample; remembered, as many things are followed over the same samples."""
+        known = found, sample.pts_seconds
+        if known not in self._followed:
+            if len(self._followed) >= MOST_FOLLOWED:
+                self._followed.clear()
+            self._followed[known] = _again(found, self._seen(sample))
+        return self._followed[known]
 
     def _frames_between(self, left: float, right: float) -> tuple[int, int]:
         """Position of the first frame after `left` and the number of frames from there on before `right`."""
@@ -446,10 +464,11 @@ def _again(found: Detection, others: Sequence[Detection]) -> Detection | None:
     """
     best, match = 0.0, None
     for other in others:
-        if _family(other.class_name) == _family(found.class_name) or iou(found.box, other.box) >= DUPLICATE_IOU:
-            closeness = affinity(found.box, other.box, SAME_PLACE_REACH)
-            if closeness > best:
-                best, match = closeness, other
+        closeness = affinity(found.box, other.box, SAME_PLACE_REACH)
+        if closeness > best and (
+            _family(other.class_name) == _family(found.class_name) or iou(found.box, other.box) >= DUPLICATE_IOU
+        ):
+            best, match = closeness, other
     return match
 
 

@@ -185,13 +185,19 @@ def _placed(
     starts = {*exact}
     later = [right for _, right in cuts]
     for after, at in loose:
+        is_placed = _is_any_in(exact, after, at)
         place = bisect_right(later, after)
-        if place == len(cuts) or cuts[place][0] >= at:
-            starts.add(at)
         while place < len(cuts) and cuts[place][0] < at:
             left, right = cuts[place]
-            known = bisect_right(exact, left)
-            if known == len(exact) or exact[known] > right:
+            if not _is_any_in(exact, left, right):
                 starts.add(right)
+                is_placed = True
             place += 1
+        if not is_placed:
+            starts.add(at)
     return sorted(starts)
+
+
+def _is_any_in(times: Sequence[float], after: float, until: float) -> bool:
+    place = bisect_right(times, after)
+    return place < len(times) and times[place] <= until

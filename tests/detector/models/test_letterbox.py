@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.models.backend import missing_torch_packages
@@ -14,7 +14,6 @@ sizes = st.sampled_from([160, 320, 416, 640])
 
 
 @given(sides, sides, sizes, st.lists(st.tuples(*[st.floats(0, 1)] * 4), min_size=1, max_size=5))
-@settings(deadline=None)
 def test_boxes_come_back_to_where_they_were(
     width: int, height: int, size: int, shares: list[tuple[float, float, float, float]]
 ) -> None:

@@ -5,6 +5,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from detector.appearances.boxes import affinity
+from detector.sampling import adaptive
 from detector.sampling.adaptive import (
     GRID_PER_SECOND,
     MOST_CLOSER_LOOKS,
@@ -129,6 +131,21 @@ def test_a_quick_pan_that_looks_like_a_cut_from_afar_does_not_end_an_appearance(
     clip.cuts = [204, 205]
     _, samples = clip.scan()
     assert {clip.pts[288], clip.pts[289]} <= set(samples)
+
+
+def test_many_things_that_are_never_sure_are_each_followed_once_from_sample_to_sample(monkeypatch):
+    compared = 0
+
+    def counted(*boxes):
+        nonlocal compared
+        compared += 1
+        return affinity(*boxes)
+
+    monkeypatch.setattr(adaptive, "affinity", counted)
+    boxes = [(60.0 * n, 0.0, 60.0 * n + 40, 40.0) for n in range(20)]
+    clip = clip_of(60, objects=[(0, 1499, 0.3, box) for box in boxes])
+    _, samples = clip.scan()
+    assert compared <= 4 * len(samples) * len(boxes) ** 2
 
 
 @given(st.integers(0, 2**32 - 1))
