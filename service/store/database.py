@@ -182,13 +182,30 @@ def check_usable(database: Database) -> None:
     from alembic.script import ScriptDirectory
 
     with database.engine.connect() as connection:
-        if not database.is_sqlite and connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
-            raise BadOption("The database can only be read; give ORDNANCE_DATABASE_URL one that can be written to.")
+        if _is_read_only(database, connection):
+            raise BadOption(
+                f"The database can only be read; see to the rights in {database.shown}, or give ORDNANCE_DATABASE_URL "
+                "one that can be written to."
+            )
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         revision = context.get_current_revision()
     known = {each.revision for each in ScriptDirectory.from_config(_migrations()).walk_revisions()}
     if revision is not None and revision not in known:
         raise BadOption(_OTHER_VERSION.format(f"its revision is '{revision}'"))
+
+
+def _is_read_only(database: Database, connection: Connection) -> bool:
+    if not database.is_sqlite:
+        return bool(connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on")
+    # Even BEGIN IMMEDIATE is allowed there, so something is written, and taken back.
+    try:
+        connection.execute(text("CREATE TABLE ord_written (at INTEGER)"))
+        connection.rollback()
+    except OperationalError as error:
+        if isinstance(error.orig, sqlite3.Error) and error.orig.sqlite_errorname.startswith("SQLITE_READONLY"):
+            return True
+        raise
+    return False
 
 
 def _migrations() -> Config:

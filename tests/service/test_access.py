@@ -1,3 +1,4 @@
+import os
 import re
 import socket
 import subprocess
@@ -218,8 +219,6 @@ def test_every_look_at_a_clip_is_in_the_audit_log(server, alice, scan):
 
 
 def run(*arguments, **environment):
-    import os
-
     return subprocess.run(
         [sys.executable, "-m", "service", *arguments],
         capture_output=True,
@@ -288,6 +287,19 @@ def test_config_check_misses_the_network_of_the_second_view(tmp_path, monkeypatc
         monkeypatch.setattr(f"{module}.WEIGHTS_FOLDER", weights)
     words = [each.words for each in check(load_settings(store=tmp_path / "store")) if each.is_wrong]
     assert any("ordnance-n-second.onnx of the model 'ordnance-n-second' is missing" in each for each in words)
+
+
+def test_config_check_finds_a_file_of_the_database_that_may_only_be_read(tmp_path):
+    run("keys", "create", "alice", "--store", str(tmp_path))
+    (tmp_path / "ordnance.sqlite").chmod(0o444)
+    # Rights do not keep root from writing; root without these two capabilities is as any user.
+    as_user = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    command = [*as_user, sys.executable, "-m", "service", "config", "check", "--store", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert f"can only be read; see to the rights in {tmp_path / 'ordnance.sqlite'}" in done.stdout
+    (tmp_path / "ordnance.sqlite").chmod(0o644)
+    assert run("config", "check", "--store", str(tmp_path)).returncode == 0
 
 
 def test_config_check_misses_the_exporter_of_spans(tmp_path, monkeypatch):

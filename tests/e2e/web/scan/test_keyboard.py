@@ -50,6 +50,19 @@ def test_other_class_note_help_and_filters_need_no_mouse(visit, reviewing, many_
     expect(visit.page.locator("#threshold-value")).to_have_text("as scanned")
 
 
+def test_where_the_keyboard_is_can_be_seen_on_what_is_pressed_too(visit, demo_scan):
+    visit.open_scan(demo_scan)
+    visit.page.locator("#go-on").uncheck()
+    visit.press("y")
+    for name in ("#classes .chip >> nth=0", "[data-verdict=confirmed]"):
+        button = visit.page.locator(name)
+        expect(button).to_have_attribute("aria-pressed", "true")
+        visit.press("Tab")
+        button.focus()
+        expect(button).to_have_css("outline-style", "solid")
+        expect(button).to_have_css("outline-offset", "2px")
+
+
 def test_shortcuts_can_be_switched_off(visit, demo_scan):
     visit.open_scan(demo_scan)
     before = visit.chosen()
