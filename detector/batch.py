@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain, count, islice
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, current_process, get_context, parent_process
 from multiprocessing.context import BaseContext
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -233,8 +233,10 @@ def _processes(options: BatchOptions) -> BaseContext | None:
 
 def _process_context() -> BaseContext:
     """How worker processes are started: on Linux from a process that imports what they need. Elsewhere libraries do not
-    bear being forked. Raises OSError where the system lets none be started.
+    bear being forked. Raises OSError where the system, or Python in a daemonic process, lets none be started.
     """
+    if current_process().daemon:
+        raise OSError("this process is daemonic")
     if sys.platform != "linux":
         return get_context("spawn")
     from multiprocessing import forkserver, resource_tracker

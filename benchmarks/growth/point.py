@@ -90,7 +90,10 @@ class ScriptedBackend:
 
 
 def measure(job: Job) -> Cost:
-    """Run the job in a fresh process. Raises BenchmarkFailed where it fails there."""
+    """Run the job in a fresh process, a daemonic one, in which batches scan by themselves and their memory is told.
+
+    Raises BenchmarkFailed where it fails there.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(theirs, job), daemon=True)
