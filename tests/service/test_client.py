@@ -530,7 +530,9 @@ def test_a_report_is_there_in_all_formats_or_not_at_all(tmp_path, monkeypatch, c
     clip, out = tmp_path / "clip.mp4", tmp_path / "out"
     clip.write_bytes(b"clip")
     links = {f"report.{form}": form for form in ("json", "csv", "vtt")}
-    scan = SimpleNamespace(id="7" * 32, state="done", links=links, progress=SimpleNamespace(appearances=1))
+    scan = SimpleNamespace(
+        id="7" * 32, state="done", links=links, progress=SimpleNamespace(appearances=1), coverage=None
+    )
     away: set[str] = set()
 
     def fetch(_, form):
