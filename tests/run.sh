@@ -18,4 +18,5 @@ fi
 "$venv/bin/ruff" format --check .
 "$venv/bin/mypy"
 "$venv/bin/hadolint" Dockerfile
-"$venv/bin/python" -m pytest "$@"
+# Files stay whole and in order: the tests of the pages come last, as a browser keeps the thread of those behind it.
+"$venv/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
