@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from detector.appearances.boxes import Box, iou
 from detector.frame import SUSPECTED_OVERLAY, Appearance, Detection
+from detector.models.nms import pairwise_iou
 
 GRID_SIDE = 160
 """Cells along the longer side of the picture. A logo of 3 % of the width is five of them wide."""
@@ -210,16 +211,11 @@ class _Boxes:
 
 
 def _is_everywhere(place: Box, seen: _Boxes, shots: int, whole: float) -> bool:
-    left, top, right, bottom = place
+    left, _, right, _ = place
     # No edge of a box that overlaps so much lies further away.
     reach = (1 / SITS_STILL_IOU - 1) * (right - left)
     first, end = np.searchsorted(seen.boxes[:, 0], [left - reach, left + reach + 1e-6])
-    near = seen.boxes[first:end]
-    width = np.minimum(near[:, 2], right) - np.maximum(near[:, 0], left)
-    height = np.minimum(near[:, 3], bottom) - np.maximum(near[:, 1], top)
-    shared = np.maximum(width, 0) * np.maximum(height, 0)
-    areas = (near[:, 2] - near[:, 0]) * (near[:, 3] - near[:, 1]) + (right - left) * (bottom - top)
-    hits = (shared > 0) & (shared >= SITS_STILL_IOU * (areas - shared))
+    hits = pairwise_iou(seen.boxes[first:end], np.array([place]))[:, 0] >= SITS_STILL_IOU
     if len(np.unique(seen.shots[first:end][hits])) < max(FEWEST_SHOTS, NEARLY_ALL * shots):
         return False
     times = seen.pts_seconds[first:end][hits]

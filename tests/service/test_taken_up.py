@@ -130,16 +130,21 @@ def test_damage_is_told_the_same(app, tmp_path, monkeypatch, made, plan):
     assert report["coverage"]["decode_errors"] == 6
 
 
-def test_parts_whose_decoder_ended_are_kept_as_such(app, humvee, monkeypatch, made):
+def decoders_end_between(monkeypatch, after, before):
+    """Have a decoder end that is asked for a picture between these times, s."""
     real = GuardedVideo.frames_at
 
     def frames_at(self, targets, watch=None):
         targets = list(targets)
-        if any(3.0 < each < 3.5 for each in targets):
+        if any(after < each < before for each in targets):
             raise DecoderEnded("clip.mp4: the decoder process ended.", reason="signal SIGSEGV", fault_of_clip=True)
         yield from real(self, targets, watch)
 
     monkeypatch.setattr(GuardedVideo, "frames_at", frames_at)
+
+
+def test_parts_whose_decoder_ended_are_kept_as_such(app, humvee, monkeypatch, made):
+    decoders_end_between(monkeypatch, 3.0, 3.5)
     params = {"plan": "interval", "every_s": 0.3}
     report, *_ = undisturbed_and_taken_up(app, humvee.read_bytes(), monkeypatch, made, **params)
     assert [each["reason"] for each in report["coverage"]["undecoded"]] == ["the decoder process ended: signal SIGSEGV"]
@@ -149,15 +154,7 @@ def test_parts_whose_decoder_ended_are_kept_as_such(app, humvee, monkeypatch, ma
 @pytest.mark.parametrize("app", [1], indirect=True)
 @pytest.mark.parametrize("params", [{"every_s": 0.3}, {"plan": "interval", "every_s": 0.3}], ids=str)
 def test_a_stretch_that_kills_its_decoders_costs_few_of_them_and_no_more(app, humvee, monkeypatch, made, params):
-    real = GuardedVideo.frames_at
-
-    def frames_at(self, targets, watch=None):
-        targets = list(targets)
-        if any(1.0 < each < 4.5 for each in targets):
-            raise DecoderEnded("clip.mp4: the decoder process ended.", reason="signal SIGSEGV", fault_of_clip=True)
-        yield from real(self, targets, watch)
-
-    monkeypatch.setattr(GuardedVideo, "frames_at", frames_at)
+    decoders_end_between(monkeypatch, 1.0, 4.5)
     report, *_ = undisturbed_and_taken_up(app, humvee.read_bytes(), monkeypatch, made, **params)
     (lost,) = report["coverage"]["undecoded"]
     assert 1.0 < lost["from_s"] < 1.4 and 4.2 < lost["to_s"] < 6.0
