@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from benchmarks.machine import peak_memory_mb
 from benchmarks.service.server import BenchmarkFailed
 from benchmarks.stand_in import stand_in
-from detector.batch import BatchOptions, run_batch
+from detector.batch import run_batch
+from detector.batch_clip import BatchOptions
 from detector.memory import keep_large_blocks_apart
 from detector.models.backend import BackendName
 from detector.models.manifest import find_weights

@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from detector.batch import BatchOptions, run_batch
+from detector.batch import run_batch
+from detector.batch_clip import BatchOptions
 from detector.models.backend import available_threads
 from detector.scanner import ScanOptions
 

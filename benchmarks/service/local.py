@@ -17,7 +17,8 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.service.server import BenchmarkFailed
-from detector.batch import BatchOptions, scan_in_worker, start_worker
+from detector.batch_clip import BatchOptions
+from detector.batch_workers import scan_in_worker, start_worker
 from detector.scanner import ScanOptions
 
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector.batch import Outcome
+from detector.batch_clip import Outcome
 from detector.cli.printable import printable
 from detector.report import short
 from detector.scanner import Progress

@@ -68,7 +68,8 @@ def scan_command(
     ] = False,
 ) -> int:
     """Find weapons in clips and report when each was seen."""
-    from detector.batch import BatchOptions, run_batch, suit_memory
+    from detector.batch import run_batch
+    from detector.batch_clip import BatchOptions, suit_memory
     from detector.cli.progress import progress_display
     from detector.cli.streams import print_json
     from detector.cli.table import print_report

@@ -327,7 +327,7 @@ def test_two_commands_with_one_out_choose_their_folders_in_turn(tmp_path):
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-import detector.batch as batch
+import detector.batch_clip as batch_clip
 
 def chosen(report, out):
     print("chosen", flush=True)
@@ -337,11 +337,11 @@ def chosen(report, out):
 def written(*arguments):
     print("written", flush=True)
 
-batch._folder_of, batch.write_report = chosen, written
+batch_clip._folder_of, batch_clip.write_report = chosen, written
 scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
 options = SimpleNamespace(out=Path("out"), formats=("json",))
 print("begun", flush=True)
-outcome = batch._scan_one(scanner, Path("clip.mp4"), options, 1)
+outcome = batch_clip.scan_one(scanner, Path("clip.mp4"), options, 1)
 assert outcome.failure is None, outcome
 """
 

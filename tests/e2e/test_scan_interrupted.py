@@ -20,7 +20,7 @@ def test_a_report_that_is_being_written_is_written_to_its_end_before_sigterm_end
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-import detector.batch as batch
+import detector.batch_clip as batch_clip
 import detector.report.write as write
 
 def filled(folder, report, pictures, formats):
@@ -28,9 +28,9 @@ def filled(folder, report, pictures, formats):
     sys.stdin.readline()
     (folder / "report.json").write_text("whole")
 
-batch._folder_of, write._fill = (lambda report, out: out / "clip"), filled
+batch_clip._folder_of, write._fill = (lambda report, out: out / "clip"), filled
 scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
-batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
+batch_clip.scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
 print("went on")
 """
     with begun(program, tmp_path) as running:
@@ -49,7 +49,8 @@ import sys, time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-import detector.batch as batch
+import detector.batch_clip as batch_clip
+import detector.batch_workers as batch_workers
 import detector.report.write as write
 
 def filled(folder, report, pictures, formats):
@@ -58,14 +59,14 @@ def filled(folder, report, pictures, formats):
     (folder / "report.json").write_text("whole")
 
 def scan():
-    batch._end_with_parent()
-    batch._folder_of, write._fill = (lambda report, out: out / "clip"), filled
+    batch_workers._end_with_parent()
+    batch_clip._folder_of, write._fill = (lambda report, out: out / "clip"), filled
     scanner = SimpleNamespace(scan=lambda path, progress: SimpleNamespace(report=None, pictures={}))
-    batch._scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
+    batch_clip.scan_one(scanner, Path("clip.mp4"), SimpleNamespace(out=Path("out"), formats=("json",)), 1)
     time.sleep(60)
 
 if __name__ == "__main__":
-    with ProcessPoolExecutor(1, batch._process_context()) as pool:
+    with ProcessPoolExecutor(1, batch_workers._process_context()) as pool:
         pool.submit(scan).result()
 """
     (tmp_path / "parent.py").write_text(program)

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from detector.batch import Failure
+from detector.batch_clip import Failure
 from detector.clip_files import find_clips
 from detector.errors import NotAVideo
 from detector.video import open_video
