@@ -84,11 +84,7 @@ class Server:
     def worker_pids(self) -> list[int]:
         """Worker processes of this server, as the operating system knows them."""
         assert self.process is not None
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,ppid=,args=", "-A"], capture_output=True, text=True, check=True
-        ).stdout
-        rows = [line.split(None, 2) for line in listed.splitlines()]
-        return [int(pid) for pid, parent, words in rows if int(parent) == self.process.pid and " worker " in words]
+        return [pid for pid, parent, words in processes() if parent == self.process.pid and " worker " in words]
 
     def kill(self) -> None:
         """kill -9 of the API; its workers see that it is gone and end."""
@@ -110,6 +106,14 @@ class Server:
             while client.get("/readyz").status_code != 200:
                 assert time.monotonic() < deadline, self.log.read_text()
                 time.sleep(0.2)
+
+
+def processes() -> list[tuple[int, int, str]]:
+    """Pid, parent's pid and command line of all that runs."""
+    # Whole lines (-ww), also where COLUMNS is set.
+    shown = subprocess.run(["ps", "-ww", "-o", "pid=,ppid=,args=", "-A"], capture_output=True, text=True, check=True)
+    rows = (line.split(None, 2) for line in shown.stdout.splitlines())
+    return [(int(pid), int(parent), words) for pid, parent, words in rows]
 
 
 def wait_for(client: httpx.Client, scan_id: str, *states: str) -> dict:

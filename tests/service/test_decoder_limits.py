@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
 import time
 
 from made_clips import write_clip
 from review_app import ReviewApp
-from service_server import SCAN_SECONDS, cut_demo, upload, wait_for
+from service_server import SCAN_SECONDS, cut_demo, processes, upload, wait_for
 from worker_desk import desk_of
 
 from service.jobs import workflow
@@ -85,10 +84,7 @@ def test_a_cancelled_scan_gives_its_place_up_while_its_decoder_hangs(start, tmp_
 
 def decoders(server) -> set[int]:
     """The decoder processes of the server's workers: children of those that they are forked from."""
-    listed = subprocess.run(["ps", "-o", "pid=,ppid=,args=", "-A"], capture_output=True, text=True, check=True).stdout
-    rows = [
-        (int(pid), int(parent), words) for pid, parent, words in (line.split(None, 2) for line in listed.splitlines())
-    ]
+    rows = processes()
     workers = server.worker_pids()
     templates = {pid for pid, parent, words in rows if parent in workers and "guard_template" in words}
     return {pid for pid, parent, _ in rows if parent in templates}

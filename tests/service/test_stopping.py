@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 from made_clips import DEMO
-from service_server import upload, wait_for
+from service_server import processes, upload, wait_for
 
 TUS = {"Tus-Resumable": "1.0.0"}
 
@@ -33,10 +33,8 @@ def answer_of(connection):
 
 def descendants(pid):
     """The process's children, and theirs."""
-    listed = subprocess.run(["ps", "-o", "pid=,ppid=", "-A"], capture_output=True, text=True, check=True).stdout
     children: dict[int, list[int]] = {}
-    for line in listed.splitlines():
-        child, parent = map(int, line.split())
+    for child, parent, _ in processes():
         children.setdefault(parent, []).append(child)
     found = children.get(pid, [])
     for child in found:
