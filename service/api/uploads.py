@@ -182,7 +182,8 @@ async def append(
     upload_checksum: Annotated[str | None, Header(description="Algorithm and base64 of the body's hash.")] = None,
 ) -> Response:
     """The body has the Content-Type `application/offset+octet-stream`. Where a proxy lets no PATCH through, send POST
-    with `X-HTTP-Method-Override: PATCH`."""
+    with `X-HTTP-Method-Override: PATCH`. Where the scan cannot be made as it was asked for, as the earlier scan that it
+    would repeat has another webhook, the last byte is answered with 422."""
     if (refused := _other_version(request)) is not None:
         return refused
     if request.headers.get("content-type", "").lower() != CONTENT_TYPE:

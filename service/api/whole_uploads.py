@@ -7,7 +7,7 @@ import logging
 
 from sqlalchemy import select
 
-from detector.errors import OrdnanceError
+from detector.errors import BadOption, OrdnanceError
 from service.access.keys import LOCAL, Principal, principal_with
 from service.api.context import Context
 from service.api.new_scans import wish_of
@@ -23,12 +23,19 @@ COMPLETE_SECONDS = 60.0
 
 
 def complete(ctx: Context, who: Principal, row: UploadRow, remote: str) -> UploadRow:
-    """Make the scan; what is left half-way where the process ends meanwhile can be done again."""
+    """Make the scan; what is left half-way where the process ends meanwhile can be done again.
+
+    Raises QuotaExceeded, StorageFull, NotReady, or BadOption, also where an earlier scan has another webhook.
+    """
     path = bytes_file(ctx.settings, row.id)
     sha256 = sha256_of(path, row.id, row.length)
     order = check_wish(ctx.settings, wish_of(row.options))
     upload = Upload(path, sha256, row.length, row.name, resumable_id=row.id)
-    scan, _ = accept(ctx.office, who, upload, order, remote=remote)
+    try:
+        scan, _ = accept(ctx.office, who, upload, order, remote=remote)
+    except Conflict as error:
+        # Not 409, after which clients of tus ask again: this one stays as it is.
+        raise BadOption(str(error)) from error
     path.unlink(missing_ok=True)
     row.scan_id = scan.id
     return row
