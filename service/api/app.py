@@ -20,6 +20,7 @@ from service.api import (
     events,
     exports,
     health,
+    new_scans,
     outline,
     outputs,
     preferences,
@@ -31,6 +32,7 @@ from service.api import (
     stills,
     uploads,
     verdicts,
+    whole_uploads,
 )
 from service.api.bodies import SmallBodies
 from service.api.context import Context
@@ -69,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        chores = (context.hub.run(), uploads.complete_whole_uploads(context), _tidy_here(context))
+        chores = (context.hub.run(), whole_uploads.complete_whole_uploads(context), _tidy_here(context))
         running = [asyncio.create_task(each) for each in chores]
         yield
         for each in running:
@@ -94,6 +96,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = health.Metrics(context)
     problem.install(app)
     for each in (
+        new_scans,
         scans,
         outline,
         stills,

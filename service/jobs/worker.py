@@ -19,9 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.video.guard_process import Decoders
+from service.jobs.desk import Desk
 from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, WEBHOOKS_POLL_SECONDS, Jobs, engine_config
 from service.jobs.heartbeat import BEAT_SECONDS, Heartbeat, bury, dead_workers
-from service.jobs.scanning import Desk
 from service.jobs.shared_model import SharedModel
 from service.jobs.wanted import Wanted
 from service.settings import Settings
