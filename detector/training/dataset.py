@@ -183,9 +183,11 @@ def _rendered(folder: Path, set_name: str) -> Iterator[NewPicture]:
 
 def _made_of(folder: Path) -> dict[str, set[str]]:
     """The names of the photographs in each picture of a folder that a command made: pasted, or behind the scene."""
+    rows = _made(folder).get("images")
     return {
         each["file"]: {str(each.get("scene")), str(each.get("backdrop")), *each.get("objects", ())}
-        for each in _made(folder).get("images", ())
+        for each in (rows if isinstance(rows, list) else ())
+        if isinstance(each, dict) and "file" in each
     }
 
 

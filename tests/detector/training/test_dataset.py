@@ -407,6 +407,13 @@ def test_what_is_there_to_measure_on_is_not_learned_from(data, tmp_path, made, w
         build_dataset(CONFIG, data, [], tmp_path / "set")
 
 
+def test_scenes_of_another_program_may_have_a_manifest_of_another_form(data, tmp_path):
+    for images in (["r.jpg"], {"r.jpg": {}}, [{"id": 1, "file_name": "r.jpg"}]):
+        (data / "rendered" / "manifest.json").write_text(json.dumps({"images": images}))
+        built = build_dataset(CONFIG, data, [], tmp_path / "set")
+        assert "rendered-rendered-r.jpg" in {each.file for each in built.pictures}
+
+
 def test_the_card_tells_composites_from_renders(data, tmp_path):
     pasted = tmp_path / "pasted"
     shutil.copytree(data / "rendered", pasted)
