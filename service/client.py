@@ -22,7 +22,7 @@ from detector.errors import BadOption, OrdnanceError
 from detector.report import Report
 from detector.report.fields import without_surrogates
 from service.api.problem import Problem
-from service.api.shapes import AppearanceOut, AppearancePage, ScanOut, ScanPage
+from service.api.shapes import AppearanceOut, AppearancePage, RescanIn, ScanOut, ScanPage
 
 MIB = 1024 * 1024
 FIRST_CHUNK_BYTES, LEAST_CHUNK_BYTES, MOST_CHUNK_BYTES = 8 * MIB, 1 * MIB, 64 * MIB
@@ -96,7 +96,7 @@ Steps = Generator[_Call | _Pause, Any, T]
 
 class Client:
     """A connection to a server: `Client("http://127.0.0.1:8008", key="ord_…")`. Methods raise ServerError; BadOption is
-    raised here where the address or the key cannot be one."""
+    raised here where the address or the key cannot be one, or a scan has no such option."""
 
     def __init__(
         self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0, on_wait: OnWait | None = None
@@ -318,6 +318,8 @@ class AsyncClient:
 
 
 def _submit(clip: Path, options: dict[str, Any], on_progress: OnProgress | None) -> Steps[ScanOut]:
+    if (unknown := next((name for name in options if name not in RescanIn.model_fields), None)) is not None:
+        raise BadOption(f"'{unknown}' is no option of a scan; use some of: {', '.join(RescanIn.model_fields)}.")
     size = clip.stat().st_size
     given = {"filename": clip.name, **{name: _as_text(value) for name, value in options.items() if value is not None}}
     metadata = ",".join(
