@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,7 +35,7 @@ from service.api import (
     whole_uploads,
 )
 from service.api.bodies import SmallBodies
-from service.api.context import Context
+from service.api.context import Context, check_query
 from service.api.live import Hub
 from service.api.tus_wire import TusWire
 from service.intake import Office
@@ -91,6 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
+        dependencies=[Depends(check_query)],
     )
     app.state.context = context
     app.state.metrics = health.Metrics(context)

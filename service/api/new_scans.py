@@ -132,7 +132,6 @@ async def create_scan(
     priority: Annotated[int | None, Query(ge=1, le=9)] = None,
 ) -> Response:
     """Send the clip as the part `file` of a form, or as the body itself; the options as fields or in the query."""
-    _check_names(request.query_params)
     announced = announced_bytes(request)
     left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, ctx.blobs, who, announced)
     asked: dict[str, Any] = {
@@ -152,7 +151,7 @@ async def create_scan(
     else:
         received, file_name, fields = await receive_raw(request, ctx.settings, left), name or "", {}
     try:
-        _check_names(fields)
+        _check_fields(fields)
         given = {field: value for field, value in fields.items() if field != "name" and value != ""}
         if given:
             order = await asyncio.to_thread(check_wish, ctx.settings, wish_of({**asked, **given}))
@@ -179,7 +178,7 @@ def rescan(ctx: Ctx, who: Writer, remote: Remote, scan_id: ScanId, options: Resc
     return _made(*accept_again(ctx.office, who, scan_id, order, remote=remote))
 
 
-def _check_names(given: Iterable[str]) -> None:
+def _check_fields(given: Iterable[str]) -> None:
     """Raises BadOption for what is misspelt: left out, it would scan otherwise than was asked."""
     if (unknown := next((each for each in given if each != "name" and each not in OPTIONS), None)) is not None:
         raise BadOption(f"'{unknown[:64]}' is no option of a scan; use some of: name, {', '.join(OPTIONS)}.")

@@ -26,7 +26,7 @@ OnWait = Callable[[str], None]
 
 class Client:
     """A connection to a server: `Client("http://127.0.0.1:8008", key="ord_…")`. Methods raise ServerError; BadOption is
-    raised here where the address or the key cannot be one."""
+    raised here where the address or the key cannot be one, or a scan has no such option."""
 
     def __init__(
         self, server: str, key: str | None = None, *, timeout_seconds: float = 60.0, on_wait: OnWait | None = None

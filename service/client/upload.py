@@ -16,6 +16,7 @@ import httpx
 
 from detector.errors import BadOption
 from detector.report.fields import without_surrogates
+from service.api.shapes import RescanIn
 from service.client.asking import LATER, Call, Pause, ServerError, Steps, ask, error_of, pause_after
 
 MIB = 1024 * 1024
@@ -36,6 +37,8 @@ OnProgress = Callable[[int, int], None]
 
 def upload(clip: Path, options: dict[str, Any], on_progress: OnProgress | None) -> Steps[str]:
     """Send a clip and have it scanned; returns the scan's id."""
+    if (unknown := next((name for name in options if name not in RescanIn.model_fields), None)) is not None:
+        raise BadOption(f"'{unknown}' is no option of a scan; use some of: {', '.join(RescanIn.model_fields)}.")
     size = clip.stat().st_size
     given = {"filename": clip.name, **{name: _as_text(value) for name, value in options.items() if value is not None}}
     metadata = ",".join(

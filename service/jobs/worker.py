@@ -55,7 +55,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     database, blobs = open_database(settings), open_blobs(settings)
     settings.work_folder.mkdir(parents=True, exist_ok=True)
     settings.uploads_folder.mkdir(parents=True, exist_ok=True)
-    worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
     heart = Heartbeat(database, worker_id)
     try:
         heart.begin()

@@ -212,6 +212,11 @@ def test_a_key_or_address_that_cannot_be_one_is_refused(server, key, word):
         Client(server, key)
 
 
+def test_an_option_that_is_misspelt_is_refused(server, bands):
+    with Client(server.url) as client, pytest.raises(BadOption, match=r"'treshold' is no option.* threshold,"):
+        client.submit(bands, treshold=0.5)
+
+
 def test_a_server_that_says_yes_to_everything_is_not_taken_for_ordnance(tmp_path):
     class Agreeing(BaseHTTPRequestHandler):
         def do_POST(self):

@@ -218,3 +218,32 @@ def test_every_answer_carries_the_security_headers(client):
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
         assert "server" not in headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "given", "word"),
+    [
+        ("GET", "/v1/scans", "min_confidnce", "min_confidence"),
+        ("HEAD", "/v1/scans", "min_confidnce", ""),
+        ("GET", "/v1/search", "classes", "class, min_confidence"),
+        ("GET", "{}/appearances", "min_score", "min_confidence"),
+        ("GET", "{}/detections", "from", "from_s"),
+        ("GET", "{}/report.html", "verdict", "verdicts"),
+        ("GET", "{}", "verdicts", "it takes none"),
+        ("POST", "{}/rescan", "plan", "it takes none"),
+        ("POST", "/v1/uploads", "plan", "it takes none"),
+    ],
+)
+def test_a_parameter_that_an_address_does_not_take_is_named(client, done, method, path, given, word):
+    body = {"json": {}} if path.endswith("rescan") else {}
+    answer = client.request(method, path.format(done["links"]["self"]), params={given: "0.5"}, **body)
+    assert answer.status_code == 422
+    if method != "HEAD":
+        assert answer.json()["code"] == "bad_option"
+        assert f"'{given}'" in answer.json()["detail"]
+        assert word in answer.json()["detail"]
+
+
+def test_what_is_no_address_of_the_api_takes_any_parameter(client):
+    for path in ("/healthz", "/readyz", "/"):
+        assert client.get(path, params={"utm_source": "mail"}).status_code == 200
