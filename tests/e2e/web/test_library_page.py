@@ -199,6 +199,16 @@ def test_several_scans_are_scanned_again_and_deleted_after_a_question(person, li
         assert client.get("/v1/scans", params={"name": "batch-"}).json()["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "1 other file of these folders was left out: it is no video."), ("ar", "ملف واحد")]
+)
+def test_one_of_a_thing_is_not_called_several(person, library, tmp_path, language, words):
+    (tmp_path / "notes.txt").write_text("no film")
+    one = person(library, locale=language).open("/?name=none")
+    one.page.set_input_files("#folder", str(tmp_path))
+    expect(one.page.locator("#left-out")).to_contain_text(words)
+
+
 def test_a_running_scan_is_stopped(person, library, armour):
     with library.client() as client:
         scan_id = upload(client, armour, plan="every-frame")["id"]

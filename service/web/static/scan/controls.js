@@ -74,7 +74,7 @@ function say() {
   parts.slider.setAttribute("aria-valuetext", parts.value.textContent);
   parts.reset.disabled = threshold === null;
   const weak = shown.reduce((sum, each) => sum + (each.weak ? 1 : 0), 0);
-  const counted = t("scan.appearances_of", { shown: shown.length - weak, all: items.length });
+  const counted = t("scan.appearances_of", { shown: shown.length - weak, count: items.length });
   const said = [counted];
   if (weak) said.push(t("scan.and_weak", { count: weak }));
   if (weak && state.weakCount > state.weak.length) said.push(t("scan.weak_cut", { known: state.weak.length, all: state.weakCount }));
