@@ -119,7 +119,8 @@ function wire() {
   on("timeline", goTo);
   on("gone", onGone);
   on("selected", ({ seek }) => seek && speakSelection());
-  document.addEventListener("visibilitychange", () => document.hidden || checkGone());
+  // Others may have judged meanwhile, or removed the scan.
+  document.addEventListener("visibilitychange", () => document.hidden || readVerdicts().catch(checkGone));
 }
 
 async function begin() {

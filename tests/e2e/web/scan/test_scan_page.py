@@ -353,7 +353,6 @@ def test_partial_results_go_on_after_the_server_was_restarted(chromium, tmp_path
         server.stop()
 
 
-# A page that is seen again asks for the scan once more, to see whether it is still there.
 @pytest.mark.parametrize(("part", "failures"), [("", 2), ("/outline", 1)], ids=["scan", "appearances"])
 def test_the_end_of_a_scan_is_read_again_where_reading_it_failed(visit, reviewing, demo_scan, part, failures):
     address = f"**/v1/scans/{demo_scan}{part}"
@@ -432,6 +431,19 @@ def test_two_reviewers_who_disagree_are_shown(visit, reviewing, demo_scan):
     expect(visit.page.locator("#list [role=option]:visible .badge")).to_contain_text("disagreement")
     visit.press("j", "z")
     expect(visit.page.locator("#list [role=option]:visible")).to_have_count(0)
+
+
+def test_what_another_reviewer_said_meanwhile_is_there_when_the_page_is_seen_again(visit, reviewing, demo_scan):
+    visit.open_scan(demo_scan)
+    visit.page.wait_for_load_state("networkidle")
+    key = reviewing.key("local", "--note", "meanwhile", "--scopes", "read,review")
+    with reviewing.client(key) as other:
+        other.put(f"/v1/scans/{demo_scan}/appearances/1/verdict", json={"verdict": "unsure"}).raise_for_status()
+        try:
+            visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+            expect(visit.page.locator("#panel-others")).to_contain_text("meanwhile: unsure")
+        finally:
+            other.delete(f"/v1/scans/{demo_scan}/appearances/1/verdict").raise_for_status()
 
 
 def test_on_paper_there_is_a_table_of_everything(visit, many_scan):
