@@ -1,5 +1,6 @@
 """The list of scans: live, narrowed down, and worked on several at once."""
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -149,6 +150,14 @@ def test_filters_narrow_the_list_and_stay_in_the_address(person, library, armour
     for query, count in shown.items():
         one.open(f"/?{query}")
         expect(one.scans()).to_have_count(count)
+
+
+def test_dates_and_sizes_are_written_as_where_the_reader_is(person, library, armour_id):
+    one = person(library, locale="en-GB", extra_http_headers={"Accept-Language": "en-GB"}).open("/?name=armour")
+    facts = one.page.locator(f"#scans > li[data-id='{armour_id}'] .facts")
+    expect(facts).to_have_text(re.compile(r"^\d{1,2} \w{3,4} \d{4}, \d\d:\d\d · "))
+    sizes = "async () => { const { bytes } = await import('/static/format.js'); return [1, 900, 4700].map(bytes); }"
+    assert one.page.evaluate(sizes) == ["1 byte", "900 bytes", "4.7 kB"]
 
 
 @pytest.mark.parametrize("page", ["/", "/search", "/gallery"])

@@ -411,6 +411,15 @@ def test_markup_in_names_is_text(visit, reviewing, tmp_path):
     expect(visit.page.locator("#panel-others q")).to_have_text("<b>bold</b> & more")
 
 
+def test_a_name_from_right_to_left_begins_where_the_page_does(visit, reviewing, tmp_path):
+    clip = cut_demo(tmp_path / "دبابة.mp4", 150.0, 152.0)
+    visit.open_scan(scanned(reviewing, clip))
+    left_edge = """name => { const text = document.createRange(); text.selectNodeContents(document.querySelector(name));
+        return text.getBoundingClientRect().left; }"""
+    expect(visit.page.locator("#name")).to_have_css("direction", "rtl")
+    assert abs(visit.page.evaluate(left_edge, "#name") - visit.page.evaluate(left_edge, "#timeline-heading")) < 3
+
+
 def test_two_reviewers_who_disagree_are_shown(visit, reviewing, demo_scan):
     key = reviewing.key("local", "--note", "second pair of eyes", "--scopes", "read,review")
     with reviewing.client(key) as other:
