@@ -460,9 +460,24 @@ def test_on_paper_there_is_a_table_of_everything(visit, many_scan):
     visit.page.emulate_media(media="print")
     expect(visit.page.locator("#print tbody tr")).to_have_count(2000)
     expect(visit.page.locator("#list")).to_be_hidden()
+    expect(visit.page.locator("#exports-heading")).to_be_hidden()
     expect(visit.page.locator("#stage")).to_be_hidden()
     visit.page.emulate_media(media="screen")
     expect(visit.page.locator("#print tbody tr")).to_have_count(0)
+
+
+def test_the_timeline_is_drawn_dark_on_paper(visit, demo_scan):
+    visit.open_scan(demo_scan)
+    darkest = """() => {
+        const context = document.querySelector("#strip canvas").getContext("2d");
+        const { data } = context.getImageData(12, 0, 60, 12);
+        let least = 255;
+        for (let at = 0; at < data.length; at += 4)
+            if (data[at + 3] > 200) least = Math.min(least, Math.max(data[at], data[at + 1], data[at + 2]));
+        return least; }"""
+    assert visit.page.evaluate(darkest) > 100
+    visit.page.emulate_media(media="print")
+    assert visit.page.evaluate(darkest) < 60
 
 
 def test_thousands_of_appearances_are_a_few_rows(visit, many_scan):
