@@ -56,3 +56,10 @@ def test_a_link_shows_its_appearance_whatever_would_hide_it(visit, reviewing, th
     expect(chosen(visit)).to_contain_text("Towed howitzer")
     expect(visit.page.locator("#classes .chip", has_text="howitzer")).to_have_attribute("aria-pressed", "true")
     expect(visit.page.locator("#review")).to_have_value("all")
+
+
+def test_search_and_gallery_say_what_is_suspected_to_be_an_overlay(visit, three_found):
+    for path in ("/search?name=three", "/gallery?name=three"):
+        visit.open(path)
+        expect(visit.page.locator("#finds > li")).to_have_count(3)
+        expect(visit.page.locator("#finds > li", has_text="suspected overlay")).to_have_count(1)
