@@ -44,7 +44,7 @@ def test_other_class_note_help_and_filters_need_no_mouse(visit, reviewing, many_
     expect(visit.page.locator("#panel-others")).to_contain_text("other class: Tank")
     expect(visit.page.locator("#panel-others q")).to_have_text("turret without a gun, y n u")
     visit.press("?")
-    expect(visit.page.locator("#help")).to_be_visible()
+    expect(visit.page.locator("#help").get_by_role("button", name="Close")).to_be_in_viewport()
     visit.press("j", "Escape")
     expect(visit.page.locator("#help")).not_to_be_visible()
     expect(visit.page.locator("#list [aria-selected=true]")).to_have_attribute("aria-posinset", "2000")

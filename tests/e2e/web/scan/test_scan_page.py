@@ -391,6 +391,7 @@ def test_why_a_scan_failed_is_said_where_its_page_begins(visit, reviewing):
     notice = visit.page.locator("#notices [data-name=failed]")
     expect(notice).to_contain_text("This scan failed: holiday.mp4: this is a text file, not a video")
     expect(notice).to_be_in_viewport()
+    expect(visit.page.locator("#exports li:not([hidden])")).to_have_count(3)
 
 
 def test_markup_in_names_is_text(visit, reviewing, tmp_path):

@@ -85,6 +85,8 @@ def test_who_leaves_with_a_note_that_is_not_saved_is_asked(visit, judging):
     visit.page.on("dialog", lambda dialog: asked.append(dialog.type))
     visit.press("c")
     visit.page.keyboard.type(NOTE)
+    visit.press("Enter")
+    expect(visit.page.locator("#panel-wait")).to_have_text("The note will be saved with your verdict.")
     visit.page.reload()
     assert asked == ["beforeunload"]
 
