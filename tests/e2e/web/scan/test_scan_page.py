@@ -76,6 +76,20 @@ def test_nothing_sharp_is_sent_unasked(visit, demo_scan):
     assert visit.sharp() == []
 
 
+def test_a_picture_that_is_long_in_coming_is_not_stood_in_for_by_the_one_before(visit, demo_scan):
+    held = []
+    visit.page.route("**/frames/2/review", lambda route: held.append(route))
+    visit.open_scan(demo_scan)
+    picture = visit.page.locator("#picture")
+    expect(picture).to_be_visible()
+    visit.press("j")
+    expect(visit.page.locator("#panel-title")).to_have_text("Tank")
+    expect(picture).to_be_hidden()
+    for route in held:
+        route.continue_()
+    expect(picture).to_be_visible()
+
+
 def test_a_reveal_is_chosen_and_lasts_for_one_frame(visit, demo_scan):
     visit.open_scan(demo_scan)
     visit.press("r")
