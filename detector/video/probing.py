@@ -476,6 +476,11 @@ class _PacketScan:
         stream = self._stream
         if not container.format.name.startswith("mov") or not stream.duration:
             return None
+        # Of fragments FFmpeg tells the end's time, by decoding times mostly, and a piece of a stream begins late.
+        end = self._timeline.seconds(stream.duration)
+        reordering = MAX_REORDERED_PACKETS * self._timeline.step_seconds
+        if not stream.frames and end >= self._seen_end_seconds() - reordering:
+            return end
         return self._timeline.seconds((stream.start_time or 0) + stream.duration)
 
 

@@ -104,6 +104,35 @@ def test_a_recording_that_is_joined_and_cannot_be_read_on_is_told_of(tmp_path, p
     assert f"from byte {first_byte} on ({size} bytes)" in told.message
 
 
+def boxes(content):
+    """Those of an MP4 file, one after the other: kind and bytes."""
+    while content:
+        size = int.from_bytes(content[:4])
+        yield content[4:8], content[:size]
+        content = content[size:]
+
+
+@pytest.mark.parametrize("movflags", [f"{FRAGMENTS}+default_base_moof", "dash+delay_moov"])
+def test_a_piece_of_a_stream_with_its_header_is_not_cut_off(tmp_path, movflags):
+    """As players fetch them (HLS, DASH): the header, and fragments from the middle on."""
+    whole = write(tmp_path / "whole.mp4", 60, with_red(-1, -1), gop=10, movflags=movflags)
+    parts = list(boxes(whole.read_bytes()))
+    third = [number for number, (kind, _) in enumerate(parts) if kind == b"mdat"][2]
+    head, fragments = [part for kind, part in parts if kind in (b"ftyp", b"moov")], [part for _, part in parts[third:]]
+    path = tmp_path / "piece.mp4"
+    path.write_bytes(b"".join(head + fragments[1:]))
+    report, _ = scan(path, plan="every-frame")
+    assert report.coverage.samples == 30
+    assert report.clip.first_pts_s >= 3.0
+    assert report.clip.duration_s - report.clip.first_pts_s == pytest.approx(3.0, abs=0.01)
+    assert report.coverage.undecoded == report.errors == ()
+    content = path.read_bytes()
+    path.write_bytes(content[: (content.rindex(b"mdat") + len(content)) // 2])
+    lost = scan(path, plan="every-frame")[0].coverage.undecoded[-1]
+    assert "cut off" in lost.reason
+    assert lost.to_s == pytest.approx(6.0, abs=0.31)
+
+
 @pytest.mark.parametrize("suffix", ["flv", "wmv", "ivf", "apng", "rm"])
 def test_a_recording_that_is_joined_and_passed_over_is_told_of(tmp_path, suffix):
     codec, pixels = {
