@@ -28,6 +28,7 @@ from detector.video.limits import (
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.reasons import count_streams, libav_reasons, reason_of
 from detector.video.recordings import recordings_in
+from detector.video.stated_length import stated_seconds
 from detector.video.timeline import (
     MAX_REORDERED_PACKETS,
     MICROSECOND,
@@ -40,9 +41,6 @@ from detector.video.timeline import (
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
 """Containers that are searched by decoding time; the others keep an index of presentation times."""
-
-_HEADER_DURATION_FORMATS = frozenset(("matroska,webm", "avi", "flv", "asf"))
-"""Containers whose header states the duration of the whole file; elsewhere FFmpeg estimates it."""
 
 FEWEST_EQUAL_TIMES = 3
 """So many pictures that all have one time have none at all."""
@@ -196,7 +194,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
             pixel_aspect=aspect,
             first_pts_seconds=float(pts_seconds[0]) if len(pts_seconds) else 0.0,
             duration_seconds=duration,
-            promised_end_seconds=scan.promised_end_seconds(container),
+            promised_end_seconds=scan.promised_end_seconds(path, container),
             times=scan.times,
             strays=strays,
             missing=missing,
@@ -440,14 +438,14 @@ class _PacketScan:
             return header
         return last + (length or self._timeline.step_seconds)
 
-    def promised_end_seconds(self, container: InputContainer) -> float | None:
+    def promised_end_seconds(self, path: Path, container: InputContainer) -> float | None:
         """The end that the header promises, if the packets end clearly before it."""
         header = self._track_end_seconds(container)
         if header is not None:
             return header if self._ends_before(header) else None
-        if not container.duration or container.format.name not in _HEADER_DURATION_FORMATS:
+        header = stated_seconds(path, container)
+        if header is None:
             return None
-        header = float(container.duration * MICROSECOND)
         if container.format.name in _ABSOLUTE_DURATION_FORMATS:
             header -= float(self._timeline.origin)
         else:

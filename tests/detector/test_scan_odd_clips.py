@@ -1,6 +1,7 @@
 """Odd files through the whole pipeline, with a model that sees red things: joined, damaged, with odd times."""
 
 import time
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -131,6 +132,38 @@ def test_a_piece_of_a_stream_with_its_header_is_not_cut_off(tmp_path, movflags):
     lost = scan(path, plan="every-frame")[0].coverage.undecoded[-1]
     assert "cut off" in lost.reason
     assert lost.to_s == pytest.approx(6.0, abs=0.31)
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("mxf", "mpeg2video"), ("wmv", "wmv2")])
+def test_an_end_that_is_missing_is_told_of_where_ffmpeg_does_not(tmp_path, suffix, codec):
+    path = write(tmp_path / f"clip.{suffix}", 250, with_red(-1, -1), rate=25, gop=12, codec=codec)
+    assert scan(path)[0].errors == ()
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 6 // 10])
+    lost = scan(path)[0].coverage.undecoded[-1]
+    assert "cut off" in lost.reason
+    assert lost.to_s == pytest.approx(10.0, abs=0.05)
+
+
+def test_a_recording_that_has_not_ended_is_not_cut_off(tmp_path):
+    """Of an MXF file whose header says no length FFmpeg makes one up of the bit rates."""
+    path = tmp_path / "growing.mxf"
+    with path.open("wb") as file, av.open(SimpleNamespace(write=file.write), "w", format="mxf") as container:
+        rates = dict.fromkeys(("b", "minrate", "maxrate"), "2M") | {"bufsize": "1M"}
+        stream = container.add_stream("mpeg2video", rate=25, options=rates)
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv422p"
+        sound = container.add_stream("pcm_s16le", rate=48000, layout="stereo")
+        for number in range(250):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey(number, (640, 360)), format="rgb24")))
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 1920), np.int16), format="s16", layout="stereo")
+            silence.sample_rate, silence.pts = 48000, 1920 * number
+            container.mux(sound.encode(silence))
+        container.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        assert container.duration > 10_500_000
+    report, _ = scan(path)
+    assert report.clip.duration_s == pytest.approx(10.0, abs=0.05)
+    assert report.errors == ()
 
 
 @pytest.mark.parametrize("suffix", ["flv", "wmv", "ivf", "apng", "rm"])
