@@ -147,9 +147,9 @@ class AppearanceInfo(Entry):
         validation_alias="class", serialization_alias="class", description="Id of the weapon class."
     )
     confidence: Score = Field(description="How sure the scan is of the appearance as a whole, 0..1.")
-    first_seen_s: Seconds = Field(description="Time of the first sample on which it was seen, in seconds.")
+    first_seen_s: Seconds = Field(description="Time of the first sample on which the object was seen, in seconds.")
     first_seen: Timecode = text_of("first_seen_s")
-    last_seen_s: Seconds = Field(description="Time of the last sample on which it was seen, in seconds.")
+    last_seen_s: Seconds = Field(description="Time of the last sample on which the object was seen, in seconds.")
     last_seen: Timecode = text_of("last_seen_s")
     peak_s: Seconds = Field(description="Time of the detection with the highest score, in seconds.")
     peak: Timecode = text_of("peak_s")
@@ -164,7 +164,10 @@ class AppearanceInfo(Entry):
         "back to it; null where there is none.",
     )
     best: BestInfo = Field(description="The detection to look at first.")
-    detections: tuple[DetectionInfo, ...] = Field(description="Every detection, in time order.")
+    detections: tuple[DetectionInfo, ...] = Field(
+        description="Every detection of the object, in time order; on some pictures the model may have called it "
+        "something else, and the score is for that."
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
