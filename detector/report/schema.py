@@ -56,6 +56,16 @@ class ClipInfo(Entry):
     first_pts_s: Seconds = Field(description="Time of the first picture in seconds; 0 is a player's 0:00.")
     first_pts: Timecode = text_of("first_pts_s")
 
+    @property
+    def drawn_from_s(self) -> float:
+        """Where a strip of the clip's time begins: at 0, or at the first picture where that lies beyond the middle."""
+        return self.first_pts_s if self.first_pts_s > self.duration_s / 2 else 0.0
+
+    @property
+    def drawn_s(self) -> float:
+        """How long that strip is, in seconds."""
+        return self.duration_s - self.drawn_from_s
+
 
 class WeightsInfo(Entry):
     """A weights file."""
