@@ -15,7 +15,7 @@ MOST_LINES = 5
 
 def print_report(report: Report, folder: Path | None, stream: TextIO) -> None:
     """A line an appearance, what was looked at, and where the report lies."""
-    print(f"{printable(report.clip.name)}  ({short(report.clip.duration_s)})", file=stream)
+    print(f"{printable(report.clip.name)}  ({short(report.clip.drawn_s)})", file=stream)
     if not report.shown:
         print("  nothing found", file=stream)
     first_seen = {each.id: each.first_seen_s for each in report.appearances}

@@ -71,7 +71,7 @@ def render_html(
 
 def summary(report: Report) -> str:
     """What was found, in one line."""
-    length = short(report.clip.duration_s)
+    length = short(report.clip.drawn_s)
     if not report.shown:
         return f"No weapon was found in {length} of video."
     kinds = ", ".join(
@@ -138,12 +138,12 @@ class _Timeline:
 def _timeline(report: Report) -> _Timeline:
     coverage = report.coverage
     ends = [report.clip.duration_s, *(each.last_seen_s for each in report.appearances)]
-    end = max(ends + [each.to_s for each in (*coverage.undecoded, *coverage.unseen)])
+    start, end = report.clip.drawn_from_s, max(ends + [each.to_s for each in (*coverage.undecoded, *coverage.unseen)])
 
     def span(from_s: float, to_s: float) -> tuple[float, float]:
-        if end <= 0:
+        if end <= start:
             return 0.0, 100.0
-        left, right = (min(max(100 * each / end, 0.0), 100.0) for each in (from_s, to_s))
+        left, right = (min(max(100 * (each - start) / (end - start), 0.0), 100.0) for each in (from_s, to_s))
         return left, max(right - left, NARROWEST_BAR_PERCENT)
 
     lanes: list[_Lane] = []
@@ -169,7 +169,7 @@ def _timeline(report: Report) -> _Timeline:
         )
         for each in coverage.undecoded
     )
-    narrowest = end * NARROWEST_BAR_PERCENT / 100
+    narrowest = (end - start) * NARROWEST_BAR_PERCENT / 100
     unseen = (
         _Bar(*span(*each), 0, f"Not looked at, {short(each[0])} to {short(each[1])}")
         for each in _joined([(gap.from_s, gap.to_s) for gap in coverage.unseen], narrowest)
@@ -185,7 +185,7 @@ def _timeline(report: Report) -> _Timeline:
         undecoded=undecoded,
         unseen=tuple(unseen),
         closer=tuple(closer),
-        ticks=_ticks(end),
+        ticks=_ticks(start, end),
         coverage_top=top,
         height=top + _COVERAGE_PX + _AXIS_PX,
         bar_height=_BAR_PX,
@@ -219,14 +219,14 @@ def _rows(appearances: Sequence[AppearanceInfo]) -> list[int]:
     return [rows[index] for index in range(len(appearances))]
 
 
-def _ticks(end: float) -> tuple[_Tick, ...]:
-    if end <= 0:
+def _ticks(start: float, end: float) -> tuple[_Tick, ...]:
+    if end <= start:
         return (_Tick(0.0, "00:00", "start"),)
-    enough = end / (MOST_TICKS - 1)
+    enough = (end - start) / (MOST_TICKS - 1)
     step = next((each for each in _TICK_STEPS if each >= enough), math.ceil(enough / 86400) * 86400)
     ticks = []
-    for number in range(math.floor(end / step + 1e-9) + 1):
-        left = min(100 * number * step / end, 100.0)
+    for number in range(math.ceil(start / step - 1e-9), math.floor(end / step + 1e-9) + 1):
+        left = min(max(100 * (number * step - start) / (end - start), 0.0), 100.0)
         anchor = "start" if left < 4 else "end" if left > 94 else "middle"
         ticks.append(
             _Tick(left, short(number * step).removesuffix(".0") if step >= 1 else short(number * step), anchor)

@@ -56,6 +56,16 @@ class ClipInfo(Entry):
     first_pts_s: Seconds = Field(description="Time of the first picture in seconds; 0 is a player's 0:00.")
     first_pts: Timecode = text_of("first_pts_s")
 
+    @property
+    def drawn_from_s(self) -> float:
+        """Where a strip of the clip's time begins: at 0, or at the first picture where that lies beyond the middle."""
+        return self.first_pts_s if self.first_pts_s > self.duration_s / 2 else 0.0
+
+    @property
+    def drawn_s(self) -> float:
+        """How long that strip is, in seconds."""
+        return self.duration_s - self.drawn_from_s
+
 
 class WeightsInfo(Entry):
     """A weights file."""
@@ -147,9 +157,9 @@ class AppearanceInfo(Entry):
         validation_alias="class", serialization_alias="class", description="Id of the weapon class."
     )
     confidence: Score = Field(description="How sure the scan is of the appearance as a whole, 0..1.")
-    first_seen_s: Seconds = Field(description="Time of the first sample on which it was seen, in seconds.")
+    first_seen_s: Seconds = Field(description="Time of the first sample on which the object was seen, in seconds.")
     first_seen: Timecode = text_of("first_seen_s")
-    last_seen_s: Seconds = Field(description="Time of the last sample on which it was seen, in seconds.")
+    last_seen_s: Seconds = Field(description="Time of the last sample on which the object was seen, in seconds.")
     last_seen: Timecode = text_of("last_seen_s")
     peak_s: Seconds = Field(description="Time of the detection with the highest score, in seconds.")
     peak: Timecode = text_of("peak_s")
@@ -164,7 +174,10 @@ class AppearanceInfo(Entry):
         "back to it; null where there is none.",
     )
     best: BestInfo = Field(description="The detection to look at first.")
-    detections: tuple[DetectionInfo, ...] = Field(description="Every detection, in time order.")
+    detections: tuple[DetectionInfo, ...] = Field(
+        description="Every detection of the object, in time order; on some pictures the model may have called it "
+        "something else, and the score is for that."
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from pathlib import Path
 from typing import Literal
 
 import av
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from detector.video.limits import MAX_CONSECUTIVE_DEMUX_FAILURES, MAX_FIRST_PICTURE_PACKETS, MISSING_GAP_SECONDS
 from detector.video.reasons import count_streams, libav_reasons, reason_of
+from detector.video.stated_length import stated_seconds
 from detector.video.timeline import (
     MAX_REORDERED_PACKETS,
     MICROSECOND,
@@ -27,9 +29,6 @@ from detector.video.timeline import (
 
 _DTS_SEEK_FORMATS = frozenset(("mpegts", "mpeg", "flv", "live_flv"))
 """Containers that are searched by decoding time; the others keep an index of presentation times."""
-
-_HEADER_DURATION_FORMATS = frozenset(("matroska,webm", "avi", "flv", "asf"))
-"""Containers whose header states the duration of the whole file; elsewhere FFmpeg estimates it."""
 
 FEWEST_EQUAL_TIMES = 3
 """So many pictures that all have one time have none at all."""
@@ -241,14 +240,14 @@ class PacketScan:
             return header
         return last + (length or self._timeline.step_seconds)
 
-    def promised_end_seconds(self, container: InputContainer) -> float | None:
+    def promised_end_seconds(self, path: Path, container: InputContainer) -> float | None:
         """The end that the header promises, if the packets end clearly before it."""
         header = self._track_end_seconds(container)
         if header is not None:
             return header if self._ends_before(header) else None
-        if not container.duration or container.format.name not in _HEADER_DURATION_FORMATS:
+        header = stated_seconds(path, container)
+        if header is None:
             return None
-        header = float(container.duration * MICROSECOND)
         if container.format.name in _ABSOLUTE_DURATION_FORMATS:
             header -= float(self._timeline.origin)
         else:
@@ -277,4 +276,9 @@ class PacketScan:
         stream = self._stream
         if not container.format.name.startswith("mov") or not stream.duration:
             return None
+        # Of fragments FFmpeg tells the end's time, by decoding times mostly, and a piece of a stream begins late.
+        end = self._timeline.seconds(stream.duration)
+        reordering = MAX_REORDERED_PACKETS * self._timeline.step_seconds
+        if not stream.frames and end >= self._seen_end_seconds() - reordering:
+            return end
         return self._timeline.seconds((stream.start_time or 0) + stream.duration)

@@ -130,7 +130,20 @@ def test_a_clip_without_length(make_report, tracked) -> None:
     page = Page(render_html(report, {}))
     [bar] = page.all("rect", class_="bar")
     assert (bar["x"], bar["width"]) == ("0.000%", "100.000%")
-    assert "one picture" in page.text and "The whole clip could be decoded." in page.text
+    assert "one picture" in page.text and "All that was read of the clip could be decoded." in page.text
+
+
+def test_a_clip_whose_times_begin_late_fills_the_strip(make_report, tracked) -> None:
+    """Pieces of live streams count from the stream's start, or from 1970 on."""
+    report = make_report(tracked("a1", "tank", 360_050, 360_060), first_pts_s=360_000.0, duration_s=360_100.0)
+    report = report.model_copy(update={"coverage": report.coverage.model_copy(update={"undecoded": ()})})
+    page = Page(render_html(report, {}))
+    [bar] = page.all("rect", class_="bar")
+    assert (bar["x"], bar["width"]) == ("50.000%", "10.000%")
+    assert [tick["x1"] for tick in page.all("line")] == ["0.000%", "30.000%", "60.000%", "90.000%"]
+    assert "100:00:00" in page.text and "1 appearance in 01:40.0 of video" in page.text
+    [strip] = page.all("svg")
+    assert strip["aria-label"] == "Timeline of the whole clip, from 100:00:00.0 to 100:01:40.0"
 
 
 def test_a_single_picture_has_a_bar_that_can_be_seen(make_report, tracked) -> None:

@@ -1,0 +1,54 @@
+"""How long a file says that it is, to tell by it that the file was cut off."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from av.container import InputContainer
+
+from detector.video.opening import open_bytes
+from detector.video.timeline import MICROSECOND
+
+_AS_FFMPEG_TELLS = frozenset(("matroska,webm", "avi", "flv"))
+"""Containers whose header states the duration of the whole file; elsewhere FFmpeg estimates it."""
+_HEADER_BYTES = 64 * 1024
+"""An MXF file may begin with so much of something else; in an ASF file the properties come early."""
+_MXF_PARTITION = bytes.fromhex("060e2b34020501010d0102010102")
+_MXF_COMPLETE = (3, 4)
+"""The header was written anew once the recording had ended (SMPTE ST 377-1, partition status)."""
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_ASF_FIELDS = struct.Struct("<16s Q 16s Q Q Q Q Q Q L")
+_ASF_IS_LIVE = 1
+
+
+def stated_seconds(path: Path, container: InputContainer) -> float | None:
+    """The duration that the header of the whole file states; None where it states none. Raises as `open_bytes`.
+
+    Of an ASF file FFmpeg passes it over where the file's size is not the stated one, as where it was cut off; of an MXF
+    file that is still being recorded it makes one up of the bit rate.
+    """
+    name = container.format.name
+    if name == "asf":
+        return _of_asf(_beginning(path))
+    is_stated = name in _AS_FFMPEG_TELLS or (name == "mxf" and _is_complete(_beginning(path)))
+    return float(container.duration * MICROSECOND) if is_stated and container.duration else None
+
+
+def _beginning(path: Path) -> bytes:
+    with open_bytes(path) as file:
+        return file.read(_HEADER_BYTES)
+
+
+def _is_complete(head: bytes) -> bool:
+    status = head.find(_MXF_PARTITION) + len(_MXF_PARTITION)
+    return len(_MXF_PARTITION) <= status < len(head) and head[status] in _MXF_COMPLETE
+
+
+def _of_asf(head: bytes) -> float | None:
+    place = head.find(_ASF_PROPERTIES)
+    if not 0 <= place <= len(head) - _ASF_FIELDS.size:
+        return None
+    _, _, _, _, _, _, play, _, preroll_ms, flags = _ASF_FIELDS.unpack_from(head, place)
+    seconds = play / 1e7 - preroll_ms / 1e3
+    return seconds if seconds > 0 and not flags & _ASF_IS_LIVE else None
