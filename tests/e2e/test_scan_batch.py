@@ -307,6 +307,18 @@ def test_clips_of_one_name_do_not_overwrite_each_other(ordnance, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize(("letter", "shown"), [("x", "x"), ("й", "й"), ("\udce9", "\ufffd")])
+def test_clips_with_names_as_long_as_they_may_be_get_a_report_each(ordnance, tmp_path, letter, shown):
+    name = letter * (250 // len(os.fsencode(letter)))
+    for number, folder in enumerate(("a", "b")):
+        write_clip(tmp_path / folder / "clip.mp4", seconds=1.0 + number).rename(tmp_path / folder / f"{name}.mp4")
+    done = ordnance("scan", "a", "b", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert {report_of(folder)["clip"]["duration_s"] for folder in (tmp_path / "out").iterdir()} == {1.0, 2.0}
+    assert {folder.name[:60] for folder in (tmp_path / "out").iterdir()} == {shown * 60}
+
+
 def test_clips_of_one_name_scanned_at_the_same_time_do_not_overwrite_each_other(ordnance, tmp_path):
     names = ("a/x.mp4", "b/x.mp4", "c/x.ts", "d/x.ts")
     for number, name in enumerate(names):
