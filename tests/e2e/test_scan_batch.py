@@ -137,6 +137,7 @@ sys.addaudithook(hook)
 """
 
 
+NO_ROOM_FOR_IT = CANNOT_LOAD.replace("raise OSError", "raise MemoryError")
 ENDED_AS_IT_LOADS = CANNOT_LOAD.replace("raise OSError", "import os; os.kill(os.getpid(), 9); raise OSError")
 
 
@@ -144,6 +145,7 @@ ENDED_AS_IT_LOADS = CANNOT_LOAD.replace("raise OSError", "import os; os.kill(os.
     ("program", "words"),
     [
         (CANNOT_LOAD, r"The weights file \S+ cannot be read \(Input/output error\)"),
+        (NO_ROOM_FOR_IT, "there is not enough memory for this; end other programs"),
         (ENDED_AS_IT_LOADS, "The process that was loading the model was ended from outside or crashed"),
     ],
 )
