@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
@@ -38,6 +40,24 @@ def test_submit_uploads_follows_and_fetches(server, humvee, tmp_path):
     assert "humvee" in {each["class"] for each in json.loads((folder / "report.json").read_text())["appearances"]}
     assert (folder / "report.vtt").read_text().startswith("WEBVTT")
     assert "appearance" in done.stdout
+
+
+def test_the_client_example_of_the_readme_runs_as_it_stands(server, humvee, tmp_path):
+    root = Path(__file__).parents[2]
+    shutil.copyfile(humvee, tmp_path / "clip.mp4")
+    (example,) = re.findall(
+        r"```python\n([^`]*from service.client import Client\n[^`]*)```", (root / "README.md").read_text("utf-8")
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", example.replace("http://127.0.0.1:8008", server.url)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "humvee" in {line.split()[0] for line in done.stdout.splitlines()}
 
 
 def test_submit_says_in_a_sentence_what_went_wrong(server, humvee, tmp_path):
