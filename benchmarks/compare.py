@@ -154,9 +154,10 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
     hardware = {"processor", "cores", "memory_gib"}
     if any(before["machine"].get(name) != after["machine"].get(name) for name in hardware):
         lines.append("  The machines differ: times and memory of the two are not to be put side by side.")
-    if not any(name.endswith("sha256") for name in one):
-        lines.append("  These results do not tell which weights they were measured with.")
-    return ["They differ in:", *lines] if lines else ["Same machine, software, weights and settings."]
+    if any(name.endswith("sha256") for name in one):
+        return ["They differ in:", *lines] if lines else ["Same machine, software, weights and settings."]
+    unknown = "These results do not tell which weights they were measured with."
+    return ["They differ in:", *lines, unknown] if lines else ["Same machine, software and settings.", unknown]
 
 
 def _circumstances(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

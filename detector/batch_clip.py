@@ -12,7 +12,7 @@ from pathlib import Path
 
 from detector.errors import OrdnanceError
 from detector.memory import keep_large_blocks_apart
-from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, foreign_in, write_report
+from detector.report import FORMATS, OWN_PREFIX, Report, add_formats, folder_name, foreign_in, write_report
 from detector.scanner import Progress, Scanner, ScanOptions
 from detector.video import sha256_file
 
@@ -75,15 +75,13 @@ def suit_memory(options: BatchOptions) -> None:
 
 
 def _folder_of(report: Report, out: Path) -> Path:
-    """Where the clip's report goes: its stem, or stem and hash where another clip or somebody's files have that one.
+    """Where the clip's report goes: its name, or name and hash where another clip or somebody's files have that one.
 
     The answer holds until another report is written.
     """
-    stem = Path(report.clip.name).stem
-    if not stem.strip(".") or stem.startswith(OWN_PREFIX):
-        stem = "clip"
-    marked = f"{stem}-{report.clip.sha256[:12]}"
-    names = chain((stem, marked), (f"{marked}-{number}" for number in count(2)))
+    plain = folder_name(report.clip.name)
+    marked = f"{plain}-{report.clip.sha256[:12]}"
+    names = chain((plain, marked), (f"{marked}-{number}" for number in count(2)))
     return next(out / name for name in names if _has_room(out / name, report))
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,7 +97,7 @@ class ScanResult:
     """A report and the JPEG pictures that it cites, by file name."""
 
     report: Report
-    pictures: dict[str, bytes]
+    pictures: dict[str, bytes] = field(repr=False)
 
 
 class Scanner:

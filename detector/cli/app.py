@@ -87,6 +87,9 @@ def _run(arguments: list[str] | None) -> int:
     except BrokenPipeError:
         _give_up_output()
         return ExitCode.FAILED
+    except MemoryError:
+        _complain("there is not enough memory for this; end other programs, or let this one have more (ulimit -v).")
+        return ExitCode.FAILED
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):
             error.show()

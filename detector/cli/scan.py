@@ -14,7 +14,7 @@ from detector.sampling.names import DEFAULT_CADENCE_SECONDS, DEFAULT_PLAN, PLAN_
 
 
 def scan_command(
-    clips: Annotated[list[str], typer.Argument(help="Clips, folders or glob patterns.", metavar="CLIP...")],
+    clips: Annotated[list[str], typer.Argument(help="Clips, folders or glob patterns.", metavar="CLIP")],
     plan: Annotated[str, typer.Option(help=f"Sampling plan: {', '.join(PLAN_NAMES)}.")] = DEFAULT_PLAN,
     every: Annotated[
         float | None,

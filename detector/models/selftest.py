@@ -109,7 +109,7 @@ def _installed() -> list[BackendName]:
     installed = [name for name in CPU_BACKENDS if importlib.util.find_spec(name) is not None]
     if not installed:
         raise BackendUnavailable(
-            "Neither onnxruntime nor openvino is installed; install them with: pip install --force-reinstall ordnance."
+            "Neither onnxruntime nor openvino is installed; install them with: pip install onnxruntime openvino."
         )
     return installed
 

@@ -23,6 +23,9 @@ FORMATS = ("json", "html", "csv")
 OWN_PREFIX = ".ordnance-"
 """How the names of folders begin in which a report is made, or lies until it is deleted."""
 
+MOST_NAME_BYTES = 200
+"""Of a folder that is named after a clip: systems take 255, and a clip's own name may be as long. Marks follow it."""
+
 UNFINISHED_SECONDS = 3600.0
 """Nobody takes longer to write a report: a folder in the making that has not changed for so long never will be one."""
 
@@ -33,6 +36,16 @@ _FETCHED = ("report.csv", "report.vtt")
 _PICTURE = re.compile(r"[A-Za-z0-9_-]+-(frame|crop)\.jpg")
 _JPEG_START = b"\xff\xd8\xff"
 _SNIFFED_BYTES = 4096
+
+
+def folder_name(clip: str) -> str:
+    """What the folder with the report of a clip of that file name is called: as its stem, as far as a folder can be."""
+    stem = Path(clip).stem
+    if not stem.strip(".") or stem.startswith(OWN_PREFIX):
+        return "clip"
+    while len(stem.encode(errors="surrogatepass")) > MOST_NAME_BYTES:
+        stem = stem[:-1]
+    return stem
 
 
 @held_back(signal.SIGTERM)

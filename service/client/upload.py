@@ -40,9 +40,12 @@ def upload(clip: Path, options: dict[str, Any], on_progress: OnProgress | None) 
     if (unknown := next((name for name in options if name not in RescanIn.model_fields), None)) is not None:
         raise BadOption(f"'{unknown}' is no option of a scan; use some of: {', '.join(RescanIn.model_fields)}.")
     size = clip.stat().st_size
+    if not size:
+        raise BadOption(f"{clip.name} is empty; copy it again.")
     given = {"filename": clip.name, **{name: _as_text(value) for name, value in options.items() if value is not None}}
     metadata = ",".join(
-        f"{name} {base64.b64encode(without_surrogates(value).encode()).decode()}" for name, value in given.items()
+        f"{name} {base64.b64encode(without_surrogates(value).encode()).decode()}".rstrip()
+        for name, value in given.items()
     )
     headers = {**_TUS, "Upload-Length": str(size), "Upload-Metadata": metadata}
     made = yield from ask(Call("POST", "/v1/uploads", headers))

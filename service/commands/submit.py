@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def submit_command(
-    clips: Annotated[list[Path], typer.Argument(help="Clips to upload.", metavar="CLIP...")],
+    clips: Annotated[list[str], typer.Argument(help="Clips, folders or glob patterns.", metavar="CLIP")],
     server: Annotated[
         str, typer.Option(envvar="ORDNANCE_SERVER", help="The service's address.")
     ] = "http://127.0.0.1:8008",
@@ -47,14 +47,18 @@ def submit_command(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
+    from detector.clip_files import find_clips
     from detector.errors import BadOption, OrdnanceError
+    from detector.report import check_out
     from detector.report.fields import without_surrogates
     from service.client import Client, ServerError
 
     wanted = [word.strip() for word in formats.split(",") if word.strip()]
     unknown = sorted(set(wanted) - {"json", "html", "csv", "vtt"})
-    if unknown:
-        raise BadOption(f"'{unknown[0]}' is not an output format; use: json, html, csv, vtt.")
+    if unknown or not wanted:
+        raise BadOption(f"'{unknown[0] if unknown else formats}' is not an output format; use: json, html, csv, vtt.")
+    if wait:
+        check_out(out)
     options = {
         **{"plan": plan, "every_s": every, "shortest_shot_s": shortest_shot, "budget": budget},
         **{"model": model, "classes": classes, "threshold": threshold},
@@ -74,7 +78,11 @@ def submit_command(
 
     is_away = False
     with Client(server, key, on_wait=say) as client, progress:
-        for clip in clips:
+        found, unnamed = find_clips(clips)
+        for path, shut in unnamed:
+            failed = True
+            complain(path, str(shut), shut)
+        for clip in found:
             try:
                 if not clip.is_file():
                     raise BadOption(f"There is no file {clip}; check the path.")
@@ -110,7 +118,7 @@ def _one(
     wait: bool,
 ) -> str:
     from detector.errors import OrdnanceError
-    from detector.report import remove_unfinished, write_fetched
+    from detector.report import folder_name, remove_unfinished, write_fetched
     from detector.report.fields import without_surrogates
     from service.client import ServerError
 
@@ -137,7 +145,8 @@ def _one(
     names = [f"report.{form}" for form in formats]
     files = {name: client.fetch(scan.links[name]) for name in names}
     remove_unfinished(out)
-    folder = write_fetched(files, out / clip.stem, out / f"{clip.stem}-{scan.id[:12]}")
+    plain = folder_name(clip.name)
+    folder = write_fetched(files, out / plain, out / f"{plain}-{scan.id[:12]}")
     found = scan.progress.appearances
     undecoded = scan.coverage.undecoded if scan.coverage else ()
     lost = f", {sum(each.to_s - each.from_s for each in undecoded):.2f} s could not be decoded" if undecoded else ""

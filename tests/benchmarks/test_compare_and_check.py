@@ -78,6 +78,16 @@ def test_the_load_of_the_machine_is_no_difference(tmp_path: Path, capsys: pytest
     assert "Same machine, software, weights and settings." in capsys.readouterr().out
 
 
+def test_results_that_do_not_tell_their_weights_are_not_said_to_differ(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compared(tmp_path, result(1.0, 1.0, 1.0), result(1.0, 1.0, 1.0)) == 0
+    out = capsys.readouterr().out
+    assert "Same machine, software and settings." in out
+    assert "do not tell which weights" in out
+    assert "differ in" not in out
+
+
 @pytest.mark.parametrize(
     ("second", "said"),
     [

@@ -137,6 +137,7 @@ sys.addaudithook(hook)
 """
 
 
+NO_ROOM_FOR_IT = CANNOT_LOAD.replace("raise OSError", "raise MemoryError")
 ENDED_AS_IT_LOADS = CANNOT_LOAD.replace("raise OSError", "import os; os.kill(os.getpid(), 9); raise OSError")
 
 
@@ -144,6 +145,7 @@ ENDED_AS_IT_LOADS = CANNOT_LOAD.replace("raise OSError", "import os; os.kill(os.
     ("program", "words"),
     [
         (CANNOT_LOAD, r"The weights file \S+ cannot be read \(Input/output error\)"),
+        (NO_ROOM_FOR_IT, "there is not enough memory for this; end other programs"),
         (ENDED_AS_IT_LOADS, "The process that was loading the model was ended from outside or crashed"),
     ],
 )
@@ -305,6 +307,18 @@ def test_clips_of_one_name_do_not_overwrite_each_other(ordnance, tmp_path):
     done = ordnance("scan", "a", "b", "--out", "out")
     assert done.returncode == 0
     assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize(("letter", "shown"), [("x", "x"), ("й", "й"), ("\udce9", "\ufffd")])
+def test_clips_with_names_as_long_as_they_may_be_get_a_report_each(ordnance, tmp_path, letter, shown):
+    name = letter * (250 // len(os.fsencode(letter)))
+    for number, folder in enumerate(("a", "b")):
+        write_clip(tmp_path / folder / "clip.mp4", seconds=1.0 + number).rename(tmp_path / folder / f"{name}.mp4")
+    done = ordnance("scan", "a", "b", "--out", "out")
+    assert done.returncode == 0, done.stderr
+    assert {report_of(folder)["clip"]["duration_s"] for folder in (tmp_path / "out").iterdir()} == {1.0, 2.0}
+    assert {folder.name[:60] for folder in (tmp_path / "out").iterdir()} == {shown * 60}
 
 
 def test_clips_of_one_name_scanned_at_the_same_time_do_not_overwrite_each_other(ordnance, tmp_path):

@@ -1,6 +1,8 @@
 import asyncio
 import hashlib
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,6 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
@@ -405,3 +408,21 @@ def test_a_scan_that_waits_is_followed_over_any_number_of_broken_connections(ask
 
     assert ask(lambda _: httpx.Response(200, stream=Stream()), lambda client: client.wait("1")) is ended
     assert left == []
+
+
+def test_the_client_example_of_the_readme_runs_as_it_stands(server, humvee, tmp_path):
+    root = Path(__file__).parents[2]
+    shutil.copyfile(humvee, tmp_path / "clip.mp4")
+    (example,) = re.findall(
+        r"```python\n([^`]*from service.client import Client\n[^`]*)```", (root / "README.md").read_text("utf-8")
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", example.replace("http://127.0.0.1:8008", server.url)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "humvee" in {line.split()[0] for line in done.stdout.splitlines()}

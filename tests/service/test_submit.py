@@ -99,14 +99,21 @@ def test_a_clip_whose_name_is_no_utf_8_is_sent_like_any_other(server, bands, tmp
 
 def test_a_report_that_cannot_be_written_ends_no_batch(server, bands, tmp_path):
     server.wait_ready()
-    (tmp_path / "taken").write_text("no folder")
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "submit", str(bands), str(bands), "--server", server.url, "--out", "taken"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
+
+    def submitted(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "service", "submit", *arguments, "--server", server.url],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+        )
+
+    scan_id = submitted(str(bands), "--no-wait").stdout.split()[-1]
+    (tmp_path / "out").mkdir()
+    for taken in (bands.stem, f"{bands.stem}-{scan_id[:12]}"):
+        (tmp_path / "out" / taken).write_text("no folder")
+    done = submitted(str(bands), os.path.relpath(bands, tmp_path), "--out", "out")
     assert done.returncode == 3
     assert done.stderr.count("cannot be read or written (Not a directory)") == 2
     assert "fault of ours" not in done.stderr
@@ -133,10 +140,11 @@ def test_a_server_that_is_away_is_waited_for_once_and_said_to_be(tmp_path, monke
     assert f"{clips[2]}: There is no file {clips[2]}; check the path." in said
 
 
-def test_a_report_is_there_in_all_formats_or_not_at_all(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("stem", ["clip", "c" * 250])
+def test_a_report_is_there_in_all_formats_or_not_at_all(stem, tmp_path, monkeypatch, capsys):
     from service.commands import run
 
-    clip, out = tmp_path / "clip.mp4", tmp_path / "out"
+    clip, out, plain = tmp_path / f"{stem}.mp4", tmp_path / "out", stem[:200]
     clip.write_bytes(b"clip")
     links = {f"report.{form}": form for form in ("json", "csv", "vtt")}
     scan = SimpleNamespace(
@@ -163,10 +171,54 @@ def test_a_report_is_there_in_all_formats_or_not_at_all(tmp_path, monkeypatch, c
     assert (code, there) == (3, {})
     assert f"{clip}: The server does not answer." in said.err
     away.clear()
-    first = {"clip/report.json": b"json", "clip/report.csv": b"csv"}
+    first = {f"{plain}/report.json": b"json", f"{plain}/report.csv": b"csv"}
     assert submitted("json,csv")[:2] == (0, first)
-    second = {**first, "clip-777777777777/report.json": b"json"}
+    second = {**first, f"{plain}-777777777777/report.json": b"json"}
     assert submitted("json")[:2] == (0, second)
     code, there, said = submitted("vtt")
-    assert (code, there) == (0, {**second, "clip-777777777777/report.vtt": b"vtt"})
-    assert "report in " + str(out / "clip-777777777777") in said.out
+    assert (code, there) == (0, {**second, f"{plain}-777777777777/report.vtt": b"vtt"})
+    assert "report in " + str(out / f"{plain}-777777777777") in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--out", "clip.mp4"], "'clip.mp4' is not a folder"),
+        (["--format", ""], "'' is not an output format"),
+        (["--format", "json,pdf"], "'pdf' is not an output format"),
+    ],
+)
+def test_submit_refuses_what_it_could_not_write_before_it_sends_anything(
+    arguments, words, tmp_path, monkeypatch, capsys
+):
+    from service.commands import run
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mp4").write_bytes(b"clip")
+    monkeypatch.setattr(Client, "submit", lambda *_, **__: pytest.fail("it was sent"))
+    assert run(["submit", "clip.mp4", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_submit_takes_folders_passes_over_options_without_a_value_and_sends_no_empty_clip(server, bands, tmp_path):
+    server.wait_ready()
+    for folder in ("tree/deeper", "bare"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "tree" / "deeper" / "one.mp4").write_bytes(bands.read_bytes())
+    (tmp_path / "tree" / "none.mp4").write_bytes(b"")
+    (tmp_path / "tree" / "notes.txt").write_text("no clip")
+    options = ("--classes", "", "--plan", "", "--quiet", "--server", server.url)
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "submit", "tree", "bare", *options],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stdout.splitlines() == ["tree/deeper/one.mp4: 0 appearances, report in ordnance-report/one"]
+    assert done.stderr.splitlines() == [
+        "bare: The folder bare holds no clip; give clips by name.",
+        "tree/none.mp4: none.mp4 is empty; copy it again.",
+    ]
+    assert (tmp_path / "ordnance-report" / "one" / "report.html").is_file()

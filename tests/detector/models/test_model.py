@@ -245,6 +245,14 @@ def test_auto_takes_a_backend_that_another_distribution_installed(
     assert "onnxruntime-gpu-9.8.7" in (cache / "backends.json").read_text()
 
 
+def test_where_no_backend_is_installed_the_libraries_are_named_not_a_project_called_ordnance(
+    make_tiny: MakeTiny, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "CPU_BACKENDS", ("no_such_library",))
+    with pytest.raises(BackendUnavailable, match="pip install onnxruntime openvino"):
+        load_model(make_tiny(), device="cpu")
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}'])
 def test_a_damaged_cache_is_made_anew(content: str, make_tiny: MakeTiny, timings: list[str], cache: Path) -> None:
     cache.mkdir(parents=True)
