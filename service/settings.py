@@ -134,8 +134,8 @@ class Settings(BaseSettings):
         default=30,
         gt=0,
         le=86400,
-        description="Seconds without a byte of a body after which its connection counts as broken, and in which a "
-        "request's head must have come.",
+        description="Seconds without a byte of a body, or with fewer than 500 bytes a second, after which its "
+        "connection counts as broken, and in which a request's head must have come.",
     )
     upload_hours: float = Field(
         default=24, gt=0, le=24 * CENTURY_DAYS, description="Hours after which an unfinished upload is removed."

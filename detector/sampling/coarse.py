@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from detector.sampling.plan import Timeline
 
 SAME_TIME_SECONDS = 1e-6
 USUAL_SHARE = 0.5
@@ -19,39 +20,35 @@ LIKE_KEYFRAME = 0.25
 """…and this share of a usual keyframe's size."""
 
 
-@dataclass(frozen=True, slots=True)
-class CoarsePass:
-    """Positions of frames in the timeline, ascending: `anchors` cut it into stretches that `fills` divide further."""
-
-    anchors: tuple[int, ...]
-    fills: tuple[int, ...]
-
-    @property
-    def frames(self) -> tuple[int, ...]:
-        return tuple(sorted({*self.anchors, *self.fills}))
+def coarse_times(timeline: Timeline, cadence_seconds: float, shortest_shot_seconds: float) -> tuple[float, ...]:
+    """When to look so as to keep the promised cadence, and at shots that the packets' sizes suggest. The clip has
+    frames."""
+    frames = _coarse_pass(timeline, cadence_seconds, shortest_shot_seconds)
+    if timeline.packet_bytes is not None:
+        cuts = suspected_cuts(timeline.packet_bytes, timeline.is_keyframe)
+        frames += frames_of_short_shots(frames, cuts, timeline.pts_seconds, shortest_shot_seconds)
+    return tuple(timeline.pts_seconds[sorted({*frames})].tolist())
 
 
-def coarse_pass(
-    pts: NDArray[np.float64],
-    is_keyframe: NDArray[np.bool_],
-    duration_seconds: float,
-    cadence_seconds: float,
-    shortest_shot_seconds: float,
-) -> CoarsePass:
-    """Frames such that whatever is shown for `cadence_seconds` or longer is shown on one of them.
+def wider_times(timeline: Timeline, cadence_seconds: float, shortest_shot_seconds: float) -> tuple[float, ...]:
+    """When to look at a cadence that time suffices for, and at nothing besides. The clip has frames."""
+    frames = _coarse_pass(timeline, cadence_seconds, shortest_shot_seconds)
+    return tuple(timeline.pts_seconds[list(frames)].tolist())
 
-    A frame is shown from its time in `pts` (ascending, seconds) to that of the next. What lies between two samples
-    is shown from the frame after the first one to the second one, so samples may lie further apart than the cadence,
-    by less than a frame. Where keyframes lie close enough, only some of them are taken. Between two that lie too far
-    apart, the gap is filled from its end, so that the last fill-in comes as early as it may: what follows it need
-    not be decoded. Keyframes outside an encoder's regular distance mark cuts, and are taken if `shortest_shot_seconds`
-    lie between them.
+
+def _coarse_pass(timeline: Timeline, cadence_seconds: float, shortest_shot_seconds: float) -> tuple[int, ...]:
+    """Positions of frames, ascending, such that whatever is shown for `cadence_seconds` or longer is shown on one.
+
+    A frame is shown from its time to that of the next. What lies between two samples is shown from the frame after the
+    first one to the second one, so samples may lie further apart than the cadence, by less than a frame. Where
+    keyframes lie close enough, only some of them are taken. Between two that lie too far apart, the gap is filled from
+    its end, so that the last fill-in comes as early as it may: what follows it need not be decoded. Keyframes outside
+    an encoder's regular distance mark cuts, and are taken if `shortest_shot_seconds` lie between them.
     """
-    if not len(pts):
-        return CoarsePass((), ())
-    times = np.append(pts, max(duration_seconds, float(pts[-1])))
+    pts = timeline.pts_seconds
+    times = np.append(pts, max(timeline.duration_seconds, float(pts[-1])))
     end = len(pts)
-    keys = np.flatnonzero(is_keyframe)
+    keys = np.flatnonzero(timeline.is_keyframe)
     at_cuts = _apart(keyframes_at_cuts(keys), pts, shortest_shot_seconds)
     anchors, fills = [0], []
     while True:
@@ -70,7 +67,7 @@ def coarse_pass(
         if next_key == end:
             break
         anchors.append(next_key)
-    return CoarsePass(tuple(anchors), tuple(fills))
+    return tuple(sorted({*anchors, *fills}))
 
 
 def keyframes_at_cuts(keys: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -149,7 +149,10 @@ def apply_corrections(
         entry, where = correction.entry, correction.where
         for digest in correction.pictures:
             if digest not in positions:
-                raise DataError(f"{where}: no picture of the data has the SHA-256 {digest}.")
+                raise DataError(
+                    f"{where}: no picture of the data has the SHA-256 {digest}; add it, or give a file of corrections "
+                    "without this entry with --corrections."
+                )
         for number in (number for digest in correction.pictures for number in positions[digest]):
             if corrected[number].split not in correction.splits:
                 split = corrected[number].split

@@ -2,7 +2,8 @@
 
 A picture whose source boxed only some classes must not teach that the others are background, so it is left out unless
 the configuration says that its kind holds none of our weapons, or a reviewer vouches for it in a corrections file. A
-training picture that is a near-copy of one in val or test is left out too. Whatever is left out is listed.
+training picture that is a near-copy of one in val or test is left out too, with every picture that was made of it.
+Whatever is left out is listed.
 """
 
 from __future__ import annotations
@@ -87,8 +88,16 @@ def build_dataset(
         notes.append("the test split has no picture; a training goes without it, but measures nothing on it")
     new = [_new(each, _set_file(each, data)) for each in kept]
     folders = [(data / "rendered", "rendered")] if (data / "rendered").is_dir() else []
+    copies = {leak.lower.picture.name: leak for leak in leaks if leak.lower.split == "train"}
     for folder, set_name in (*folders, *((folder, "synthetic") for folder in renders)):
-        new.extend(_rendered(folder, set_name))
+        made_of = _made_of(folder)
+        for each in _rendered(folder, set_name):
+            if found := copies.keys() & made_of.get(each.picture.name, set()):
+                leak = copies[min(found)]
+                why = f"made of {min(found)}, a near-copy of {leak.higher.picture.name} in {leak.higher.split}"
+                left_out.append(LeftOut(each.file, "train", "near-copy", why))
+            else:
+                new.append(each)
     check_names(new)
     begin_set(out)
     pictures = [add_picture(out, config.classes, each) for each in new]
@@ -170,6 +179,16 @@ def _rendered(folder: Path, set_name: str) -> Iterator[NewPicture]:
         name = f"{set_name}-{folder.name}-{picture.name}"
         boxes = read_labels(label)
         yield NewPicture(picture, boxes, "train", name, file_sha256(picture), folder.name, licence, set_name)
+
+
+def _made_of(folder: Path) -> dict[str, set[str]]:
+    """The names of the photographs in each picture of a folder that a command made: pasted, or behind the scene."""
+    rows = _made(folder).get("images")
+    return {
+        each["file"]: {str(each.get("scene")), str(each.get("backdrop")), *each.get("objects", ())}
+        for each in (rows if isinstance(rows, list) else ())
+        if isinstance(each, dict) and "file" in each
+    }
 
 
 def _made(folder: Path) -> dict[str, Any]:

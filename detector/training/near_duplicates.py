@@ -104,6 +104,10 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
     """
     with open_picture(path) as picture:
         check_content(path, picture.format, picture.size)
+        if picture.mode.startswith("I"):
+            # Pillow would cut 16 bits off at 255; how many of them a thermal camera uses is not said.
+            deep = np.asarray(picture, dtype=np.float32)
+            return np.asarray(255 * deep / max(1.0, float(deep.max())), dtype=np.uint8)
         return np.asarray(picture.convert("L"), dtype=np.uint8)
 
 

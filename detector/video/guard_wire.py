@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from detector.frame import Frame
 from detector.video.display import Display, Orientation
+from detector.video.packets import Times
 from detector.video.planes import Colours, Planes
-from detector.video.probing import OtherStream, Probe, Times
+from detector.video.probing import OtherStream, Probe
 from detector.video.problems import DecodeProblem
 
 if TYPE_CHECKING:

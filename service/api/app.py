@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +20,7 @@ from service.api import (
     events,
     exports,
     health,
+    new_scans,
     outline,
     outputs,
     preferences,
@@ -31,9 +32,10 @@ from service.api import (
     stills,
     uploads,
     verdicts,
+    whole_uploads,
 )
 from service.api.bodies import SmallBodies
-from service.api.context import Context
+from service.api.context import Context, check_query
 from service.api.live import Hub
 from service.api.tus_wire import TusWire
 from service.intake import Office
@@ -69,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        chores = (context.hub.run(), uploads.complete_whole_uploads(context), _tidy_here(context))
+        chores = (context.hub.run(), whole_uploads.complete_whole_uploads(context), _tidy_here(context))
         running = [asyncio.create_task(each) for each in chores]
         yield
         for each in running:
@@ -89,11 +91,13 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
+        dependencies=[Depends(check_query)],
     )
     app.state.context = context
     app.state.metrics = health.Metrics(context)
     problem.install(app)
     for each in (
+        new_scans,
         scans,
         outline,
         stills,

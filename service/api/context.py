@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 
+from detector.errors import BadOption
 from service.access.browser import (
     COOKIE,
     PROXY_HEADERS,
@@ -58,6 +59,17 @@ def context_of(request: Request) -> Context:
 def remote_of(request: Request) -> str:
     """The address that the request came from, for the audit log."""
     return request.client.host if request.client else ""
+
+
+async def check_query(request: Request) -> None:
+    """A dependency of all routes. Raises BadOption for a parameter that an address of the API does not take: passed
+    over, a misspelt filter would give another answer than was asked for."""
+    if not request.url.path.startswith("/v1/"):
+        return
+    known = [each.alias for each in request.scope["route"].dependant.query_params]
+    if (unknown := next((each for each in request.query_params if each not in known), None)) is not None:
+        takes = f"it takes: {', '.join(known)}" if known else "it takes none"
+        raise BadOption(f"'{unknown[:64]}' is no parameter of this address; {takes}.")
 
 
 def identify(request: Request, credentials: HTTPAuthorizationCredentials | None, cookie: str | None) -> Principal:

@@ -38,7 +38,8 @@ class Hub:
                     log.exception("events cannot be read")
                     continue
                 for topic in list(self._waiting):
-                    if fresh.get(topic) != self._known.get(topic):
+                    # What is looked at for the first time may have changed, or gone, since its listener read it.
+                    if topic not in self._known or fresh.get(topic) != self._known[topic]:
                         self._known[topic] = fresh.get(topic)
                         for listener in self._waiting.get(topic, ()):
                             listener.set()

@@ -14,7 +14,7 @@ from detector.report.schema import BestInfo
 from service.api.context import Ctx, Reader
 from service.api.moments import Since, Until, since_seconds, until_seconds
 from service.api.problem import responses
-from service.api.scans import MinConfidence
+from service.api.scans import Cursor, MinConfidence
 from service.api.shapes import PictureLinks, State, appearance_out, cursor, moment, read_cursor
 from service.api.verdicts import OpinionOut, Verdict, VerdictOut
 from service.store.search import Wanted, find_appearances
@@ -89,7 +89,7 @@ def search(
         Query(description="Only of scans in these states, and only what is reviewed to these."),
     ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor_text: Annotated[str | None, Query(alias="cursor", max_length=200)] = None,
+    cursor_text: Cursor = None,
 ) -> JSONResponse:
     """Filters of different names must all hold; of several values of one, one must."""
     after = None

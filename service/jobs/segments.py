@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy, deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from detector.errors import DecoderEnded, OrdnanceError, VideoError
-from detector.frame import Appearance, Frame
+from detector.frame import Appearance
 from detector.linking import LookedAt
 from detector.looking import ScanState
 from detector.models import Model
@@ -25,39 +25,17 @@ from detector.reporting import Decoding, coverage_info
 from detector.sampling.cuts import CutWatch
 from detector.sampling.plan import Plan, Request, Sample
 from detector.scanner import Progress, Scanner, ScanOptions, ScanResult
-from detector.video import DecodeProblem, Probe
 from detector.video.guard import GuardedVideo, GuardLimits, open_guarded
 from detector.video.guard_process import Decoders
 from detector.video.guard_wire import pack_cuts, unpack_cuts
-from detector.video.problems import ProblemLog
+from service.jobs.parts import MAX_ENDED_DECODERS, Account, Part, PartedVideo, Piece, pieces_of
 
-MAX_ENDED_DECODERS = 5
-"""So many parts in a row may end with their decoder, each after a minute where it stalls. Then a part is left out
-before the next is tried, then two, four and so on: a clip that kills its decoders takes few of them, and what is whole
-behind a bad stretch is still looked at."""
 MAX_RETRIES = 3
 """How often a part, or opening the clip, is tried again where somebody else killed the decoder."""
-CLOSER_LOOKS = 16
-"""Closer looks in one part; each is several pictures for the model."""
 
 
 class ScanStopped(Exception):
     """The scan was cancelled or removed, or another worker has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What one part brought. `problems`, `failed` (see ProblemLog) and the count are its own; `error` ends the scan."""
-
-    samples: tuple[Sample, ...]
-    problems: tuple[tuple[float, float, str, bool], ...]
-    failed: tuple[float, ...]
-    frames_decoded: int
-    decoder_ended: bool
-    error: tuple[str, str] | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in Part.__slots__}
 
 
 Carry = dict[str, Any]
@@ -112,7 +90,7 @@ class SegmentedScanner(Scanner):
         self._parts_to_leave_out = 0
         self._has_left_out = False
         self._scan_state: ScanState | None = None
-        self._video: _PartedVideo | None = None
+        self._video: PartedVideo | None = None
         self._running_plan: Plan | None = None
         self._in_the_making: list[Sample] = []
         self.samples: dict[float, Sample] = {}
@@ -198,7 +176,7 @@ class SegmentedScanner(Scanner):
     @contextmanager
     def _open(self, path: Path) -> Iterator[Any]:
         with self._guarded(path) as video:
-            self._video = _PartedVideo(video)
+            self._video = PartedVideo(video)
             yield self._video
 
     def _guarded(self, path: Path) -> GuardedVideo:
@@ -231,7 +209,7 @@ class SegmentedScanner(Scanner):
         if not request.coarse:
             # It asks about what was found, which is where decoding went well.
             self._parts_to_leave_out = 0
-        for piece in self._cut(video.probe, request):
+        for piece in pieces_of(request, video.probe, self._segment_samples):
             if state.is_over(request):
                 return
             if self._parts_to_leave_out:
@@ -246,7 +224,7 @@ class SegmentedScanner(Scanner):
                     last = sample.pts_seconds
                     yield sample
 
-    def _next_part(self, video: Any, piece: _Piece, state: ScanState) -> Part:
+    def _next_part(self, video: Any, piece: Piece, state: ScanState) -> Part:
         if self._came_to < len(self._kept):
             part, ends_segment = self._kept[self._came_to]
             self._came_to += 1
@@ -289,48 +267,28 @@ class SegmentedScanner(Scanner):
         if self._ended_in_a_row >= MAX_ENDED_DECODERS:
             self._parts_to_leave_out = 2 ** (self._ended_in_a_row - MAX_ENDED_DECODERS)
 
-    def _leave_out(self, video: Any, piece: _Piece) -> None:
+    def _leave_out(self, video: Any, piece: Piece) -> None:
         self._has_left_out = True
         if self._is_first(piece):
             reason = f"not tried, as before it {self._ended_in_a_row} times in a row {self._last_reason}"
             video.add(Part((), (self._lost(piece, (), reason),), (), 0, False))
 
-    def _lost(self, piece: _Piece, samples: Sequence[Sample], reason: str) -> tuple[float, float, str, bool]:
+    def _lost(self, piece: Piece, samples: Sequence[Sample], reason: str) -> tuple[float, float, str, bool]:
         """The problem that a part is of which there are only these samples."""
         times = piece.window or (0.0, self.duration_seconds)
         start = samples[-1].pts_seconds if samples else times[0]
         return (start, max(start, times[-1]) if self._is_first(piece) else start, reason, False)
 
-    def _is_first(self, piece: _Piece) -> bool:
+    def _is_first(self, piece: Piece) -> bool:
         """Whether nothing has looked there before; what lies between the times of a closer look, the first pass saw."""
         return piece.request.coarse or (self._running_plan is not None and self._running_plan.asks_once)
 
-    def _cut(self, probe: Probe, request: Request) -> Iterator[_Piece]:
-        size = self._segment_samples
-        if request.closer:
-            for start in range(0, len(request.closer), CLOSER_LOOKS):
-                looks = request.closer[start : start + CLOSER_LOOKS]
-                times = tuple(look.sample.pts_seconds for look in looks)
-                yield _Piece(replace(request, times=times, closer=looks), times)
-            return
-        if request.times is not None:
-            for start in range(0, len(request.times), size):
-                times = request.times[start : start + size]
-                yield _Piece(replace(request, times=times), times)
-            return
-        listed = probe.keyframe_seconds if request.keyframes_only else probe.pts_seconds
-        if not len(listed):
-            yield _Piece(request, None)
-        for start in range(0, len(listed), size):
-            times = tuple(listed[start : start + size].tolist())
-            yield _Piece(replace(request, times=times) if request.keyframes_only else request, times)
-
-    def _make(self, video: Any, piece: _Piece, state: ScanState) -> Part:
+    def _make(self, video: Any, piece: Piece, state: ScanState) -> Part:
         guarded: GuardedVideo = video.guarded
         for attempt in range(MAX_RETRIES + 1):
             samples: list[Sample] = []
             self._in_the_making = samples
-            before = _Account(guarded)
+            before = Account(guarded)
             tried = copy(state)
             tried.static, tried.cuts = deepcopy(state.static), _copy_of(state.cuts)
             video.window = piece.window
@@ -353,82 +311,6 @@ class SegmentedScanner(Scanner):
             break
         state.static, state.cuts, state.kept, state.finds = tried.static, tried.cuts, tried.kept, tried.finds
         return part
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """A request that is one part's; `window` are the times of what it asks for, None for all."""
-
-    request: Request
-    window: tuple[float, ...] | None
-
-
-class _Account:
-    """What the decoder reports from here on."""
-
-    def __init__(self, guarded: GuardedVideo) -> None:
-        self._guarded = guarded
-        self._failed, self._frames = guarded.decode_errors, guarded.frames_decoded
-        self._known = set(self._all())
-
-    def decoded(self) -> tuple[tuple[float, ...], int]:
-        """What failed, and how many pictures did not."""
-        return tuple(self._guarded.failed[self._failed :]), self._guarded.frames_decoded - self._frames
-
-    def problems(self) -> tuple[tuple[float, float, str, bool], ...]:
-        return tuple(each for each in self._all() if each not in self._known)
-
-    def _all(self) -> list[tuple[float, float, str, bool]]:
-        return [(p.from_seconds, p.to_seconds, p.reason, p.decoded) for p in self._guarded.errors]
-
-
-class _PartedVideo:
-    """The clip as the pipeline sees it: the accounts of all parts, and frames within the part that is made."""
-
-    def __init__(self, guarded: GuardedVideo) -> None:
-        self.guarded = guarded
-        self.probe = guarded.probe
-        self.window: tuple[float, ...] | None = None
-        self.frames_decoded = 0
-        self._problems = ProblemLog()
-
-    @property
-    def decode_errors(self) -> int:
-        return len(self._problems.failed)
-
-    @property
-    def errors(self) -> list[DecodeProblem]:
-        return list(self._problems)
-
-    def add(self, part: Part) -> None:
-        self._problems.failed.update(dict.fromkeys(part.failed))
-        self.frames_decoded += part.frames_decoded
-        for start, end, reason, decoded in part.problems:
-            self._problems.add(DecodeProblem(start, end, reason, decoded))
-
-    def frames(self, *, keyframes_only: bool = False) -> Iterator[Frame]:
-        if self.window is None:
-            yield from self.guarded.frames(keyframes_only=keyframes_only)
-        else:
-            for _, frame in self.guarded.frames_at(self.window):
-                yield frame
-
-    def frames_at(self, targets: Sequence[float], watch: CutWatch | None = None) -> Iterator[tuple[float, Frame]]:
-        """As Video.frames_at. For the report's pictures, a target at which the decoder ends is left out."""
-        if self.window is not None:
-            yield from self.guarded.frames_at(targets, watch)
-            return
-        waiting = list(targets)
-        for _ in range(MAX_ENDED_DECODERS):
-            try:
-                for target, frame in self.guarded.frames_at(waiting):
-                    waiting = [each for each in waiting if each > target]
-                    yield target, frame
-                return
-            except DecoderEnded:
-                waiting = waiting[1:]
-            except VideoError:
-                return
 
 
 def _carry_of(state: ScanState) -> Carry:

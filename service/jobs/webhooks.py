@@ -18,7 +18,7 @@ from service.settings import Settings
 from service.store.tables import ScanRow
 
 if TYPE_CHECKING:
-    from service.jobs.scanning import Desk
+    from service.jobs.desk import Desk
 
 log = logging.getLogger("ordnance.webhook")
 

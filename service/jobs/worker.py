@@ -19,9 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from detector.memory import keep_large_blocks_apart
 from detector.models import load_model
 from detector.video.guard_process import Decoders
+from service.jobs.desk import Desk
 from service.jobs.engine import POLL_SECONDS, SCANS, WEBHOOKS, WEBHOOKS_POLL_SECONDS, Jobs, engine_config
 from service.jobs.heartbeat import BEAT_SECONDS, Heartbeat, bury, dead_workers
-from service.jobs.scanning import Desk
 from service.jobs.shared_model import SharedModel
 from service.jobs.wanted import Wanted
 from service.settings import Settings
@@ -55,7 +55,7 @@ def run_worker(settings: Settings, *, parent: int | None = None) -> None:
     database, blobs = open_database(settings), open_blobs(settings)
     settings.work_folder.mkdir(parents=True, exist_ok=True)
     settings.uploads_folder.mkdir(parents=True, exist_ok=True)
-    worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+    worker_id = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(4)}"
     heart = Heartbeat(database, worker_id)
     try:
         heart.begin()

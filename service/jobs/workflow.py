@@ -10,8 +10,9 @@ from dbos import error as engine_errors
 
 from detector.errors import OrdnanceError, VideoError
 from service.jobs import webhooks
+from service.jobs.desk import Desk
 from service.jobs.engine import SCAN_WORKFLOW, WEBHOOK_WORKFLOW
-from service.jobs.scanning import Desk, begin, fail, run_scan
+from service.jobs.scanning import begin, fail, run_scan
 from service.jobs.segments import ScanStopped
 from service.store.database import OUTAGES
 from service.tracing import span

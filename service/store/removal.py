@@ -26,7 +26,7 @@ from service.store.tables import (
     UploadRow,
     UsageRow,
 )
-from service.store.upload_files import remove_upload_files
+from service.store.uploads import remove_upload_files
 
 IDEMPOTENCY_DAYS = 7
 USAGE_DAYS = 40

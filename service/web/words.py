@@ -1,4 +1,8 @@
-"""Every word of the page, from one table a language: `labels/<tag>.json`. A language is added by adding its file."""
+"""Every word of the page, from one table a language: `labels/<tag>.json`. A language is added by adding its file.
+
+A label is a text, or texts by CLDR's plural categories, of which `other` is always there: the page's scripts choose by
+the value of `count`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+
+Label = str | dict[str, str]
 
 DEFAULT = "en"
 _RIGHT_TO_LEFT = ("ar", "arc", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi")
@@ -18,11 +24,13 @@ class Words:
 
     language: str
     direction: str
-    table: Mapping[str, str]
+    table: Mapping[str, Label]
 
     def __call__(self, key: str, **values: object) -> str:
         """The label with its values; the key itself where there is none, so that a gap is seen."""
-        return self.table.get(key, key).format_map({name: str(value) for name, value in values.items()})
+        label = self.table.get(key, key)
+        text = label if isinstance(label, str) else label["other"]
+        return text.format_map({name: str(value) for name, value in values.items()})
 
 
 @cache
@@ -50,7 +58,7 @@ def best_language(wanted: str | None, accept_language: str) -> str:
     return DEFAULT
 
 
-def _read(language: str) -> dict[str, str]:
+def _read(language: str) -> dict[str, Label]:
     text = files("service.web").joinpath("labels", f"{language}.json").read_text("utf-8")
-    table: dict[str, str] = json.loads(text)
+    table: dict[str, Label] = json.loads(text)
     return table

@@ -82,6 +82,20 @@ def write(
     return path
 
 
+def retimed(source, target, times, *, container=None):
+    """The packets of `source` in `target`, with `times(number, pts, dts)` in seconds for each."""
+    with av.open(str(source)) as read, av.open(str(target), "w", format=container) as write_to:
+        stream = read.streams.video[0]
+        copied = write_to.add_stream_from_template(stream)
+        for number, packet in enumerate(each for each in read.demux(stream) if each.size):
+            decoded = packet.pts if packet.dts is None else packet.dts
+            seconds = times(number, float(packet.pts * packet.time_base), float(decoded * packet.time_base))
+            packet.pts, packet.dts = (round(each / packet.time_base) for each in seconds)
+            packet.stream = copied
+            write_to.mux(packet)
+    return target
+
+
 def scan(path, **options):
     model = RedModel()
     report = Scanner(model, ScanOptions(**options)).scan(path).report

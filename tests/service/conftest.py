@@ -10,7 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 
 from made_clips import write_clip
-from service_server import Server, cut_demo
+from service_server import Server, cut_demo, upload, wait_for
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +31,19 @@ def server(tmp_path_factory):
     running = Server(tmp_path_factory.mktemp("shared") / "store", REQUESTS_PER_MINUTE=100000).start()
     yield running
     running.stop()
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    server.wait_ready()
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def done(client, humvee):
+    """A scan in which something was found."""
+    return wait_for(client, upload(client, humvee)["id"])
 
 
 @pytest.fixture

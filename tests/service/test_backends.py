@@ -241,6 +241,26 @@ def test_a_database_that_can_only_be_read_is_said_to_be_wrong(postgres, tmp_path
     assert wrong.words.startswith("The database can only be read;")
 
 
+def test_a_worker_of_a_machine_with_a_long_name_works_on_postgresql(postgres, tmp_path):
+    """Clouds give names of sixty letters."""
+    from review_app import ReviewApp
+    from sqlalchemy import create_engine, text
+    from worker_desk import worker_beside
+
+    from service.jobs.heartbeat import living
+
+    plain = create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+    with plain.connect() as connection:
+        connection.execute(text("CREATE DATABASE named"))
+    plain.dispose()
+    url = postgres.rsplit("/", 1)[0] + "/named"
+    app = ReviewApp(tmp_path, database_url=url)
+    named = ("import socket", "socket.gethostname = lambda: 'n' * 63")
+    with worker_beside(app, *named, ORDNANCE_DATABASE_URL=url) as wait_until:
+        wait_until(lambda: any(row.ready for row in living(app.database)))
+    app.close()
+
+
 def test_the_review_on_postgresql(postgres, tmp_path):
     from review_app import ReviewApp
     from sqlalchemy import create_engine, text

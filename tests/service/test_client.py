@@ -1,8 +1,6 @@
 import asyncio
 import hashlib
-import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -21,58 +19,6 @@ import pytest
 from benchmarks.service.clips import pad_clip
 from detector.errors import BadOption
 from service.client import AsyncClient, Client, ServerError
-
-
-def test_submit_uploads_follows_and_fetches(server, humvee, tmp_path):
-    server.wait_ready()
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "submit", str(humvee), "--server", server.url, "--format", "json,vtt"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "ORDNANCE_KEY": server.key("frank")},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "ordnance-report" / "humvee"
-    assert "humvee" in {each["class"] for each in json.loads((folder / "report.json").read_text())["appearances"]}
-    assert (folder / "report.vtt").read_text().startswith("WEBVTT")
-    assert "appearance" in done.stdout
-
-
-def test_submit_says_in_a_sentence_what_went_wrong(server, humvee, tmp_path):
-    (tmp_path / "text.mp4").write_text("no film\n" * 30)
-    for arguments, word in (
-        ((str(humvee), "--server", server.url, "--plan", "hourly"), "interval"),
-        (("missing.mp4", "--server", server.url), "missing.mp4"),
-        (("text.mp4", "--server", server.url), "text file"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "service", "submit", *arguments],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-        )
-        assert done.returncode == 3
-        assert word in done.stderr
-        assert "Traceback" not in done.stderr
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
-def test_a_name_cannot_give_orders_to_the_terminal(server, tmp_path):
-    name = "[red]e\x1b[31mvil\x1b]0;title\x07.mp4"
-    (tmp_path / name).write_text("no film\n" * 30)
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "submit", name, "--server", server.url, "--plan", "hourly"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 3
-    assert r"[red]e\x1b[31mvil\x1b]0;title\x07.mp4: upload" in done.stderr
-    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", done.stderr)
 
 
 def test_both_clients_do_the_same(server, bands):
@@ -214,21 +160,6 @@ def test_an_upload_that_could_not_be_removed_is_said_to_be_there(ask, tmp_path, 
     assert all("clip.mp4 could not be removed from the server" in note for note in notes)
 
 
-def test_a_scan_that_is_no_longer_followed_is_named(server, humvee, tmp_path, monkeypatch, capsys):
-    from service.commands import run
-
-    followed = []
-
-    def events(self, scan_id):
-        followed.append(scan_id)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Client, "events", events)
-    key = server.key("victor")
-    assert run(["submit", str(humvee), "--server", server.url, "--key", key, "--out", str(tmp_path / "out")]) == 130
-    assert f"Its scan {followed[0]} goes on at the server." in capsys.readouterr().err
-
-
 @contextmanager
 def proxy_of_a_server_that_starts(*, refusals):
     """Answers 502 so many times, and then tells by an event that the scan is done."""
@@ -268,23 +199,6 @@ def test_events_wait_for_a_server_that_starts_behind_its_proxy(monkeypatch):
         assert asyncio.run(the_same(url)) == [{"state": "done"}]
 
 
-def test_a_clip_whose_name_is_no_utf_8_is_sent_like_any_other(server, bands, tmp_path):
-    server.wait_ready()
-    name = os.fsdecode(b"bad\xff.mp4")
-    for each in (name, "good.mp4"):
-        (tmp_path / each).write_bytes(bands.read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "submit", name, "good.mp4", "--server", server.url],
-        capture_output=True,
-        cwd=tmp_path,
-        check=False,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.decode().startswith("bad\N{REPLACEMENT CHARACTER}.mp4: 0 appearances")
-    assert "good.mp4: 0 appearances" in done.stdout.decode()
-
-
 @pytest.mark.parametrize(
     ("server", "key", "word"),
     [
@@ -296,6 +210,11 @@ def test_a_clip_whose_name_is_no_utf_8_is_sent_like_any_other(server, bands, tmp
 def test_a_key_or_address_that_cannot_be_one_is_refused(server, key, word):
     with pytest.raises(BadOption, match=word):
         Client(server, key)
+
+
+def test_an_option_that_is_misspelt_is_refused(server, bands):
+    with Client(server.url) as client, pytest.raises(BadOption, match=r"'treshold' is no option.* threshold,"):
+        client.submit(bands, treshold=0.5)
 
 
 def test_a_server_that_says_yes_to_everything_is_not_taken_for_ordnance(tmp_path):
@@ -320,26 +239,11 @@ def test_a_server_that_says_yes_to_everything_is_not_taken_for_ordnance(tmp_path
         other.shutdown()
 
 
-def test_a_report_that_cannot_be_written_ends_no_batch(server, bands, tmp_path):
-    server.wait_ready()
-    (tmp_path / "taken").write_text("no folder")
-    done = subprocess.run(
-        [sys.executable, "-m", "service", "submit", str(bands), str(bands), "--server", server.url, "--out", "taken"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
-    assert done.returncode == 3
-    assert done.stderr.count("cannot be read or written (Not a directory)") == 2
-    assert "fault of ours" not in done.stderr
-
-
 @pytest.mark.parametrize("size", [1000, 5000])
 def test_a_clip_that_changes_its_size_while_it_is_sent_is_named(tmp_path, monkeypatch, size):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes(b"x" * 3000)
-    monkeypatch.setattr("service.client.FIRST_CHUNK_BYTES", 2000)
+    monkeypatch.setattr("service.client.upload.FIRST_CHUNK_BYTES", 2000)
     asked = iter(range(20))
     removed = []
 
@@ -390,32 +294,11 @@ def test_a_proxy_that_is_in_the_way_is_named(tmp_path, status, headers, words):
             client.submit(clip)
 
 
-def test_a_server_that_is_away_is_waited_for_once_and_said_to_be(tmp_path, monkeypatch, capsys):
-    from service.commands import run
-
-    monkeypatch.setattr("service.client.ATTEMPTS", 2)
-    clips = [tmp_path / name for name in ("a.mp4", "b.mp4", "missing.mp4")]
-    for each in clips[:2]:
-        each.write_bytes(b"clip")
-    with socket.socket() as deaf:
-        deaf.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-        code = run(["submit", *map(str, clips), "--server", address, "--out", str(tmp_path / "out")])
-    assert code == 3
-    said = [line.strip() for line in capsys.readouterr().err.splitlines()]
-    assert [line for line in said if line.endswith("Trying again.")] == [
-        "The server does not answer ([Errno 111] Connection refused); check its address. Trying again."
-    ]
-    assert f"{clips[0]}: The server does not answer ([Errno 111] Connection refused); check its address." in said
-    assert f"{clips[1]}: The server still does not answer; the clip was not sent." in said
-    assert f"{clips[2]}: There is no file {clips[2]}; check the path." in said
-
-
 @pytest.fixture(params=["Client", "AsyncClient"])
 def ask(request, monkeypatch):
     """Has a client do something, each in its turn; a function answers its requests. It waits for nothing."""
-    monkeypatch.setattr("service.client.time.sleep", lambda _: None)
-    monkeypatch.setattr("service.client.asyncio.sleep", AsyncMock())
+    monkeypatch.setattr("service.client.clients.time.sleep", lambda _: None)
+    monkeypatch.setattr("service.client.clients.asyncio.sleep", AsyncMock())
     address = "http://127.0.0.1:1"
 
     async def awaited(answer, call):
@@ -438,7 +321,7 @@ def scan_that_is(monkeypatch, state):
         return SimpleNamespace(id=scan_id, state=state)
         yield
 
-    monkeypatch.setattr("service.client._scan", found)
+    monkeypatch.setattr("service.client.scans.scan", found)
 
 
 def test_a_clip_that_has_arrived_is_waited_for_while_the_server_stores_it(ask, tmp_path, monkeypatch):
@@ -503,7 +386,7 @@ def test_a_scan_that_had_ended_was_not_cancelled(ask, monkeypatch):
 
 def test_a_scan_that_waits_is_followed_over_any_number_of_broken_connections(ask, monkeypatch):
     """Before its first event a stream has nothing but signs of life."""
-    monkeypatch.setattr("service.client.ATTEMPTS", 3)
+    monkeypatch.setattr("service.client.asking.ATTEMPTS", 3)
     ended = SimpleNamespace(state="done")
     monkeypatch.setattr(Client, "scan", lambda *_: ended)
     monkeypatch.setattr(AsyncClient, "scan", AsyncMock(return_value=ended))
@@ -522,42 +405,3 @@ def test_a_scan_that_waits_is_followed_over_any_number_of_broken_connections(ask
 
     assert ask(lambda _: httpx.Response(200, stream=Stream()), lambda client: client.wait("1")) is ended
     assert left == []
-
-
-def test_a_report_is_there_in_all_formats_or_not_at_all(tmp_path, monkeypatch, capsys):
-    from service.commands import run
-
-    clip, out = tmp_path / "clip.mp4", tmp_path / "out"
-    clip.write_bytes(b"clip")
-    links = {f"report.{form}": form for form in ("json", "csv", "vtt")}
-    scan = SimpleNamespace(
-        id="7" * 32, state="done", links=links, progress=SimpleNamespace(appearances=1), coverage=None
-    )
-    away: set[str] = set()
-
-    def fetch(_, form):
-        if form in away:
-            raise ServerError("no_answer", "The server does not answer.", 0)
-        return form.encode()
-
-    for name, found in (("submit", scan), ("scan", scan), ("events", ())):
-        monkeypatch.setattr(Client, name, lambda *_, found=found, **__: found)
-    monkeypatch.setattr(Client, "fetch", fetch)
-
-    def submitted(formats):
-        code = run(["submit", str(clip), "--out", str(out), "--format", formats, "--server", "http://127.0.0.1:1"])
-        there = {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-        return code, there, capsys.readouterr()
-
-    away.add("csv")
-    code, there, said = submitted("json,csv")
-    assert (code, there) == (3, {})
-    assert f"{clip}: The server does not answer." in said.err
-    away.clear()
-    first = {"clip/report.json": b"json", "clip/report.csv": b"csv"}
-    assert submitted("json,csv")[:2] == (0, first)
-    second = {**first, "clip-777777777777/report.json": b"json"}
-    assert submitted("json")[:2] == (0, second)
-    code, there, said = submitted("vtt")
-    assert (code, there) == (0, {**second, "clip-777777777777/report.vtt": b"vtt"})
-    assert "report in " + str(out / "clip-777777777777") in said.out

@@ -115,6 +115,20 @@ def test_a_place_that_is_not_known_begins_with_now(owner, clips, place):
     assert next(events)[2]["scan"] == later
 
 
+def test_a_stream_ends_with_a_scan_that_is_removed_right_after_its_beginning(start, clips):
+    server = start(WORKERS=0)
+    with server.client() as client:
+        for number in range(5):
+            scan = upload(client, clips[0], plan="interval", every_s=1 + number)["id"]
+            with client.stream("GET", f"/v1/scans/{scan}/events") as answer:
+                lines = answer.iter_lines()
+                while "queued" not in next(lines):
+                    pass
+                assert client.delete(f"/v1/scans/{scan}").status_code == 204
+                told = list(itertools.takewhile(lambda line: not line.startswith(":"), lines))
+            assert "event: gone" in told
+
+
 @pytest.mark.parametrize("end", ["revoked", "signed out"])
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/scans/{}/events"])
 def test_a_stream_ends_soon_after_its_key_was_revoked_or_its_browser_signed_out(start, clips, path, end):

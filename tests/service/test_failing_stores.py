@@ -15,7 +15,8 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from worker_desk import desk_of
 
-from service.jobs import scanning, workflow
+from service.jobs import workflow
+from service.jobs.journal import KeptScan
 from service.settings import load_settings
 from service.store.blobs import FsspecBlobs, open_blobs
 from service.store.clips import drop_copies, remove_marked
@@ -41,7 +42,7 @@ def desk(app):
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr(scanning, "STORE_PAUSE_SECONDS", 0.01, raising=False)
+    monkeypatch.setattr("service.jobs.patience.STORE_PAUSE_SECONDS", 0.01)
 
 
 def failing(monkeypatch, blobs, method, error, times=10**9):
@@ -330,15 +331,15 @@ def test_a_copy_that_is_damaged_or_goes_is_fetched_anew(cached, humvee, monkeypa
             content = copy.read_bytes()
             copy.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
         else:
-            real = scanning._Kept._save
+            real = KeptScan._save
 
             def save(self, number, parts, carry):
                 real(self, number, parts, carry)
                 if number == 0:
-                    monkeypatch.setattr(scanning._Kept, "_save", real)
+                    monkeypatch.setattr(KeptScan, "_save", real)
                     shutil.rmtree(copy.parent)
 
-            monkeypatch.setattr(scanning._Kept, "_save", save)
+            monkeypatch.setattr(KeptScan, "_save", save)
         scan = scanned(app, desk, humvee.read_bytes())
     assert scan["state"] == "done", scan["error"]
     with app.client() as client:
@@ -358,14 +359,14 @@ def test_the_copy_that_a_scan_reads_counts_as_just_read(cached, humvee, monkeypa
     with desk_of(app) as desk:
         desk.blobs = elsewhere
         copy = elsewhere.local_path(put(app, humvee))
-        real = scanning._Kept._save
+        real = KeptScan._save
 
         def save(self, number, parts, carry):
             real(self, number, parts, carry)
             ages.append(copy.stat().st_mtime)
             os.utime(copy, (1.0, 1.0))
 
-        monkeypatch.setattr(scanning._Kept, "_save", save)
+        monkeypatch.setattr(KeptScan, "_save", save)
         assert scanned(app, desk, humvee.read_bytes())["state"] == "done"
     assert len(ages) > 1
     assert 1.0 not in ages

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from worker_desk import desk_of
 
 from detector.models import load_model
-from service.jobs import scanning, workflow
+from service.jobs import journal, workflow
 from service.jobs.samples import pack
 from service.jobs.shared_model import SharedModel
 from service.store.results import read_segments
@@ -27,7 +27,7 @@ def app(tmp_path):
 
 def begun(client, clip, monkeypatch, **params):
     """A scan that its worker left after two segments."""
-    real = scanning.save_segment
+    real = journal.save_segment
 
     def save(session, scan_id, number, *rest, **options):
         if number == 2:
@@ -36,7 +36,7 @@ def begun(client, clip, monkeypatch, **params):
 
     scan = client.post("/v1/scans", params={**PARAMS, **params}, content=clip).json()
     with monkeypatch.context() as patch:
-        patch.setattr(scanning, "save_segment", save)
+        patch.setattr(journal, "save_segment", save)
         workflow.scan.__wrapped__(scan["id"])
     assert client.get(f"/v1/scans/{scan['id']}").json()["state"] == "running"
     return scan["id"]

@@ -14,13 +14,6 @@ TUS = {"Tus-Resumable": "1.0.0"}
 PATCH = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 
-@pytest.fixture(scope="module")
-def client(server):
-    server.wait_ready()
-    with server.client() as client:
-        yield client
-
-
 def begin(client, length, **metadata):
     pairs = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in metadata.items())
     answer = client.post("/v1/uploads", headers={**TUS, "Upload-Length": str(length), "Upload-Metadata": pairs})

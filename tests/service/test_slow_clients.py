@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -56,6 +57,25 @@ def test_a_body_that_stalls_is_answered_and_leaves_nothing(impatient):
     answer = ended(impatient, SCANS + b"\r\n" + b"x" * 500)
     assert b" 400 " in answer.split(b"\r\n")[0] and b"The upload was cut off" in answer
     assert not list((impatient.store / "uploads").iterdir())
+
+
+@pytest.mark.parametrize(
+    "head",
+    [SCANS, SCANS + b"Authorization: Bearer none\r\n", RESCAN + b"Content-Length: 1000\r\n"],
+    ids=["an upload", "an upload that is refused", "a document"],
+)
+def test_a_body_that_drips_is_not_waited_for(impatient, head):
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=30) as connection:
+        connection.sendall(head + b"\r\n")
+        with pytest.raises(ConnectionError):
+            for _ in range(100):
+                time.sleep(0.2)
+                connection.sendall(b"x")
+    for _ in range(100):
+        if not (left := list((impatient.store / "uploads").iterdir())):
+            break
+        time.sleep(0.1)
+    assert not left
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from worker_desk import desk_of
 from detector.errors import DecoderEnded
 from detector.video.guard import GuardedVideo
 from service.jobs import scanning, workflow
+from service.jobs.journal import KeptScan
 from service.jobs.segments import SegmentedScanner
 from service.store.results import read_segments
 
@@ -50,14 +51,14 @@ def submitted(client, clip, **params):
 
 def dying(patch):
     """Have the worker die after each segment that it keeps."""
-    real = scanning._Kept._save
+    real = KeptScan._save
 
     def save(self, number, parts, carry):
         real(self, number, parts, carry)
         if carry is not None:
             raise WorkerDies
 
-    patch.setattr(scanning._Kept, "_save", save)
+    patch.setattr(KeptScan, "_save", save)
 
 
 def work(scan_id):

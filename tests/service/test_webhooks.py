@@ -13,6 +13,7 @@ from service_server import upload, wait_for
 from sqlalchemy import text
 from worker_desk import desk_of, worker_beside
 
+from service.client import Client, ServerError
 from service.jobs import workflow
 from service.store.tables import ScanRow
 
@@ -144,6 +145,19 @@ def test_an_address_that_cannot_be_sent_to_is_refused_in_a_sentence(start, addre
         answer = client.post("/v1/scans", content=b"x", params={"webhook": address})
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_option")
     assert "is not a webhook address" in answer.json()["detail"]
+
+
+def test_a_resumable_upload_for_a_scan_with_another_webhook_is_refused_for_good(start, bands):
+    server = start(WORKERS=0, WEBHOOK_HOSTS="127.0.0.1", WEBHOOK_SECRET=SECRET)
+
+    def wait(reason):
+        raise AssertionError(reason)
+
+    with Client(server.url, on_wait=wait) as client:
+        first = client.submit(bands, webhook="http://127.0.0.1/one")
+        with pytest.raises(ServerError, match=f"Scan {first.id} does the same already and has another webhook"):
+            client.submit(bands, webhook="http://127.0.0.1/two")
+    assert list((server.store / "uploads").iterdir()) == []
 
 
 def test_an_address_with_a_space_or_an_umlaut_is_sent_to_percent_encoded(start, bands):

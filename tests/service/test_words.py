@@ -18,12 +18,16 @@ KEY = r"[a-z_]+(?:\.[a-z_]+)+"
 DYNAMIC = re.compile(r"""\bt\(\s*(?:"([a-z_.]+\.)"\s*~|`([a-z_.]+\.)\$\{)""")
 
 
-def table(tag: str) -> dict[str, str]:
+def table(tag: str) -> dict[str, str | dict[str, str]]:
     return json.loads((WEB / "labels" / f"{tag}.json").read_text("utf-8"))
 
 
-def values(text: str) -> list[str]:
-    return sorted(re.findall(r"\{(\w+)\}", text))
+def forms(label: str | dict[str, str]) -> dict[str, str]:
+    return {"other": label} if isinstance(label, str) else label
+
+
+def values(label: str | dict[str, str]) -> list[str]:
+    return sorted(re.findall(r"\{(\w+)\}", forms(label)["other"]))
 
 
 def test_english_and_arabic_are_there():
@@ -36,7 +40,15 @@ def test_every_table_has_the_same_keys_and_values(tag):
     english, other = table("en"), table(tag)
     assert sorted(other) == sorted(english)
     assert [key for key in english if values(english[key]) != values(other[key])] == []
-    assert [key for key, text in other.items() if not text.strip()] == []
+    assert [key for key, label in other.items() if not all(text.strip() for text in forms(label).values())] == []
+
+
+@pytest.mark.parametrize("tag", languages())
+def test_the_forms_of_a_label_are_those_of_a_count(tag):
+    for key, label in table(tag).items():
+        assert set(forms(label)) <= {"zero", "one", "two", "few", "many", "other"}, key
+        assert all(set(values(text)) <= set(values(label)) for text in forms(label).values()), key
+        assert isinstance(label, str) or "count" in values(label), key
 
 
 def test_weapon_classes_are_called_as_in_the_reports():

@@ -12,7 +12,7 @@ from functools import cache
 
 from detector.models import load_model
 from detector.video.guard_process import Decoders
-from service.jobs.scanning import Desk
+from service.jobs.desk import Desk
 from service.jobs.shared_model import SharedModel
 from service.jobs.wanted import Wanted
 

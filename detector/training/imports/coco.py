@@ -57,8 +57,11 @@ class _Coco(BaseModel):
 
 def read_coco(source: Path, images: Path | None = None) -> list[AnnotatedPicture]:
     """The pictures of a COCO file. Raises DataError that names the file and the wrong entry."""
+    document = read_json(source)
+    if not isinstance(document, dict):
+        raise DataError(f"{source} is not COCO, which is an object with images, annotations and categories.")
     try:
-        content = _Coco.model_validate(read_json(source))
+        content = _Coco.model_validate(document)
     except ValidationError as error:
         raise DataError(f"{source} is not COCO at {first_fault(error)}.") from error
     if not content.images:

@@ -88,7 +88,7 @@ async function problemOf(answer, stays = false) {
 }
 
 function goSignIn() {
-  const here = location.pathname + location.search;
+  const here = location.pathname + location.search + location.hash;
   location.assign(`/sign-in?${new URLSearchParams({ next: here })}`);
 }
 

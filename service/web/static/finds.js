@@ -47,7 +47,7 @@ export async function startFinds({ row, words }) {
   } catch (problem) {
     problemLine.textContent = problem.detail;
   }
-  prefs().then(({ break_minutes: minutes }) => proposeBreaks(minutes, () => (find("break").textContent = t("base.break", { minutes }))), () => null);
+  prefs().then(({ break_minutes: minutes }) => proposeBreaks(minutes, () => (find("break").textContent = t("base.break", { count: minutes }))), () => null);
   query = startFilters(find("filters"), () => read(null));
   await read(null);
 }

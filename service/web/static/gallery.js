@@ -24,7 +24,8 @@ function pictureOf(found, name) {
 }
 
 function row(found, classes) {
-  const { name, colour } = classOf(classes, found.class);
+  const { name: known, colour } = classOf(classes, found.class);
+  const name = found.flags.includes("suspected_overlay") ? `${known} (${t("scan.overlay")})` : known;
   const confidence = found.confidence.toFixed(2), at = timecode(found.best.pts_s);
   const link = element("a", { href: addressOf(found), aria: { label: t("gallery.open", { class: name, confidence, at, name: found.scan.name }) } });
   link.append(

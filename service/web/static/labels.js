@@ -5,9 +5,14 @@ const table = JSON.parse(document.getElementById("labels").textContent);
 // The page's language, for dates and numbers.
 export const language = document.documentElement.lang;
 
-// The label of a key with its {values}; the key itself where there is none, so that a gap is seen.
+const plurals = new Intl.PluralRules(language);
+
+// The label of a key with its {values}, in the form that its `count` asks for where it has several; the key itself where
+// there is none, so that a gap is seen.
 export function t(key, values = {}) {
-  return (table[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
+  const label = table[key] ?? key;
+  const text = typeof label === "string" ? label : (label[plurals.select(values.count)] ?? label.other);
+  return text.replace(/\{(\w+)\}/g, (whole, name) => String(values[name] ?? whole));
 }
 
 export function has(key) {

@@ -20,7 +20,8 @@ export function makeRow(scan) {
     facts: element("p", { class: "muted facts" }),
     meter: element("progress", { max: 1, aria: { label: t("library.progress_of", { name }) } }),
     running: element("p", { class: "muted time" }),
-    why: element("p", { class: "why", dir: "auto" }),
+    // In English, and begins with the clip's name.
+    why: element("p", { class: "why", lang: "en", dir: "ltr" }),
     chips: element("ul", { class: "chips" }),
     judged: element("p", { class: "muted" }),
   };

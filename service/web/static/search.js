@@ -36,6 +36,7 @@ function row(found, classes) {
     element("p", { class: "name", text: found.scan.name, dir: "auto" }),
     element("p", { class: "muted" }, when, ` · ${t("search.confidence", { confidence: found.confidence.toFixed(2) })} · ${moment(found.scan.created_at)}`),
   );
+  if (found.flags.includes("suspected_overlay")) words.append(element("p", { class: "muted", text: t("scan.overlay") }));
   if (found.review?.state === "disagreed") words.append(element("p", { class: "disagreed", text: t("search.disagreed") }));
   if (found.verdicts.length) words.append(element("ul", { class: "plain verdicts" }, ...found.verdicts.map((each) => verdictLine(each, classes))));
   const item = element("li", { class: "find panel" }, pictureOf(found, name), words);

@@ -10,6 +10,8 @@ const wrong = document.getElementById("wrong");
 function goOn() {
   const asked = new URLSearchParams(location.search).get("next") ?? "/";
   const there = URL.canParse(asked, location.origin) ? new URL(asked, location.origin) : null;
+  // What follows a # is not sent to the server that led here; the browser kept it.
+  if (there && !there.hash) there.hash = location.hash;
   location.replace(there?.origin === location.origin && asked.startsWith("/") ? there : "/");
 }
 

@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from detector.appearances.boxes import affinity
-from detector.sampling import adaptive
+from detector.sampling import seen
 from detector.sampling.adaptive import (
     GRID_PER_SECOND,
     MOST_CLOSER_LOOKS,
@@ -141,7 +141,7 @@ def test_many_things_that_are_never_sure_are_each_followed_once_from_sample_to_s
         compared += 1
         return affinity(*boxes)
 
-    monkeypatch.setattr(adaptive, "affinity", counted)
+    monkeypatch.setattr(seen, "affinity", counted)
     boxes = [(60.0 * n, 0.0, 60.0 * n + 40, 40.0) for n in range(20)]
     clip = clip_of(60, objects=[(0, 1499, 0.3, box) for box in boxes])
     _, samples = clip.scan()

@@ -65,7 +65,7 @@ def test_a_reviewer_vouches_for_the_rest_of_a_picture(folder, sha256):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"picture": "0" * 64}, r"entry 1 \(drop_box of a\.jpg\): no picture of the data has the SHA-256 0000"),
+        ({"picture": "0" * 64}, r"entry 1 \(drop_box of a\.jpg\): no picture of the data has the SHA-256 0+; add it"),
         ({"was": HUMVEE}, r"entry 1 \(drop_box of a\.jpg\): the labels hold no such humvee box"),
         ({"was": {"class": "tank", "corners": [0.3, 0.3, 0.7, 0.6]}}, "the labels hold no such tank box"),
         ({"was": {"class": "zeppelin", "corners": [0, 0, 1, 1]}}, "the class 'zeppelin' is unknown"),

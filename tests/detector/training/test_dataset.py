@@ -99,6 +99,20 @@ def test_a_training_picture_that_is_a_near_copy_of_a_test_picture_is_left_out(fo
     assert "d.jpg" in {each.file for each in built.pictures}
 
 
+@pytest.mark.parametrize("made", [{"scene": "b.jpg", "objects": ["copy.jpg"]}, {"backdrop": "copy.jpg"}])
+def test_what_was_made_of_such_a_copy_is_left_out_with_it(folder, data, tmp_path, made):
+    shutil.copytree(data / "rendered", tmp_path / "pasted")
+    cv2.imwrite(str(tmp_path / "pasted" / "images" / "fine.jpg"), drawn(78))
+    (tmp_path / "pasted" / "labels" / "fine.txt").write_text("tank 0.5 0.5 0.3 0.3\n")
+    images = [{"file": "r.jpg", **made}, {"file": "fine.jpg", "scene": "b.jpg", "objects": ["a.jpg"]}]
+    (tmp_path / "pasted" / "manifest.json").write_text(json.dumps({"split": "train", "seed": 1, "images": images}))
+    picture = cv2.imread(str(data / "photos" / "test" / "images" / "d.jpg"))
+    folder.add("train", "copy.jpg", "tow_launcher 0.5 0.5 0.2 0.2\n", picture=cv2.flip(picture, 1))
+    built = build_dataset(CONFIG, data, [tmp_path / "pasted"], tmp_path / "set")
+    assert reasons(built)["synthetic-pasted-r.jpg"] == ("near-copy", "made of copy.jpg, a near-copy of d.jpg in test")
+    assert [each.file for each in built.pictures if each.set_name == "synthetic"] == ["synthetic-pasted-fine.jpg"]
+
+
 def test_a_cluster_of_the_listing_is_not_split(folder, data, tmp_path):
     folder.add("val", "f.jpg", "tank 0.5 0.5 0.3 0.3\n", cluster="7")
     folder.add("test", "g.jpg", "tank 0.5 0.5 0.3 0.3\n", cluster="7")
@@ -391,6 +405,13 @@ def test_what_is_there_to_measure_on_is_not_learned_from(data, tmp_path, made, w
     (data / "rendered" / "manifest.json").write_text(json.dumps(made))
     with pytest.raises(DataError, match=words):
         build_dataset(CONFIG, data, [], tmp_path / "set")
+
+
+def test_scenes_of_another_program_may_have_a_manifest_of_another_form(data, tmp_path):
+    for images in (["r.jpg"], {"r.jpg": {}}, [{"id": 1, "file_name": "r.jpg"}]):
+        (data / "rendered" / "manifest.json").write_text(json.dumps({"images": images}))
+        built = build_dataset(CONFIG, data, [], tmp_path / "set")
+        assert "rendered-rendered-r.jpg" in {each.file for each in built.pictures}
 
 
 def test_the_card_tells_composites_from_renders(data, tmp_path):

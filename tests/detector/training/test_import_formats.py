@@ -22,6 +22,11 @@ def names(pictures):
     return [each.path.name for each in pictures]
 
 
+def test_a_list_of_another_tool_is_not_coco(tmp_path):
+    with pytest.raises(DataError, match=r"export\.json is not COCO, which is an object with images, annotations and"):
+        READERS["coco"](labelstudio(tmp_path))
+
+
 @pytest.mark.parametrize(("entries", "what"), [("images", "image id 1"), ("categories", "category id 3")])
 def test_an_id_that_coco_gives_twice_is_named(tmp_path, entries, what):
     source = changed(coco(tmp_path), lambda content: content[entries].append(content[entries][0]))

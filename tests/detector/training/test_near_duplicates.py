@@ -47,6 +47,15 @@ def test_a_copy_is_found(tmp_path, how):
     assert near_copies([fingerprint(copy)], [fingerprint(original, turned=False)])
 
 
+@pytest.mark.parametrize("bits", [12, 14, 16])
+def test_a_copy_of_a_picture_of_many_bits_is_found(tmp_path, bits):
+    grey = cv2.cvtColor(drawn(5), cv2.COLOR_BGR2GRAY).astype(np.uint16) << (bits - 8)
+    original, copy = tmp_path / "a.png", tmp_path / "b.png"
+    cv2.imwrite(str(original), grey)
+    cv2.imwrite(str(copy), np.ascontiguousarray(turned(grey, 9)))
+    assert near_copies([fingerprint(copy)], [fingerprint(original, turned=False)])
+
+
 def test_different_pictures_are_no_copies(tmp_path):
     prints = []
     for seed in range(30):

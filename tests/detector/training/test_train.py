@@ -37,7 +37,8 @@ stages:
      learned_share: 0.25, settings: *quick}
   - {name: third, sets: [photos, synthetic], epochs: 1, input_size: 64, settings: *quick}
 """
-KILL_AFTER_S = 120
+LONGEST_WAIT_S = 600
+"""For fifteen seconds of processor time: beside a dozen busy processes on two cores they take two minutes."""
 
 
 @pytest.fixture(scope="session")
@@ -133,12 +134,14 @@ def test_a_share_of_weights_for_other_classes_is_refused_before_the_first_epoch(
 def test_after_a_kill_it_goes_on_at_the_last_finished_epoch(tiny: Path) -> None:
     command = [sys.executable, "-c", "import sys; from detector.cli.app import run; sys.exit(run(sys.argv[1:]))"]
     process = subprocess.Popen([*command, *train("--stages", "first,second")], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + KILL_AFTER_S
-    while not Path("runs/second/weights/epoch-0001.pt").exists():
-        assert process.poll() is None and time.monotonic() < deadline, "the second stage never finished an epoch"
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
+    deadline = time.monotonic() + LONGEST_WAIT_S
+    try:
+        while not Path("runs/second/weights/epoch-0001.pt").exists():
+            assert process.poll() is None and time.monotonic() < deadline, "the second stage never finished an epoch"
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
     last = Path("runs/second/weights/last.pt")
     last.write_bytes(last.read_bytes()[:1000])
     begun = Path("runs/first/weights/last.pt").stat().st_mtime_ns

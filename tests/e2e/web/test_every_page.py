@@ -102,6 +102,16 @@ def test_a_link_of_the_report_page_to_a_picture_comes_from_this_site(person, lib
     assert answer.value.status == 200
 
 
+def test_a_printed_report_has_the_pictures_that_were_chosen_alone(person, library, armour_id):
+    one = person(library)
+    one.page.goto(f"{library.url}/v1/scans/{armour_id}/report.html")
+    pictures = one.page.locator(".veil.frame")
+    pictures.first.click()
+    one.page.emulate_media(media="print")
+    expect(pictures.first).to_be_visible()
+    expect(pictures.nth(1)).to_be_hidden()
+
+
 def test_every_module_is_announced_and_asked_for_once(person, library, path):
     one = person(library).open(path)
     settle(one.page)

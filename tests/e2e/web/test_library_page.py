@@ -1,5 +1,6 @@
 """The list of scans: live, narrowed down, and worked on several at once."""
 
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -151,6 +152,14 @@ def test_filters_narrow_the_list_and_stay_in_the_address(person, library, armour
         expect(one.scans()).to_have_count(count)
 
 
+def test_dates_and_sizes_are_written_as_where_the_reader_is(person, library, armour_id):
+    one = person(library, locale="en-GB", extra_http_headers={"Accept-Language": "en-GB"}).open("/?name=armour")
+    facts = one.page.locator(f"#scans > li[data-id='{armour_id}'] .facts")
+    expect(facts).to_have_text(re.compile(r"^\d{1,2} \w{3,4} \d{4}, \d\d:\d\d · "))
+    sizes = "async () => { const { bytes } = await import('/static/format.js'); return [1, 900, 4700].map(bytes); }"
+    assert one.page.evaluate(sizes) == ["1 byte", "900 bytes", "4.7 kB"]
+
+
 @pytest.mark.parametrize("page", ["/", "/search", "/gallery"])
 def test_days_are_those_of_the_clock_by_which_times_are_shown(person, library, page):
     """Riyadh is three hours ahead of UTC."""
@@ -197,6 +206,16 @@ def test_several_scans_are_scanned_again_and_deleted_after_a_question(person, li
     expect(one.page.locator("#empty")).to_be_visible()
     with library.client() as client:
         assert client.get("/v1/scans", params={"name": "batch-"}).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("en", "1 other file of these folders was left out: it is no video."), ("ar", "ملف واحد")]
+)
+def test_one_of_a_thing_is_not_called_several(person, library, tmp_path, language, words):
+    (tmp_path / "notes.txt").write_text("no film")
+    one = person(library, locale=language).open("/?name=none")
+    one.page.set_input_files("#folder", str(tmp_path))
+    expect(one.page.locator("#left-out")).to_contain_text(words)
 
 
 def test_a_running_scan_is_stopped(person, library, armour):

@@ -39,6 +39,18 @@ def test_pages_ask_for_a_key_and_lead_on_to_where_one_wanted_to_go(person, guard
     assert key not in one.page.content()
 
 
+def test_a_place_on_a_page_is_kept_through_the_sign_in(person, guarded, key):
+    """A link names an appearance so; what follows the # is known to the browser alone."""
+    one = person(guarded).open("/settings#7")
+    sign_in(one, key)
+    one.page.wait_for_url(f"{guarded.url}/settings#7")
+    one.context.clear_cookies()
+    one.page.get_by_role("button", name="Save").click()
+    expect(one.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    sign_in(one, key)
+    one.page.wait_for_url(f"{guarded.url}/settings#7")
+
+
 def test_signing_out_ends_it_in_every_tab(person, guarded, key):
     one = person(guarded).open("/settings")
     sign_in(one, key)

@@ -6,7 +6,7 @@ import { announce, tell } from "./notices.js";
 
 export function startBreaks(minutes) {
   proposeBreaks(minutes, () => {
-    const words = t("base.break", { minutes });
+    const words = t("base.break", { count: minutes });
     tell("break", words);
     announce(words);
   });

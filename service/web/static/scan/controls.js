@@ -69,12 +69,14 @@ export function readWeak() {
 
 function say() {
   const { threshold, shown, items } = state;
-  if (threshold !== null) parts.slider.value = threshold;
+  parts.slider.value = threshold ?? 0;
+  parts.review.value = state.review;
+  parts.overlays.checked = state.overlays;
   parts.value.textContent = threshold === null ? t("scan.as_scanned") : threshold.toFixed(2);
   parts.slider.setAttribute("aria-valuetext", parts.value.textContent);
   parts.reset.disabled = threshold === null;
   const weak = shown.reduce((sum, each) => sum + (each.weak ? 1 : 0), 0);
-  const counted = t("scan.appearances_of", { shown: shown.length - weak, all: items.length });
+  const counted = t("scan.appearances_of", { shown: shown.length - weak, count: items.length });
   const said = [counted];
   if (weak) said.push(t("scan.and_weak", { count: weak }));
   if (weak && state.weakCount > state.weak.length) said.push(t("scan.weak_cut", { known: state.weak.length, all: state.weakCount }));
@@ -94,6 +96,7 @@ function drawChips() {
   for (const chip of parts.chips.children) {
     const { name } = classOf(chip.dataset.class);
     chip.style.setProperty("--class", classOf(chip.dataset.class).colour);
+    chip.setAttribute("aria-pressed", !state.hiddenClasses.has(chip.dataset.class));
     chip.querySelector("span").textContent = `${name} ${counts.get(chip.dataset.class)}`;
   }
 }
@@ -103,7 +106,6 @@ function newChip(cls) {
   chip.type = "button";
   chip.className = "chip";
   chip.dataset.class = cls;
-  chip.setAttribute("aria-pressed", !state.hiddenClasses.has(cls));
   chip.append(document.createElement("span"));
   chip.addEventListener("click", () => {
     const { hiddenClasses } = state;

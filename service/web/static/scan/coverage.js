@@ -21,14 +21,14 @@ function sentences(coverage, error) {
   const said = isOpen() ? [t("scan.coverage.so_far")] : [];
   const { samples, guarantee_s: guarantee, longest_gap_s: gap, longest_gap_at_s: gapAt } = coverage;
   if (!samples) said.push(t("scan.coverage.nothing"));
-  else if (guarantee === 0) said.push(t("scan.coverage.every", { samples }));
-  else said.push(t("scan.coverage.promise", { seconds: roundedUp(guarantee), samples }));
+  else if (guarantee === 0) said.push(t("scan.coverage.every", { count: samples }));
+  else said.push(t("scan.coverage.promise", { seconds: roundedUp(guarantee), count: samples }));
   if (gapAt !== null) said.push(t("scan.coverage.gap", { seconds: gap.toFixed(2), at: timecode(gapAt) }));
   if (coverage.shots !== null) {
     said.push(
       coverage.shots_unsampled
-        ? t("scan.coverage.shots_missed", { shots: coverage.shots, missed: coverage.shots_unsampled })
-        : t("scan.coverage.shots", { shots: coverage.shots }),
+        ? t("scan.coverage.shots_missed", { count: coverage.shots, missed: coverage.shots_unsampled })
+        : t("scan.coverage.shots", { count: coverage.shots }),
     );
     if (coverage.unseen_count) said.push(t("scan.coverage.shots_hidden", { seconds: coverage.promise_s }));
   }

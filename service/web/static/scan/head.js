@@ -41,7 +41,7 @@ export function showHead(root) {
   }
   for (const link of root.querySelectorAll("#exports [data-export]")) {
     const isOfVerdicts = link.dataset.export.startsWith("verdicts");
-    link.hidden = isOfVerdicts ? isOpen() : !(link.dataset.export in links);
+    link.parentElement.hidden = isOfVerdicts ? isOpen() : !(link.dataset.export in links);
   }
   for (const [name, isShown] of Object.entries(legendOf())) {
     root.querySelector(`#legend-${name}`).hidden = !isShown;

@@ -155,17 +155,23 @@ function reveal() {
   else if (top + rowHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + rowHeight - box.clientHeight;
 }
 
-// `step` rows further in the list, from the selected one or from the time where none is selected.
+// `step` rows further in the list, from the selected one, also where that is no longer in it, or from the time where none
+// is selected.
 export function move(step) {
   const { shown } = state;
   if (!shown.length) return;
   const now = shown.findIndex((each) => each.key === state.selected?.key);
   let next = now + step;
   if (now < 0) {
-    const after = shown.findIndex((each) => each.last >= state.time);
-    next = after < 0 ? shown.length - 1 : after;
+    const after = shown.findIndex(state.selected ? isAfterSelected : (each) => each.last >= state.time);
+    next = (after < 0 ? shown.length : after) + (state.selected ? Math.min(0, step) : 0);
   }
   select(shown[Math.min(Math.max(0, next), shown.length - 1)]);
+}
+
+function isAfterSelected(item) {
+  const { first, number } = state.selected;
+  return item.first > first || (item.first === first && item.number > number);
 }
 
 export function moveToEnd(end) {

@@ -2,6 +2,7 @@
 
 import { prefs, taxonomy, whoami } from "../api.js";
 import { t } from "../labels.js";
+import { startAddress } from "./address.js";
 import { startBreaks } from "./breaks.js";
 import { nudge, resetThreshold, startControls } from "./controls.js";
 import { showCoverage } from "./coverage.js";
@@ -118,7 +119,8 @@ function wire() {
   on("timeline", goTo);
   on("gone", onGone);
   on("selected", ({ seek }) => seek && speakSelection());
-  document.addEventListener("visibilitychange", () => document.hidden || checkGone());
+  // Others may have judged meanwhile, or removed the scan.
+  document.addEventListener("visibilitychange", () => document.hidden || readVerdicts().catch(checkGone));
 }
 
 async function begin() {
@@ -140,8 +142,7 @@ async function begin() {
   state.threshold = state.prefs.threshold;
   emit("items");
   emit("scan");
-  const asked = state.shown.find(({ number }) => location.hash === `#${number}`);
-  if (state.shown.length) select(asked ?? state.shown[0]);
+  startAddress();
   startBreaks(state.prefs.break_minutes);
   readVerdicts().catch(problem);
   follow(problem);

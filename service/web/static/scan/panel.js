@@ -103,7 +103,9 @@ function saveNote() {
   const mine = mineOf(item);
   if (!canJudge()) return;
   if (!mine) {
-    announce(t("scan.note_waits"));
+    parts.wait.textContent = t("scan.note_waits");
+    parts.wait.hidden = false;
+    announce(parts.wait.textContent);
     return;
   }
   drafts.set(item.number, parts.note.value);

@@ -16,7 +16,7 @@ export function startPrint(root) {
 function fill() {
   const table = document.createElement("table");
   const caption = table.createCaption();
-  caption.textContent = t("scan.appearances_of", { shown: state.shown.length, all: state.items.length });
+  caption.textContent = t("scan.appearances_of", { shown: state.shown.length, count: state.items.length });
   const head = table.createTHead().insertRow();
   for (const key of ["number", "class", "from", "to", "confidence", "verdict", "note"]) {
     const cell = document.createElement("th");

@@ -12,6 +12,7 @@ import { nextTime, timeOnShow } from "./times.js";
 
 const LEAST_LOOP_SECONDS = 1;
 const STILL_PAUSE_MS = 60;
+const LATE_MS = 150;
 
 let parts;
 let stillsOnly = false;
@@ -19,6 +20,7 @@ let revealed = null;
 let showing = 0;
 let reveals = 0;
 let slides = null;
+let late = 0;
 let moving = Promise.resolve();
 
 export function startStage(root) {
@@ -28,7 +30,10 @@ export function startStage(root) {
     caption: find("caption"), clock: find("clock"), fallback: find("fallback"), playing: find("play"), looping: find("loop"),
   };
   player.startPlayer(parts.video, { frame: onVideoFrame, fail: onVideoFails, lost: onVideoLost });
-  parts.picture.addEventListener("load", () => redrawBoxes());
+  parts.picture.addEventListener("load", () => {
+    arrived();
+    redrawBoxes();
+  });
   // A frame may be told of while the browser still seeks, when its pixels cannot be had.
   for (const kind of ["loadeddata", "seeked"]) parts.video.addEventListener(kind, () => redrawBoxes());
   parts.picture.addEventListener("error", () => parts.picture.hasAttribute("src") && onPictureFails());
@@ -79,9 +84,21 @@ function onSelected() {
   stop();
   hide();
   const { selected } = state;
+  expectPicture();
   if (player.isLoaded()) showInPlayer(selected.best);
   else if (selected.pictured) showPicture(`${api}/frames/${selected.number}/review`, "review", selected.best);
   else showStill(selected.best);
+}
+
+// A browser shows the picture before until the next one has come; where that takes long, it would pass for what is chosen.
+function expectPicture() {
+  clearTimeout(late);
+  late = setTimeout(() => parts.stage.classList.add("late"), LATE_MS);
+}
+
+function arrived() {
+  clearTimeout(late);
+  parts.stage.classList.remove("late");
 }
 
 // `mode` says where the picture is from: review, still or revealed.
@@ -92,6 +109,7 @@ function showPicture(url, mode, seconds) {
   parts.picture.hidden = false;
   parts.video.hidden = true;
   parts.cuts.hidden = true;
+  expectPicture();
   parts.picture.src = url;
   parts.picture.alt = altOf(mode);
   redrawBoxes();
@@ -128,6 +146,7 @@ async function showStill(seconds) {
 }
 
 function noPicture() {
+  arrived();
   parts.picture.removeAttribute("src");
   parts.picture.hidden = true;
   parts.stage.dataset.mode = "none";
@@ -152,7 +171,9 @@ async function showInPlayer(seconds) {
   setTime(pts);
   showVideo();
   const exact = await player.showFrame(pts, next);
-  if (mine === showing && !exact && !stillsOnly) await showStill(pts);
+  if (mine !== showing) return;
+  if (exact) arrived();
+  else if (!stillsOnly) await showStill(pts);
 }
 
 function showVideo() {
@@ -239,6 +260,7 @@ function start(from, window) {
     return;
   }
   showing += 1;
+  arrived();
   player.load();
   showVideo();
   player.play(from, window).then(() => {

@@ -20,6 +20,16 @@ export function applyFilters() {
   emit("shown");
 }
 
+// Changes what keeps an appearance from being shown.
+export function uncover(item) {
+  if (passes(item, state)) return;
+  state.overlays ||= item.overlay;
+  if (item.confidence < state.threshold) state.threshold = null;
+  state.hiddenClasses.delete(item.cls);
+  if (!passes(item, state)) state.review = "all";
+  emit("items");
+}
+
 export function setThreshold(value) {
   state.threshold = value;
   applyFilters();

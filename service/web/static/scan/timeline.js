@@ -29,6 +29,11 @@ export function startTimeline(root) {
   new ResizeObserver(schedule).observe(strip);
   for (const topic of ["shown", "scan", "selected", "verdicts"]) on(topic, schedule);
   on("time", moveHead);
+  // On paper the colours are others.
+  matchMedia("print").addEventListener("change", () => {
+    readColours();
+    draw();
+  });
 }
 
 export function zoom(factor) {

@@ -1,6 +1,10 @@
 """A reviewer judges a hundred appearances and touches nothing but the keyboard."""
 
+import re
+
 from playwright.sync_api import expect
+from scan_page import appearance, put_in, scanned
+from service_server import cut_demo
 
 VERDICTS = {"y": "confirmed", "n": "wrong", "u": "unsure"}
 
@@ -40,7 +44,7 @@ def test_other_class_note_help_and_filters_need_no_mouse(visit, reviewing, many_
     expect(visit.page.locator("#panel-others")).to_contain_text("other class: Tank")
     expect(visit.page.locator("#panel-others q")).to_have_text("turret without a gun, y n u")
     visit.press("?")
-    expect(visit.page.locator("#help")).to_be_visible()
+    expect(visit.page.locator("#help").get_by_role("button", name="Close")).to_be_in_viewport()
     visit.press("j", "Escape")
     expect(visit.page.locator("#help")).not_to_be_visible()
     expect(visit.page.locator("#list [aria-selected=true]")).to_have_attribute("aria-posinset", "2000")
@@ -101,3 +105,21 @@ def test_what_is_judged_before_the_verdicts_have_come_stays(visit, reviewing, de
     expect(visit.page.locator("#reviewed")).to_contain_text("2 of")
     visit.press("z", "z")
     expect(visit.page.locator("#reviewed")).to_contain_text("0 of")
+
+
+def test_the_one_after_what_was_judged_comes_next_where_that_leaves_the_list(visit, reviewing, tmp_path):
+    """Wherever the picture is, and though something that was passed over is still in view."""
+    scan_id = scanned(reviewing, cut_demo(tmp_path / "next.mp4", 36.0, 42.0))
+    box = (100.0, 100.0, 300.0, 250.0)
+    times = ([0.5, 4.5], [1.0, 1.5], [2.0, 2.5], [3.0, 3.5])
+    put_in(reviewing, scan_id, [appearance(each, box) for each in times], 640, 360)
+    visit.open_scan(scan_id)
+    visit.page.locator("#review").select_option("open")
+    visit.press("j", "y")
+    expect(visit.page.locator("#count")).to_have_text("3 of 4 appearances shown")
+    assert visit.chosen() == "row-a3"
+    visit.press("Shift+ArrowRight", "Shift+ArrowRight")
+    expect(visit.page.locator("#clock")).to_have_text(re.compile("00:00:0(3.9|4.0)"))
+    visit.press("n")
+    expect(visit.page.locator("#count")).to_have_text("2 of 4 appearances shown")
+    assert visit.chosen() == "row-a4"

@@ -76,6 +76,20 @@ def test_nothing_sharp_is_sent_unasked(visit, demo_scan):
     assert visit.sharp() == []
 
 
+def test_a_picture_that_is_long_in_coming_is_not_stood_in_for_by_the_one_before(visit, demo_scan):
+    held = []
+    visit.page.route("**/frames/2/review", lambda route: held.append(route))
+    visit.open_scan(demo_scan)
+    picture = visit.page.locator("#picture")
+    expect(picture).to_be_visible()
+    visit.press("j")
+    expect(visit.page.locator("#panel-title")).to_have_text("Tank")
+    expect(picture).to_be_hidden()
+    for route in held:
+        route.continue_()
+    expect(picture).to_be_visible()
+
+
 def test_a_reveal_is_chosen_and_lasts_for_one_frame(visit, demo_scan):
     visit.open_scan(demo_scan)
     visit.press("r")
@@ -353,7 +367,6 @@ def test_partial_results_go_on_after_the_server_was_restarted(chromium, tmp_path
         server.stop()
 
 
-# A page that is seen again asks for the scan once more, to see whether it is still there.
 @pytest.mark.parametrize(("part", "failures"), [("", 2), ("/outline", 1)], ids=["scan", "appearances"])
 def test_the_end_of_a_scan_is_read_again_where_reading_it_failed(visit, reviewing, demo_scan, part, failures):
     address = f"**/v1/scans/{demo_scan}{part}"
@@ -392,6 +405,7 @@ def test_why_a_scan_failed_is_said_where_its_page_begins(visit, reviewing):
     notice = visit.page.locator("#notices [data-name=failed]")
     expect(notice).to_contain_text("This scan failed: holiday.mp4: this is a text file, not a video")
     expect(notice).to_be_in_viewport()
+    expect(visit.page.locator("#exports li:not([hidden])")).to_have_count(3)
 
 
 def test_markup_in_names_is_text(visit, reviewing, tmp_path):
@@ -410,6 +424,15 @@ def test_markup_in_names_is_text(visit, reviewing, tmp_path):
     visit.page.keyboard.type("<b>bold</b> & more")
     visit.press("Enter")
     expect(visit.page.locator("#panel-others q")).to_have_text("<b>bold</b> & more")
+
+
+def test_a_name_from_right_to_left_begins_where_the_page_does(visit, reviewing, tmp_path):
+    clip = cut_demo(tmp_path / "دبابة.mp4", 150.0, 152.0)
+    visit.open_scan(scanned(reviewing, clip))
+    left_edge = """name => { const text = document.createRange(); text.selectNodeContents(document.querySelector(name));
+        return text.getBoundingClientRect().left; }"""
+    expect(visit.page.locator("#name")).to_have_css("direction", "rtl")
+    assert abs(visit.page.evaluate(left_edge, "#name") - visit.page.evaluate(left_edge, "#timeline-heading")) < 3
 
 
 def test_two_reviewers_who_disagree_are_shown(visit, reviewing, demo_scan):
@@ -434,14 +457,42 @@ def test_two_reviewers_who_disagree_are_shown(visit, reviewing, demo_scan):
     expect(visit.page.locator("#list [role=option]:visible")).to_have_count(0)
 
 
+def test_what_another_reviewer_said_meanwhile_is_there_when_the_page_is_seen_again(visit, reviewing, demo_scan):
+    visit.open_scan(demo_scan)
+    visit.page.wait_for_load_state("networkidle")
+    key = reviewing.key("local", "--note", "meanwhile", "--scopes", "read,review")
+    with reviewing.client(key) as other:
+        other.put(f"/v1/scans/{demo_scan}/appearances/1/verdict", json={"verdict": "unsure"}).raise_for_status()
+        try:
+            visit.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+            expect(visit.page.locator("#panel-others")).to_contain_text("meanwhile: unsure")
+        finally:
+            other.delete(f"/v1/scans/{demo_scan}/appearances/1/verdict").raise_for_status()
+
+
 def test_on_paper_there_is_a_table_of_everything(visit, many_scan):
     visit.open_scan(many_scan)
     visit.page.emulate_media(media="print")
     expect(visit.page.locator("#print tbody tr")).to_have_count(2000)
     expect(visit.page.locator("#list")).to_be_hidden()
+    expect(visit.page.locator("#exports-heading")).to_be_hidden()
     expect(visit.page.locator("#stage")).to_be_hidden()
     visit.page.emulate_media(media="screen")
     expect(visit.page.locator("#print tbody tr")).to_have_count(0)
+
+
+def test_the_timeline_is_drawn_dark_on_paper(visit, demo_scan):
+    visit.open_scan(demo_scan)
+    darkest = """() => {
+        const context = document.querySelector("#strip canvas").getContext("2d");
+        const { data } = context.getImageData(12, 0, 60, 12);
+        let least = 255;
+        for (let at = 0; at < data.length; at += 4)
+            if (data[at + 3] > 200) least = Math.min(least, Math.max(data[at], data[at + 1], data[at + 2]));
+        return least; }"""
+    assert visit.page.evaluate(darkest) > 100
+    visit.page.emulate_media(media="print")
+    assert visit.page.evaluate(darkest) < 60
 
 
 def test_thousands_of_appearances_are_a_few_rows(visit, many_scan):

@@ -1,0 +1,93 @@
+"""Damaged files, and one that is still being written, through the whole pipeline, with a model that sees red things."""
+
+import av
+import pytest
+from red_clips import RedModel, retimed, scan, with_red, write
+
+from detector.errors import ClipChanged
+from detector.scanner import Scanner, ScanOptions
+from detector.video import open_video
+
+
+def damaged(path, numbers):
+    """The clip with zeros for the pictures of these packets."""
+    with av.open(str(path)) as read:
+        places = [(packet.pos, packet.size) for packet in read.demux(video=0) if packet.size]
+    content = bytearray(path.read_bytes())
+    for number in numbers:
+        content[places[number][0] : sum(places[number])] = bytes(places[number][1])
+    path.write_bytes(content)
+    return path
+
+
+def test_what_was_looked_at_is_not_called_undecoded(tmp_path):
+    path = damaged(write(tmp_path / "clip.mp4", 100, with_red(-1, -1), gop=1), (30, 36, 37, 50))
+    report, _ = scan(path, plan="every-frame")
+    lost = [(round(each.from_s, 3), round(each.to_s, 3)) for each in report.coverage.undecoded]
+    assert lost == [(3.0, 3.1), (3.6, 3.8), (5.0, 5.1)]
+    assert report.coverage.samples == 96
+    assert "0.40 s could not be decoded" in report.coverage.statement
+    (told,) = report.errors
+    assert told.message.startswith("4 damaged packets or pictures were skipped; nothing could be decoded from 3.60 s")
+
+
+def test_a_keyframe_that_is_lost_costs_the_way_from_the_one_before_it_and_no_more(tmp_path):
+    path = write(
+        tmp_path / "clip.mp4", 300, with_red(-1, -1, size=(160, 128)), gop=25, size=(160, 128), codec="libx265"
+    )
+    with open_video(damaged(path, (200,))) as video:
+        for target in (20.1, 10.1, 25.1, 5.1, 28.1):
+            before = video.frames_decoded
+            assert len(list(video.frames_at([target]))) == 1
+            assert video.frames_decoded - before < 60
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "keyframes"])
+def test_damage_that_is_read_over_again_and_again_is_counted_once(tmp_path, plan):
+    path = damaged(write(tmp_path / "clip.mp4", 100, with_red(20, 70), gop=50), (30, 31, 32))
+    report, _ = scan(path, plan=plan)
+    assert report.coverage.decode_errors == 3
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "webm"])
+def test_what_is_lost_with_a_damaged_part_of_the_file_is_told_of(tmp_path, suffix):
+    codec = {"ts": "mpeg2video", "mkv": "libx264", "webm": "libvpx"}[suffix]
+    path = write(tmp_path / f"clip.{suffix}", 300, with_red(-1, -1), gop=10, codec=codec)
+    content = path.read_bytes()
+    fifth = len(content) // 5
+    path.write_bytes(content[: 2 * fifth] + bytes(fifth) + content[3 * fifth :])
+    for plan in ("every-frame", "adaptive", "keyframes-only"):
+        coverage = scan(path, plan=plan)[0].coverage
+        (lost,) = [each for each in coverage.undecoded if each.to_s - each.from_s > 2]
+        # From the damage to the next place in the file at which reading can begin again.
+        assert 9 < lost.from_s < 13 and 16 < lost.to_s < 24
+        assert coverage.guarantee_s >= lost.to_s - lost.from_s
+        assert "Every picture" not in coverage.statement
+        assert coverage.samples + 10 * (lost.to_s - lost.from_s) >= (295 if plan == "every-frame" else 0)
+
+
+def test_a_long_pause_in_a_whole_file_is_no_loss(tmp_path):
+    clip = write(tmp_path / "clip.mp4", 60, with_red(-1, -1), gop=10, x264="bframes=3")
+    path = retimed(clip, tmp_path / "pause.ts", lambda n, pts, dts: (pts + 40 * (n >= 30), dts + 40 * (n >= 30)))
+    assert scan(path)[0].coverage.undecoded == ()
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_file_that_is_still_being_written_gets_no_report(tmp_path, grows):
+    """Its hash would be that of other bytes than those that were looked at."""
+    path = write(tmp_path / "growing.ts", 60, with_red(20, 40), gop=10)
+    content = path.read_bytes()
+    if not grows:
+        # As where the copier has reserved room for all of it.
+        path.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
+
+    class Recorder(RedModel):
+        def detect(self, images):
+            with path.open("r+b") as file:
+                if grows:
+                    file.seek(0, 2)
+                file.write(bytes([0x47, 0x1F, 0xFF, 0x10]) + bytes(184) if grows else content)
+            return super().detect(images)
+
+    with pytest.raises(ClipChanged, match=r"growing\.ts: the file was written to .*; scan it again .*\.$"):
+        Scanner(Recorder(), ScanOptions()).scan(path)
