@@ -15,7 +15,8 @@ MOST_LINES = 5
 
 def print_report(report: Report, folder: Path | None, stream: TextIO) -> None:
     """A line an appearance, what was looked at, and where the report lies."""
-    print(f"{printable(report.clip.name)}  ({short(report.clip.drawn_s)})", file=stream)
+    begins = f" from {short(report.clip.drawn_from_s)} on" if report.clip.drawn_from_s else ""
+    print(f"{printable(report.clip.name)}  ({short(report.clip.drawn_s)}{begins})", file=stream)
     if not report.shown:
         print("  nothing found", file=stream)
     first_seen = {each.id: each.first_seen_s for each in report.appearances}

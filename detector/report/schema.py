@@ -58,8 +58,8 @@ class ClipInfo(Entry):
 
     @property
     def drawn_from_s(self) -> float:
-        """Where a strip of the clip's time begins: at 0, or at the first picture where that lies beyond the middle."""
-        return self.first_pts_s if self.first_pts_s > self.duration_s / 2 else 0.0
+        """Where a strip of the clip's time begins: at 0, but at the first picture where all would lie in a tenth."""
+        return self.first_pts_s if self.first_pts_s > 0.9 * self.duration_s else 0.0
 
     @property
     def drawn_s(self) -> float:

@@ -10,7 +10,7 @@ from av.container import InputContainer
 from detector.video.opening import open_bytes
 from detector.video.timeline import MICROSECOND
 
-_AS_FFMPEG_TELLS = frozenset(("matroska,webm", "avi", "flv"))
+_AS_FFMPEG_TELLS = frozenset(("matroska,webm", "avi", "flv", "asf"))
 """Containers whose header states the duration of the whole file; elsewhere FFmpeg estimates it."""
 _HEADER_BYTES = 64 * 1024
 """An MXF file may begin with so much of something else; in an ASF file the properties come early."""
@@ -25,12 +25,12 @@ _ASF_IS_LIVE = 1
 def stated_seconds(path: Path, container: InputContainer) -> float | None:
     """The duration that the header of the whole file states; None where it states none. Raises as `open_bytes`.
 
-    Of an ASF file FFmpeg passes it over where the file's size is not the stated one, as where it was cut off; of an MXF
-    file that is still being recorded it makes one up of the bit rate.
+    Of an ASF file FFmpeg passes it over where the file's size is not nearly the stated one, as where it was cut off; of
+    an MXF file that is still being recorded it makes one up of the bit rate.
     """
     name = container.format.name
-    if name == "asf":
-        return _of_asf(_beginning(path))
+    if name == "asf" and not container.duration:
+        return _of_cut_asf(_beginning(path), container.size)
     is_stated = name in _AS_FFMPEG_TELLS or (name == "mxf" and _is_complete(_beginning(path)))
     return float(container.duration * MICROSECOND) if is_stated and container.duration else None
 
@@ -45,10 +45,11 @@ def _is_complete(head: bytes) -> bool:
     return len(_MXF_PARTITION) <= status < len(head) and head[status] in _MXF_COMPLETE
 
 
-def _of_asf(head: bytes) -> float | None:
+def _of_cut_asf(head: bytes, size: int) -> float | None:
+    """What the header states, if it also states that the file has more bytes than `size`."""
     place = head.find(_ASF_PROPERTIES)
     if not 0 <= place <= len(head) - _ASF_FIELDS.size:
         return None
-    _, _, _, _, _, _, play, _, preroll_ms, flags = _ASF_FIELDS.unpack_from(head, place)
+    _, _, _, stated_size, _, _, play, _, preroll_ms, flags = _ASF_FIELDS.unpack_from(head, place)
     seconds = play / 1e7 - preroll_ms / 1e3
-    return seconds if seconds > 0 and not flags & _ASF_IS_LIVE else None
+    return seconds if stated_size > size and seconds > 0 and not flags & _ASF_IS_LIVE else None

@@ -32,6 +32,12 @@ def table_of(report: Report) -> str:
     return stream.getvalue()
 
 
+def test_of_a_clip_whose_times_begin_late_the_table_says_how_long_it_is_and_from_when_on(make_report) -> None:
+    table = table_of(make_report(first_pts_s=360_000.0, duration_s=360_100.0))
+    assert table.startswith("patrol.mp4  (01:40.0 from 100:00:00.0 on)\n")
+    assert table_of(make_report(first_pts_s=100.0)).startswith("patrol.mp4  (03:05.0)\n")
+
+
 def test_the_json_has_everything(with_overlay: Report) -> None:
     document = json.loads(with_overlay.to_json())
     assert [each["flags"] for each in document["appearances"]] == [[], ["suspected_overlay"], []]
