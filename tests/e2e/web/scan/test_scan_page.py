@@ -492,7 +492,7 @@ def test_the_timeline_is_drawn_dark_on_paper(visit, demo_scan):
         return least; }"""
     assert visit.page.evaluate(darkest) > 100
     visit.page.emulate_media(media="print")
-    assert visit.page.evaluate(darkest) < 60
+    visit.page.wait_for_function(f"() => ({darkest})() < 60")
 
 
 def test_thousands_of_appearances_are_a_few_rows(visit, many_scan):
