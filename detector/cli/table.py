@@ -50,7 +50,7 @@ def coverage_lines(coverage: CoverageInfo) -> Iterator[str]:
     if coverage.longest_gap_at_s is not None and coverage.samples:
         after = short(coverage.longest_gap_at_s)
         aim = f"; {_count(coverage.unseen_count, 'gap')} longer than the plan's aim" if beyond else ""
-        yield f"longest time not looked at: {coverage.longest_gap_s:.2f} s from {after}{aim}"
+        yield f"longest gap between pictures looked at: {coverage.longest_gap_s:.2f} s from {after}{aim}"
     if coverage.shots is not None:
         missed = "none without a sample"
         if coverage.longest_unsampled_shot and coverage.shots_unsampled:

@@ -106,7 +106,7 @@ def test_the_table_tells_all_of_it(covered: Report) -> None:
     for said in (
         covered.coverage.statement,
         covered.coverage.not_found_means,
-        "longest time not looked at: 10.00 s from 01:00.0; 1 gap longer than the plan's aim",
+        "longest gap between pictures looked at: 10.00 s from 01:00.0; 1 gap longer than the plan's aim",
         "3 shots, 1 without a sample (the longest 6.00 s at 01:02.0); the gaps may hide more",
         "12 pictures as good as identical",
         "3 pictures looked at again in tiles",
