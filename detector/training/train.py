@@ -33,6 +33,9 @@ from detector.training.training_record import (
 )
 from detector.training.warm_start import weights_to_train
 
+OF_TORCHS_WRITER = ("unexpected pos", "PytorchStreamWriter")
+"""What torch.save says, in a RuntimeError, of a full disk (torch 2, caffe2/serialize/inline_container.cc)."""
+
 
 def train(
     config: TrainingConfig,
@@ -86,10 +89,13 @@ def train(
         _check_shares(plan, {name for name in starts if starts[name] == begun_from}, start, config, out)
         training = _Training(config, dataset, built, out, device, threads, ultralytics, starts)
         return _train(training, plan, start, names, begun_from=begun_from)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
+        is_torchs = isinstance(error, RuntimeError)
+        if is_torchs and not any(words in str(error) for words in OF_TORCHS_WRITER):
+            raise
         raise DataError(
-            f"The training in {out} stopped: {error}; mend that (room on the disk, leave to write), then the same "
-            "command goes on at the last finished epoch."
+            f"The training in {out} stopped: {'weights cannot be written' if is_torchs else error}; mend that (room on "
+            "the disk, leave to write), then the same command goes on at the last finished epoch."
         ) from error
 
 

@@ -37,6 +37,7 @@ stages:
      learned_share: 0.25, settings: *quick}
   - {name: third, sets: [photos, synthetic], epochs: 1, input_size: 64, settings: *quick}
 """
+COMMAND = [sys.executable, "-c", "import sys; from detector.cli.app import run; sys.exit(run(sys.argv[1:]))"]
 LONGEST_WAIT_S = 600
 """For fifteen seconds of processor time: beside a dozen busy processes on two cores they take two minutes."""
 
@@ -132,8 +133,7 @@ def test_a_share_of_weights_for_other_classes_is_refused_before_the_first_epoch(
 
 
 def test_after_a_kill_it_goes_on_at_the_last_finished_epoch(tiny: Path) -> None:
-    command = [sys.executable, "-c", "import sys; from detector.cli.app import run; sys.exit(run(sys.argv[1:]))"]
-    process = subprocess.Popen([*command, *train("--stages", "first,second")], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([*COMMAND, *train("--stages", "first,second")], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + LONGEST_WAIT_S
     try:
         while not Path("runs/second/weights/epoch-0001.pt").exists():
@@ -224,6 +224,15 @@ def test_a_disk_that_fills_up_keeps_the_finished_epochs(
     monkeypatch.setattr(checkpoints.shutil, "copyfile", copy)
     assert run(train("--stages", "first")) == 0
     assert epochs_of("first")[-1] == 2
+
+
+def test_a_disk_without_room_for_the_weights_to_begin_with_is_said(tiny: Path) -> None:
+    limited = ["bash", "-c", 'ulimit -f 2000; exec "$@"', "bash", *COMMAND]
+    asked = train("--stages", "first", "--epochs", "1", "--go-on-from", "default")
+    done = subprocess.run([*limited, *asked], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "runs stopped: weights cannot be written; mend that (room on the disk" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_checkpoint_that_was_torn_in_the_first_epoch_is_not_gone_on_with(
