@@ -34,8 +34,9 @@ def test_what_was_found_stands_where_one_decoder_after_the_other_ends(start, tmp
     with server.client() as client:
         scan = upload(client, clip, plan="every-frame")["id"]
         deadline = time.monotonic() + SCAN_SECONDS
-        while client.get(f"/v1/scans/{scan}").json()["progress"]["samples"] < 48:
+        while client.get(f"/v1/scans/{scan}").raise_for_status().json()["progress"]["samples"] < 48:
             assert time.monotonic() < deadline
+            time.sleep(0.05)
         crashed = set()
         while len(crashed) < 5 and client.get(f"/v1/scans/{scan}").json()["state"] == "running":
             for pid in decoders(server) - crashed:
