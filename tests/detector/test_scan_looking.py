@@ -1,6 +1,7 @@
 """What the plans look at, how exactly and at what effort, with a model that sees red things."""
 
 import time
+from bisect import bisect_right
 
 import av
 import numpy as np
@@ -209,8 +210,10 @@ def test_a_budget_whose_first_pass_was_too_wide_tells_the_shots_that_it_looks_at
     coverage = Scanner(WarmingUp(), ScanOptions(budget="20s")).scan(path).report.coverage
     assert coverage.left_out == ()
     assert plain.shots == 45
-    # How far apart the first samples lie depends on the machine; now and then a cut between two of them stays hidden.
-    assert set(coverage.shot_starts_s) <= set(plain.shot_starts_s)
+    # How far apart the first samples lie depends on the machine. Now and then a cut between two of them stays hidden,
+    # and one is put at the first picture behind it that is decoded: within its shot, so none is told twice or made up.
+    told = [bisect_right(plain.shot_starts_s, start) for start in coverage.shot_starts_s]
+    assert len(set(told)) == len(told) and min(told) == 1
     assert coverage.shots >= 44
     assert coverage.shots_unsampled == 0
 
