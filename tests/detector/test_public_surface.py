@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydantic
 import pytest
+from readme_examples import ROOT, run_example
 
 import detector
 
@@ -36,21 +37,9 @@ assert not [name for name in detector.__all__ if type(getattr(detector, name))._
 
 
 def test_the_python_example_of_the_readme_runs_as_it_stands(tmp_path):
-    root = Path(__file__).parents[2]
-    shutil.copyfile(root / "datasets" / "demo" / "demo.mp4", tmp_path / "clip.mp4")
-    example = re.search(
-        r"```python\n(from detector import scan\n.*?)```", (root / "README.md").read_text("utf-8"), re.S
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", example[1]],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["humvee", "tank", "tow_launcher"]
+    shutil.copyfile(ROOT / "datasets" / "demo" / "demo.mp4", tmp_path / "clip.mp4")
+    lines = run_example("from detector import scan", tmp_path)
+    assert [line.split()[0] for line in lines] == ["humvee", "tank", "tow_launcher"]
 
 
 def test_a_shell_is_shown_the_public_names_and_a_result_without_its_pictures():

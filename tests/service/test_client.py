@@ -1,7 +1,6 @@
 import asyncio
 import hashlib
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -10,13 +9,13 @@ import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import AsyncMock
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from readme_examples import run_example
 
 from benchmarks.service.clips import pad_clip
 from detector.errors import BadOption
@@ -410,19 +409,7 @@ def test_a_scan_that_waits_is_followed_over_any_number_of_broken_connections(ask
 
 
 def test_the_client_example_of_the_readme_runs_as_it_stands(server, humvee, tmp_path):
-    root = Path(__file__).parents[2]
     # A clip of its own, which nobody else has scanned under another name: an empty box changes its bytes alone.
     (tmp_path / "clip.mp4").write_bytes(humvee.read_bytes() + b"\x00\x00\x00\x08free")
-    (example,) = re.findall(
-        r"```python\n([^`]*from service.client import Client\n[^`]*)```", (root / "README.md").read_text("utf-8")
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", example.replace("http://127.0.0.1:8008", server.url)],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "humvee" in {line.split()[0] for line in done.stdout.splitlines()}
+    lines = run_example("from service.client import Client", tmp_path, [("http://127.0.0.1:8008", server.url)])
+    assert "humvee" in {line.split()[0] for line in lines}
