@@ -11,6 +11,7 @@ from typing import IO, Protocol
 
 from service.problems import StorageFull
 from service.store.blobs import FULL
+from service.store.writeback import begin_writeback
 
 BUFFER_BYTES = 1024 * 1024
 """Handed to the thread at once; as much again may gather meanwhile, and is in memory with it."""
@@ -107,12 +108,14 @@ class FileWriter:
         if self._file is None:
             self._file = self._path.open(self._mode, buffering=0)
             self._file.seek(0, os.SEEK_END)
+        begin = self._file.tell()
         for content in batch:
             rest = memoryview(content)
             while rest:
                 rest = rest[self._file.write(rest) :]
             for digest in self._digests:
                 digest.update(content)
+        begin_writeback(self._file.fileno(), begin, self._file.tell() - begin)
         if close:
             self._close()
 
