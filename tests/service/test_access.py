@@ -187,6 +187,21 @@ def test_quotas_of_bytes_and_of_waiting_scans(server, bands):
         assert refused.json()["code"] == "quota_exceeded"
 
 
+@pytest.mark.parametrize("quota", ["--bytes-per-day", "--concurrent-scans"])
+def test_an_upload_that_is_repeated_with_its_idempotency_key_is_in_no_quotas_way(server, bands, quota):
+    most = bands.stat().st_size + 1000 if quota == "--bytes-per-day" else 1
+    with server.client(server.key(f"once{quota}", quota, str(most))) as client:
+
+        def send(key):
+            return client.post("/v1/scans", content=bands.read_bytes(), headers={"Idempotency-Key": key})
+
+        first, again, other = send("one"), send("one"), send("two")
+        assert again.json()["id"] == first.json()["id"], again.text
+        if quota == "--bytes-per-day":
+            assert other.json()["code"] == "quota_exceeded"
+        wait_for(client, first.json()["id"])
+
+
 @pytest.mark.parametrize("kind", ["raw", "form"])
 def test_a_body_of_unknown_length_ends_where_the_quota_does(server, kind):
     def body():
