@@ -91,7 +91,9 @@ def test_a_file_that_is_no_video_ends_as_failed_with_its_reason(client, content,
     assert ended["state"] == "failed"
     assert ended["error"]["code"] == code
     assert ended["error"]["message"].startswith("holiday.mp4: ")
-    assert client.get(f"/v1/scans/{scan['id']}/report.json").status_code == 409
+    refused = client.get(f"/v1/scans/{scan['id']}/report.json")
+    assert refused.status_code == 409
+    assert refused.json()["detail"].endswith(ended["error"]["message"])
 
 
 def test_an_upload_of_no_bytes_is_refused(client):
