@@ -128,6 +128,14 @@ def test_keys_expire_rotate_and_are_revoked(server):
     assert old.split("_", 2)[2] not in listed
 
 
+def test_a_key_is_rotated_and_revoked_by_itself_as_by_its_id(server):
+    fresh = server.command("keys", "rotate", server.key("carol")).stdout.strip()
+    said = server.command("keys", "revoke", fresh).stdout
+    assert said == f"{fresh.split('_')[1]} is revoked.\n"
+    with server.client(fresh) as client:
+        assert client.get("/v1/scans").status_code == 401
+
+
 @pytest.mark.parametrize("days", [None, 365.0])
 def test_a_key_that_is_rotated_again_lasts_as_long_as_the_first(tmp_path, days):
     settings = load_settings(store=tmp_path)
