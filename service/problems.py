@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.errors import OrdnanceError
+from detector.errors import BadOption, OrdnanceError
 
 
 class ServiceError(OrdnanceError):
@@ -91,6 +91,12 @@ class NotReady(ServiceError):
     """The service cannot work yet, or not now."""
 
     code = "not_ready"
+
+
+def given_again(name: str) -> BadOption:
+    """For a parameter or field of which all but one value would be passed over."""
+    how = ", with commas between" if name == "classes" else ""
+    return BadOption(f"'{name[:64]}' is given more than once; give it once{how}.")
 
 
 STATUS_OF_CODE = {

@@ -151,6 +151,12 @@ def list_keys(database: Database) -> list[KeyRow]:
         return list(session.scalars(select(KeyRow).order_by(KeyRow.created_at)))
 
 
+def id_of(key: str) -> str:
+    """The id in a whole key; anything else as it is."""
+    found = _KEY.fullmatch(key)
+    return found[1] if found else key
+
+
 def principal_of(database: Database, key: str) -> Principal:
     """Who holds `key`. Raises Unauthorized, in the same words for a wrong, revoked or expired one."""
     found = _KEY.fullmatch(key)

@@ -16,6 +16,7 @@ from service.settings import Settings
 from service.store.blobs import BlobStore
 from service.store.database import Database
 from service.store.scans import count_open, open_uploads_bytes, used_today
+from service.store.tables import IdempotencyRow
 
 FORGET_SECONDS = 600.0
 
@@ -65,9 +66,15 @@ def today() -> str:
 
 
 def check_upload(
-    settings: Settings, database: Database, blobs: BlobStore, principal: Principal, announced: int | None
+    settings: Settings,
+    database: Database,
+    blobs: BlobStore,
+    principal: Principal,
+    announced: int | None,
+    idempotency_key: str | None = None,
 ) -> int:
-    """Refuse an upload before its first byte, as far as `announced` (its size, None if not told) allows.
+    """Refuse an upload before its first byte, as far as `announced` (its size, None if not told) allows. The quotas do
+    not refuse one whose `idempotency_key` was taken before.
 
     Returns how many bytes may come. Raises UploadTooLarge, QuotaExceeded or StorageFull.
     """
@@ -77,8 +84,11 @@ def check_upload(
             f"{size} bytes are more than the {settings.max_upload_bytes} taken here; cut the clip into parts."
         )
     with database.read() as session:
-        left = check_bytes(settings, session, principal, size)
-        check_waiting(settings, session, principal)
+        if idempotency_key and session.get(IdempotencyRow, (principal.owner, idempotency_key)) is not None:
+            left = settings.max_upload_bytes
+        else:
+            left = check_bytes(settings, session, principal, size)
+            check_waiting(settings, session, principal)
     if not _has_room(settings, size):
         blobs.make_room(size)
         if not _has_room(settings, size):

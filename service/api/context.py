@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, get_args, get_origin
 
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
@@ -23,7 +23,7 @@ from service.access.limits import RateLimiter
 from service.api.live import Hub
 from service.decoding import Viewer
 from service.intake import Office
-from service.problems import Forbidden, Unauthorized
+from service.problems import Forbidden, Unauthorized, given_again
 from service.settings import Settings
 
 _bearer = HTTPBearer(
@@ -62,14 +62,20 @@ def remote_of(request: Request) -> str:
 
 
 async def check_query(request: Request) -> None:
-    """A dependency of all routes. Raises BadOption for a parameter that an address of the API does not take: passed
-    over, a misspelt filter would give another answer than was asked for."""
+    """A dependency of all routes. Raises BadOption for a parameter that an address of the API does not take, or takes
+    once: passed over, a filter would give another answer than was asked for."""
     if not request.url.path.startswith("/v1/"):
         return
-    known = [each.alias for each in request.scope["route"].dependant.query_params]
+    taken = request.scope["route"].dependant.query_params
+    known = [each.alias for each in taken]
     if (unknown := next((each for each in request.query_params if each not in known), None)) is not None:
         takes = f"it takes: {', '.join(known)}" if known else "it takes none"
         raise BadOption(f"'{unknown[:64]}' is no parameter of this address; {takes}.")
+    for each in taken:
+        kind = each.field_info.annotation
+        is_list = any(get_origin(part) is list for part in (kind, *get_args(kind)))
+        if not is_list and len(request.query_params.getlist(each.alias)) > 1:
+            raise given_again(each.alias)
 
 
 def identify(request: Request, credentials: HTTPAuthorizationCredentials | None, cookie: str | None) -> Principal:

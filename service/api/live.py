@@ -29,14 +29,18 @@ class Hub:
 
     async def run(self) -> None:
         """Look for news until cancelled."""
+        is_told = False
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if self._waiting:
                 try:
                     fresh = await asyncio.to_thread(self._look, list(self._waiting))
                 except SQLAlchemyError:
-                    log.exception("events cannot be read")
+                    if not is_told:
+                        log.exception("events cannot be read; they are looked for until they can")
+                    is_told = True
                     continue
+                is_told = False
                 for topic in list(self._waiting):
                     # What is looked at for the first time may have changed, or gone, since its listener read it.
                     if topic not in self._known or fresh.get(topic) != self._known[topic]:

@@ -133,7 +133,7 @@ async def create_scan(
 ) -> Response:
     """Send the clip as the part `file` of a form, or as the body itself; the options as fields or in the query."""
     announced = announced_bytes(request)
-    left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, ctx.blobs, who, announced)
+    left = await asyncio.to_thread(check_upload, ctx.settings, ctx.database, ctx.blobs, who, announced, idempotency_key)
     asked: dict[str, Any] = {
         "model": model,
         "plan": plan,

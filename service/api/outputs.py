@@ -25,7 +25,7 @@ from service.review import reviews_of
 from service.store.blobs import BlobGone
 from service.store.results import read_report
 from service.store.scans import find_scan
-from service.store.tables import PictureRow, ScanState
+from service.store.tables import PictureRow, ScanRow, ScanState
 
 router = APIRouter(prefix="/v1/scans/{scan_id}", tags=["results"])
 
@@ -233,7 +233,13 @@ def _report_of(ctx: Ctx, who: Reader, remote: str, scan_id: str) -> bytes:
         row = find_scan(session, who.owner, scan_id)
         content = read_report(session, scan_id)
         if content is None:
-            state = "has not ended" if row.state not in (ScanState.FAILED, ScanState.CANCELLED) else f"is {row.state}"
-            raise Conflict(f"This scan {state}: it has no report (yet); …/appearances shows what was found so far.")
+            raise Conflict(_why_no_report(row))
         audit.note(session, who, "report", remote=remote, scan_id=scan_id, clip_sha256=row.clip_sha256)
     return content
+
+
+def _why_no_report(scan: ScanRow) -> str:
+    if scan.state == ScanState.FAILED:
+        return f"This scan has failed and has no report. {scan.error_message}"
+    state = "was cancelled and has no report" if scan.state == ScanState.CANCELLED else "has no report yet"
+    return f"This scan {state}; …/appearances shows what was found so far."

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -16,12 +17,14 @@ from starlette.requests import ClientDisconnect, Request
 
 from service.access.limits import over_quota
 from service.api.writing import FileWriter
-from service.problems import BadRequest, NotReady, ServiceError, UploadTooLarge
+from service.problems import BadRequest, NotReady, ServiceError, UploadTooLarge, given_again
 from service.settings import Settings
 
 MAX_FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 32
 _CONTENT_LENGTH = re.compile(r"\d{1,18}")
+_EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
+"""As .NET and older Python clients send names that are not ASCII (RFC 8187); their `filename` is unfit to be shown."""
 
 
 class Received:
@@ -85,7 +88,7 @@ async def receive_raw(request: Request, settings: Settings, quota_bytes: int) ->
 async def receive_form(request: Request, settings: Settings, quota_bytes: int) -> tuple[Received, str, dict[str, str]]:
     """A multipart body: its part `file`, that part's file name, and the other fields as text.
 
-    Raises as receive_raw, and BadRequest for what is no form.
+    Raises as receive_raw, and BadRequest for what is no form, BadOption for a field that is there twice.
     """
     _, parameters = parse_options_header(request.headers.get("content-type", ""))
     boundary = parameters.get(b"boundary")
@@ -160,6 +163,8 @@ class _Form:
         name, value = self._header
         if name.lower() == b"content-disposition":
             _, self._disposition = parse_options_header(bytes(value))
+            if extended := _EXTENDED_NAME.search(value):
+                self._disposition[b"filename"] = unquote_to_bytes(extended[1])
         self._header = bytearray(), bytearray()
 
     def _headers_end(self) -> None:
@@ -169,6 +174,8 @@ class _Form:
                 raise BadRequest("The form holds more than one part 'file'; send one clip a request.")
             self.file = Received(self._settings, self._quota)
             self.file_name = self._disposition.get(b"filename", b"").decode(errors="replace")
+        elif self._name in self.fields:
+            raise given_again(self._name)
         elif len(self.fields) >= MAX_FIELDS:
             raise BadRequest(f"The form holds more than {MAX_FIELDS} fields.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -14,6 +15,9 @@ from service.api.problem import Problem
 
 ATTEMPTS = 8
 """How often a request is tried whose connection failed; the pauses grow from half a second to half a minute."""
+LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_REFUSAL_SECONDS = 300.0
+"""A server that says to come back after longer than this, such as tomorrow, is not asked again."""
 LATER = (429, 502, 503, 504)
 _LOST = (502, 504)
 """A proxy's words for an answer that it did not get."""
@@ -75,11 +79,24 @@ def ask(call: Call, *, done_before: int | None = None) -> Steps[httpx.Response]:
 
 def pause_after(answer: httpx.Response | Exception, failures: int, again: Collection[int] = LATER) -> Pause:
     """How long to wait before asking again what has failed so often. Raises ServerError where that is in vain: `again`
-    are the statuses after which it is not."""
-    is_final = isinstance(answer, httpx.Response) and answer.status_code not in again
+    are the statuses after which it is not. A server that refuses for now (429) is asked for as long as it says when to
+    come back."""
+    is_final, wanted = False, None
+    if isinstance(answer, httpx.Response):
+        wanted = _retry_after(answer)
+        is_final = answer.status_code not in again or (wanted or 0.0) > LONGEST_REFUSAL_SECONDS
+        if answer.status_code == 429 and wanted is not None:
+            failures = min(failures, ATTEMPTS - 1)
     if is_final or failures >= ATTEMPTS:
         raise error_of(answer)
-    return Pause(min(0.5 * 2.0 ** (failures - 1), 30.0), f"{error_of(answer)} Trying again." if failures == 1 else "")
+    seconds = max(wanted or 0.0, min(0.5 * 2.0 ** (failures - 1), LONGEST_PAUSE_SECONDS))
+    return Pause(seconds, f"{error_of(answer)} Trying again." if failures == 1 else "")
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Seconds after which the server says to come back; None where it does not say so."""
+    text = answer.headers.get("Retry-After", "")
+    return float(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def read(kind: type[M], answer: httpx.Response) -> M:
@@ -101,6 +118,8 @@ def error_of(answer: httpx.Response | Exception) -> ServerError:
             words = f"That server sends on to {answer.next_request.url}; give the address of Ordnance itself."
         elif answer.status_code == 413:
             words = "A proxy before the server takes no request as large as this (413); have its limit raised."
+        elif answer.status_code in LATER:
+            words = f"The server answered {answer.status_code}: it is busy, or not ready yet."
         else:
             words = f"The server answered {answer.status_code}; is it Ordnance that listens there?"
         return ServerError("error", words, answer.status_code)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 keys_app = typer.Typer(no_args_is_help=True, help="Make, show, replace and revoke API keys.")
 Store = Annotated[Path | None, typer.Option(help="The service's folder (ORDNANCE_STORE).")]
+KeyId = Annotated[str, typer.Argument(help="The id of `keys list`, or the whole key.")]
 
 
 @keys_app.command("create")
@@ -66,23 +67,23 @@ def list_them(store: Store = None) -> None:
 
 @keys_app.command("rotate")
 def rotate(
-    key_id: Annotated[str, typer.Argument(help="The id of `keys list`.")],
+    key_id: KeyId,
     overlap_hours: Annotated[float, typer.Option(min=0, help="How long the old key still works.")] = 24.0,
     store: Store = None,
 ) -> None:
     """Print a new key with the same rights; the old one ends after a while."""
-    from service.access.keys import rotate_key
+    from service.access.keys import id_of, rotate_key
 
-    typer.echo(rotate_key(_database(store), key_id, overlap_hours=overlap_hours))
+    typer.echo(rotate_key(_database(store), id_of(key_id), overlap_hours=overlap_hours))
 
 
 @keys_app.command("revoke")
-def revoke(key_id: Annotated[str, typer.Argument(help="The id of `keys list`.")], store: Store = None) -> None:
+def revoke(key_id: KeyId, store: Store = None) -> None:
     """Refuse a key from now on."""
-    from service.access.keys import revoke_key
+    from service.access.keys import id_of, revoke_key
 
-    revoke_key(_database(store), key_id)
-    typer.echo(f"{key_id} is revoked.")
+    revoke_key(_database(store), id_of(key_id))
+    typer.echo(f"{id_of(key_id)} is revoked.")
 
 
 def _database(store: Path | None) -> Database:

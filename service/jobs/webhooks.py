@@ -48,7 +48,8 @@ def check_target(url: str, settings: Settings) -> None:
     host = parts.hostname.lower()
     port = given_port or (443 if parts.scheme == "https" else 80)
     if host not in allowed and f"{host}:{port}" not in allowed:
-        raise BadOption(f"Webhooks to '{host}' are not allowed; the operator names hosts in ORDNANCE_WEBHOOK_HOSTS.")
+        where = parts.netloc
+        raise BadOption(f"Webhooks to '{where}' are not allowed; the operator names hosts in ORDNANCE_WEBHOOK_HOSTS.")
     if settings.webhook_secret is None:
         raise BadOption("Webhooks are not set up: the operator sets ORDNANCE_WEBHOOK_SECRET, which signs them.")
 

@@ -128,6 +128,14 @@ def test_keys_expire_rotate_and_are_revoked(server):
     assert old.split("_", 2)[2] not in listed
 
 
+def test_a_key_is_rotated_and_revoked_by_itself_as_by_its_id(server):
+    fresh = server.command("keys", "rotate", server.key("carol")).stdout.strip()
+    said = server.command("keys", "revoke", fresh).stdout
+    assert said == f"{fresh.split('_')[1]} is revoked.\n"
+    with server.client(fresh) as client:
+        assert client.get("/v1/scans").status_code == 401
+
+
 @pytest.mark.parametrize("days", [None, 365.0])
 def test_a_key_that_is_rotated_again_lasts_as_long_as_the_first(tmp_path, days):
     settings = load_settings(store=tmp_path)
@@ -185,6 +193,21 @@ def test_quotas_of_bytes_and_of_waiting_scans(server, bands):
         refused = client.post("/v1/scans", content=bands.read_bytes(), params={"plan": "interval"})
         assert refused.status_code == 429
         assert refused.json()["code"] == "quota_exceeded"
+
+
+@pytest.mark.parametrize("quota", ["--bytes-per-day", "--concurrent-scans"])
+def test_an_upload_that_is_repeated_with_its_idempotency_key_is_in_no_quotas_way(server, bands, quota):
+    most = bands.stat().st_size + 1000 if quota == "--bytes-per-day" else 1
+    with server.client(server.key(f"once{quota}", quota, str(most))) as client:
+
+        def send(key):
+            return client.post("/v1/scans", content=bands.read_bytes(), headers={"Idempotency-Key": key})
+
+        first, again, other = send("one"), send("one"), send("two")
+        assert again.json()["id"] == first.json()["id"], again.text
+        if quota == "--bytes-per-day":
+            assert other.json()["code"] == "quota_exceeded"
+        wait_for(client, first.json()["id"])
 
 
 @pytest.mark.parametrize("kind", ["raw", "form"])

@@ -361,6 +361,25 @@ def answers_in_turn(*answers):
     return answer
 
 
+def test_a_server_that_puts_an_upload_off_is_asked_as_long_as_it_says_when(ask, bands, monkeypatch):
+    monkeypatch.setattr("service.client.asking.ATTEMPTS", 3)
+    scan_that_is(monkeypatch, "queued")
+    size = str(bands.stat().st_size)
+    whole = httpx.Response(204, headers={"Upload-Offset": size, "Ordnance-Scan": "/s/7"})
+    full = httpx.Response(429, headers={"Retry-After": "30"})
+    answers = [*[full] * 10, httpx.Response(201, headers={"Location": "/v1/uploads/1"}), whole]
+    assert ask(lambda _: answers.pop(0), lambda client: client.submit(bands)).id == "7"
+
+
+def test_a_server_that_says_tomorrow_is_asked_once(ask, bands):
+    why = "200 of 200 bytes of today's quota are used; go on tomorrow (UTC)."
+    problem = {"type": "x", "title": "Quota exceeded", "status": 429, "code": "quota_exceeded", "detail": why}
+    answers = [httpx.Response(429, headers={"Retry-After": "40000"}, json=problem)]
+    with pytest.raises(ServerError) as refused:
+        ask(lambda _: answers.pop(), lambda client: client.submit(bands))
+    assert (refused.value.code, str(refused.value)) == ("quota_exceeded", why)
+
+
 @pytest.mark.parametrize("lost", [httpx.ReadError("broken"), 504], ids=str)
 def test_a_deletion_whose_answer_was_lost_is_no_failure(ask, lost):
     ask(answers_in_turn(lost, 404), lambda client: client.delete("1"))

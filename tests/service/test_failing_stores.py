@@ -1,11 +1,15 @@
 """Blob stores and databases that fail for a while, and bytes that were damaged: nothing is lost, and errors say it."""
 
+import asyncio
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -15,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from worker_desk import desk_of
 
+from service.api.live import Hub
 from service.jobs import workflow
 from service.jobs.journal import KeptScan
 from service.settings import load_settings
@@ -239,6 +244,41 @@ def test_a_database_that_does_not_answer_is_no_fault_of_the_program(app, monkeyp
         answer = client.get("/v1/scans")
     assert (answer.status_code, answer.json()["code"], "10.0.0.7" in answer.text) == (503, "not_ready", False)
     assert answer.headers["Retry-After"] == "5"
+
+
+def test_an_outage_of_the_database_is_logged_once_by_those_who_follow_a_scan(app, monkeypatch, caplog):
+    monkeypatch.setattr("service.api.live.LOOK_SECONDS", 0.01)
+    hub, real, reads, failed = Hub(app.database), app.database.read, itertools.count(), []
+    with app.client() as client:
+        scan_id = client.post("/v1/scans", content=b"no film").json()["id"]
+
+    @contextmanager
+    def read():
+        # The first one is the listener's own.
+        if next(reads) and len(failed) < 4:
+            failed.append("away")
+            raise OperationalError("SELECT 1", {}, Exception("the database system is shutting down"))
+        with real() as session:
+            yield session
+
+    async def follow():
+        looking = asyncio.ensure_future(hub.run())
+        kinds = [event["event"] async for event in hub.events("local", scan_id, 0)]
+        looking.cancel()
+        return kinds
+
+    def end():
+        while len(failed) < 4:
+            time.sleep(0.01)
+        with app.client() as client:
+            client.delete(f"/v1/scans/{scan_id}")
+
+    monkeypatch.setattr(app.database, "read", read)
+    with ThreadPoolExecutor() as pool:
+        ending = pool.submit(end)
+        assert asyncio.run(follow()) == ["state", "gone"]
+        ending.result()
+    assert sum("events cannot be read" in each.message for each in caplog.records) == 1
 
 
 def test_a_removal_is_finished_when_the_store_answers_again(app, monkeypatch):

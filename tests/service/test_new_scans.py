@@ -91,7 +91,9 @@ def test_a_file_that_is_no_video_ends_as_failed_with_its_reason(client, content,
     assert ended["state"] == "failed"
     assert ended["error"]["code"] == code
     assert ended["error"]["message"].startswith("holiday.mp4: ")
-    assert client.get(f"/v1/scans/{scan['id']}/report.json").status_code == 409
+    refused = client.get(f"/v1/scans/{scan['id']}/report.json")
+    assert refused.status_code == 409
+    assert refused.json()["detail"].endswith(ended["error"]["message"])
 
 
 def test_an_upload_of_no_bytes_is_refused(client):
@@ -149,6 +151,24 @@ def test_a_field_that_is_misspelt_is_named(client, bands, field):
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_option")
     assert f"'{field}'" in answer.json()["detail"]
     assert "threshold" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("place", ["data", "params"])
+def test_an_option_that_is_given_twice_is_refused(client, bands, place):
+    given = {place: {"classes": ["tank", "humvee"]}}
+    with bands.open("rb") as file:
+        answer = client.post("/v1/scans", files={"file": ("a.mp4", file)}, **given)
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_option")
+    assert answer.json()["detail"] == "'classes' is given more than once; give it once, with commas between."
+
+
+def test_a_name_that_a_client_sends_in_the_extended_form_is_the_clips(client):
+    """As .NET sends it; older Python clients send `filename*` alone."""
+    names = "filename=\"=?utf-8?B?0LHQvtC5Lm1wNA==?=\"; filename*=utf-8''%D0%B1%D0%BE%D0%B9%201.mp4"
+    body = f'--b\r\nContent-Disposition: form-data; name="file"; {names}\r\n\r\nno film\r\n--b--\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    scan = client.post("/v1/scans", content=body.encode(), headers=headers).json()
+    assert scan["clip"]["name"] == "бой 1.mp4"
 
 
 def test_a_clip_in_a_part_of_another_name_is_told_where_it_belongs(client):

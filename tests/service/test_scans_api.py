@@ -244,6 +244,13 @@ def test_a_parameter_that_an_address_does_not_take_is_named(client, done, method
         assert word in answer.json()["detail"]
 
 
+def test_a_parameter_of_one_value_that_is_given_twice_is_named(client, done):
+    twice = client.get(done["links"]["appearances"], params={"class": ["tank", "humvee"]})
+    assert (twice.status_code, twice.json()["code"]) == (422, "bad_option")
+    assert "'class'" in twice.json()["detail"]
+    assert client.get("/v1/scans", params={"class": ["tank", "humvee"]}).json()["items"]
+
+
 def test_what_is_no_address_of_the_api_takes_any_parameter(client):
     for path in ("/healthz", "/readyz", "/"):
         assert client.get(path, params={"utm_source": "mail"}).status_code == 200

@@ -147,6 +147,14 @@ def test_an_address_that_cannot_be_sent_to_is_refused_in_a_sentence(start, addre
     assert "is not a webhook address" in answer.json()["detail"]
 
 
+def test_a_host_that_is_allowed_at_one_port_is_refused_at_another_by_name_and_port(start):
+    server = start(WORKERS=0, WEBHOOK_HOSTS="127.0.0.1:8443", WEBHOOK_SECRET=SECRET)
+    with server.client() as client:
+        answer = client.post("/v1/scans", content=b"x", params={"webhook": "http://127.0.0.1:8444/hook"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "bad_option")
+    assert "127.0.0.1:8444" in answer.json()["detail"]
+
+
 def test_a_resumable_upload_for_a_scan_with_another_webhook_is_refused_for_good(start, bands):
     server = start(WORKERS=0, WEBHOOK_HOSTS="127.0.0.1", WEBHOOK_SECRET=SECRET)
 
