@@ -11,7 +11,8 @@ from detector.sampling.plan import Timeline
 
 SAME_TIME_SECONDS = 1e-6
 USUAL_SHARE = 0.5
-"""A distance between keyframes that at least this share of them have is the encoder's habit, not the film's."""
+"""A distance between keyframes that at least this share of them have, and two of them, is the encoder's habit, not the
+film's."""
 SIZES_AROUND = 12
 """Frames on either side with which a coded frame's size is compared…"""
 LARGE = 4.0
@@ -25,7 +26,8 @@ def coarse_times(timeline: Timeline, cadence_seconds: float, shortest_shot_secon
     frames."""
     frames = _coarse_pass(timeline, cadence_seconds, shortest_shot_seconds)
     if timeline.packet_bytes is not None:
-        cuts = suspected_cuts(timeline.packet_bytes, timeline.is_keyframe)
+        told = keyframes_at_cuts(np.flatnonzero(timeline.is_keyframe))
+        cuts = np.union1d(told, suspected_cuts(timeline.packet_bytes, timeline.is_keyframe))
         frames += frames_of_short_shots(frames, cuts, timeline.pts_seconds, shortest_shot_seconds)
     return tuple(timeline.pts_seconds[sorted({*frames})].tolist())
 
@@ -77,7 +79,7 @@ def keyframes_at_cuts(keys: NDArray[np.intp]) -> NDArray[np.intp]:
         return keys[:0]
     values, counts = np.unique(distances, return_counts=True)
     usual = int(values[counts.argmax()])
-    if np.count_nonzero(abs(distances - usual) <= 1) < USUAL_SHARE * len(distances):
+    if np.count_nonzero(abs(distances - usual) <= 1) < max(2, USUAL_SHARE * len(distances)):
         return keys[1:]
     return keys[1:][abs(distances - usual) > 1]
 
@@ -87,7 +89,8 @@ def suspected_cuts(packet_bytes: NDArray[np.uint32], is_keyframe: NDArray[np.boo
 
     What cannot be predicted from earlier pictures must be coded anew, so a cut within a group of pictures is a picture
     nearly as large as a keyframe. In the quick clips of the time benchmark (x264), every appearance in a shot that lies
-    whole between two samples of the coarse pass is sampled for it, at the price of 15 samples in addition to 218.
+    whole between two samples of the coarse pass is sampled for it, at the price of 20 samples in addition to 218, five
+    of them for shots that end at a keyframe.
     """
     others = np.flatnonzero(~is_keyframe)
     if not len(others) or len(others) == len(is_keyframe):
@@ -107,8 +110,9 @@ def frames_of_short_shots(
 ) -> tuple[int, ...]:
     """Frames in the shots that cuts suggest between two neighbouring samples; all are positions of frames, ascending.
 
-    The middle of every stretch between two cuts that lasts as long as the shortest shot; where there is none, since
-    one of several cuts may be none, that of the longest stretch, if they last so long together.
+    The middle of every stretch between two cuts, of which the later one may be the sample after them, that lasts as
+    long as the shortest shot; where there is none, since one of several cuts may be none, that of the longest stretch,
+    if they last so long together.
     """
     least = shortest_shot_seconds - SAME_TIME_SECONDS
     frames: list[int] = []

@@ -14,9 +14,9 @@ from detector.sampling.coarse import coarse_times, wider_times
 from detector.sampling.plan import Request, Timeline
 from detector.sampling.seen import Seen
 
-CHUNK_SAMPLES = 8
-"""What so many samples cost decides how far apart the next ones lie…"""
-WIDEST_STEP = 4.0
+FIRST_SAMPLES, CHUNK_SAMPLES = 2, 8
+"""What so many samples cost, at the beginning and at most, decides how far apart the next ones lie…"""
+WIDEST_STEP = 8.0
 """…at most so many times as far as these."""
 
 
@@ -35,12 +35,12 @@ def coarse_in_time(
     pts = timeline.pts_seconds
     end = float(pts[-1])
     here, cadence = -math.inf, cadence_seconds
-    left = time_left()
+    left, count = time_left(), FIRST_SAMPLES
     frames = wanted = coarse_times(timeline, cadence_seconds, shortest_shot_seconds)
-    while times := frames[(first := bisect_right(frames, here)) : first + CHUNK_SAMPLES]:
+    while times := frames[(first := bisect_right(frames, here)) : first + count]:
         yield Request(times, shots=True, coarse=True)
         passed = times[-1] - max(here, float(pts[0]))
-        here = times[-1]
+        here, count = times[-1], min(2 * count, CHUNK_SAMPLES)
         if math.isfinite(left):
             needed = (left - time_left()) * (end - here) / passed if passed > 0 else 0.0
             wider = cadence * needed / max(time_left(), 1e-3)

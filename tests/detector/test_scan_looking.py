@@ -171,6 +171,26 @@ def test_a_shot_that_lies_whole_between_two_keyframes_is_sampled(tmp_path):
     assert inferred < 60
 
 
+@pytest.mark.parametrize(
+    ("lengths", "fewest", "keys"),
+    [((60, 10, 18, 60), 25, [0, 60, 88]), ((60, 4, 20, 60), 4, [0, 60, 64, 84]), ((4, 21, 60), 4, [0, 4, 25])],
+)
+def test_a_shot_to_which_x264_gives_no_keyframe_or_one_soon_after_another_is_sampled(tmp_path, lengths, fewest, keys):
+    """Of cuts that follow a keyframe within its `min-keyint`, x264 makes no keyframe, but pictures as large as one."""
+    bounds, red_shot = np.cumsum(lengths), len(lengths) - 2
+    textures = np.random.default_rng(3).integers(60, 160, (len(lengths), 240, 320, 1), np.uint8).repeat(3, axis=3)
+    textures[red_shot, 100:180, 120:200] = RED
+    picture = textures[np.repeat(np.arange(len(lengths)), lengths)].__getitem__
+    path = tmp_path / "clip.mp4"
+    write(path, sum(lengths), picture, rate=25, x264=f"keyint=250:min-keyint={fewest}:scenecut=40")
+    with av.open(str(path)) as clip:
+        assert [round(p.pts * p.time_base * 25) for p in clip.demux(video=0) if p.size and p.is_keyframe] == keys
+    report, _ = scan(path)
+    (found,) = report.appearances
+    first, last = bounds[red_shot - 1] / 25, (bounds[red_shot] - 1) / 25
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((first, last))
+
+
 class SlowModel(RedModel):
     """Needs far longer for a picture than any budget here leaves."""
 

@@ -206,7 +206,7 @@ def test_with_a_budget_the_best_hits_are_looked_at_before_the_others():
 
 
 @pytest.mark.parametrize("gop", [25, 50, 250])
-@pytest.mark.parametrize("affordable", [30, 60, 100])
+@pytest.mark.parametrize("affordable", [12, 16, 30, 60, 100])
 def test_a_budget_widens_the_coarse_pass_over_the_whole_clip(gop, affordable):
     clip = clip_of(120, gop=gop)
     left = float(affordable)
