@@ -306,6 +306,21 @@ def test_import_by_command(tmp_path, capsys):
     assert "is not empty; choose another --out" in capsys.readouterr().err
 
 
+def test_everything_that_cannot_be_taken_is_named_at_once(tmp_path, capsys):
+    source = yolo(tmp_path / "in", line="0 0.5 0.5 0.2 0.2\n0 0.9 0.5 0.4 0.2\n0 0.5 0.5 0 0.2")
+    add_label(source / "labels", "two.txt", "0 0.5 0.5 0.2 0.2")
+    (source / "images" / "two.jpg").write_bytes(b"no picture")
+    (tmp_path / "map.yaml").write_text("Panzer: tank\n")
+    arguments = ["dataset", "import", str(source), "--format", "yolo", "--classes", str(tmp_path / "map.yaml")]
+    assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"one\.txt, line 2 .* reaches out of the picture", said)
+    assert re.search(r"one\.txt, line 3 .* has no area", said)
+    assert re.search(r"two\.jpg is missing or damaged", said)
+    assert "Nor can 2 other boxes or pictures be taken" in said
+    assert not (tmp_path / "own").exists()
+
+
 @pytest.mark.parametrize("name", MAKERS)
 def test_an_archive_as_tools_export_it_is_to_be_unpacked(tmp_path, capsys, name):
     MAKERS[name](tmp_path / "in")
