@@ -95,8 +95,10 @@ def write_layout(
     groups = clusters(prints)
     splits, splits_by = _splits(pictures, groups, split)
     try:
-        out.resolve().parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".ordnance-", dir=out.resolve().parent) as folder:
+        # An empty folder that is there may be another disk.
+        beside = out if out.is_dir() else out.resolve().parent
+        beside.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".ordnance-", dir=beside) as folder:
             _write(Path(folder), pictures, boxes, splits, groups, terms)
             out.mkdir(exist_ok=True)
             (Path(folder) / "photos").rename(out / "photos")

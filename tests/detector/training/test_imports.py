@@ -293,6 +293,21 @@ def test_a_full_disk_is_said_of_the_new_folder(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "map.yaml"]
 
 
+def test_an_empty_folder_on_another_disk_is_filled(tmp_path, monkeypatch):
+    disk = tmp_path / "out"
+    disk.mkdir()
+    rename = Path.rename
+
+    def within_a_disk(self, target):
+        if self.is_relative_to(disk) is not Path(target).is_relative_to(disk):
+            raise OSError(errno.EXDEV, "Invalid cross-device link", str(self), None, str(target))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", within_a_disk)
+    assert len(imported(tmp_path, "coco", coco(tmp_path / "in"))) == 1
+    assert [path.name for path in disk.iterdir()] == ["photos"]
+
+
 def test_import_by_command(tmp_path, capsys):
     source = coco(tmp_path / "in")
     (tmp_path / "map.yaml").write_text("Panzer: tank\n")
