@@ -22,11 +22,14 @@
     │   ├── UnknownPlan         not a sampling plan
     │   └── BadOption           a value out of its range
     └── DataError               a data set or configuration that cannot be used
+        └── UnusableAnnotations boxes or pictures of a user's own set that cannot be taken over
 
 `code` is stable: the CLI, the report and the HTTP service use the same one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class OrdnanceError(Exception):
@@ -168,3 +171,12 @@ class DataError(OrdnanceError):
     """A data set or configuration cannot be used."""
 
     code = "data_error"
+
+
+class UnusableAnnotations(DataError):
+    """Boxes or pictures cannot be taken over: `faults` are a sentence on each, of which the first is the message."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        more = f" Nor can {len(faults) - 1} other boxes or pictures be taken." if len(faults) > 1 else ""
+        super().__init__(faults[0] + more)
+        self.faults = tuple(faults)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from detector.cli.exit_codes import ExitCode
+from detector.cli.printable import printable
 from detector.cli.synthetic import composites_command, render_command, synthetic_command
 from detector.cli.training_options import (
     DATASET,
@@ -21,7 +22,7 @@ from detector.cli.training_options import (
     data_folder,
 )
 from detector.cli.verdicts import import_verdicts_command
-from detector.errors import DataError
+from detector.errors import DataError, UnusableAnnotations
 
 if TYPE_CHECKING:
     from detector.training.config import TrainingConfig
@@ -233,7 +234,12 @@ def import_command(
     known = complete_for or ",".join(sorted({name for name in class_map.classes.values() if name}))
     pictures = READERS[format_.value](source, images)
     terms = Terms(source.resolve().name, licence, known)
-    imported = write_layout(pictures, class_map, out, terms, split=split.value)
+    try:
+        imported = write_layout(pictures, class_map, out, terms, split=split.value)
+    except UnusableAnnotations as error:
+        for fault in error.faults[1:]:
+            typer.echo(printable(fault), err=True)
+        raise
     _print_counts({**imported.counts, "(pictures)": imported.pictures, "(without a box)": imported.empty})
     typer.echo(f"splits: {imported.splits_by}")
     for label, number in imported.dropped.items():

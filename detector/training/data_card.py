@@ -30,7 +30,8 @@ def data_card(built: BuiltSet) -> str:
         f"{len(built.pictures)} pictures: {len(photographs)} photographs, {len(made) - pasted} rendered, "
         f"{pasted} composites.",
         "",
-        "The pictures are other people's: to learn from and to measure on. They are not passed on with Ordnance.",
+        "The pictures are those of the sources below, to learn from and to measure on. They are not passed on with "
+        "Ordnance.",
         "",
         "## Pictures",
         *_table(
@@ -41,8 +42,9 @@ def data_card(built: BuiltSet) -> str:
             ),
         ),
         "",
-        "`photos` are photographs (and a few game pictures, see the sources). Everything else is rendered, or pasted",
-        "together from photographs (composites), and stands in `train` only: no figure is measured on it here.",
+        "`photos` are what data folders hold as photographs (the founding one has a few game pictures among them, see",
+        "the sources). Everything else is rendered, or pasted together from photographs (composites), and stands in",
+        "`train` only: no figure is measured on it here.",
         "",
         "## Pictures that show a class",
         *_table(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from pathlib import Path
 
-from detector.training.near_duplicates import Fingerprint, fingerprint, joined, near_copies
+from detector.training.near_duplicates import Clusters, Fingerprint, fingerprint, near_copies
 from detector.training.photographs import Photograph
 
 LOG = logging.getLogger(__name__)
@@ -31,55 +31,59 @@ def find_leaks(photographs: Sequence[Photograph]) -> list[Leak]:
     Copies of copies count, so do pictures that sources.csv puts into one cluster. Raises DataError for a picture
     that cannot be decoded to its end.
     """
-    evidence: dict[tuple[int, int], str] = {}
-    for group in _equal(photographs, lambda each: each.sha256):
-        evidence.update({pair: "the same file" for pair in combinations(group, 2)})
-    for group in _equal(photographs, lambda each: f"{each.picture.parents[3]} {each.cluster}" if each.cluster else ""):
-        evidence.update({pair: "one cluster in sources.csv" for pair in combinations(group, 2) if pair not in evidence})
-    numbers, prints = _fingerprints(photographs)
-    for low, high in (("train", "val"), ("train", "test"), ("val", "test")):
-        for copy in near_copies(prints[high], prints[low]):
-            pair = tuple(sorted((numbers[high][copy.left], numbers[low][copy.right])))
-            agreeing = f"{copy.agreeing} features agree" if copy.agreeing else "equal perceptual hashes"
-            evidence.setdefault((pair[0], pair[1]), agreeing)
-    return _across_splits(photographs, evidence)
+    clusters = Clusters()
+    for first, *others in (*_grouped(photographs, _file).values(), *_grouped(photographs, _cluster).values()):
+        for each in others:
+            clusters.join(first.picture, each.picture)
+    prints = _fingerprints(photographs)
+    agreeing: dict[tuple[Path, Path], int] = {}
+    for low, high in (("train", "test"), ("val", "test"), ("train", "val")):
+        for copy in near_copies(prints[high], prints[low], clusters):
+            agreeing[prints[low][copy.right].path, prints[high][copy.left].path] = copy.agreeing
+    found = []
+    for group in _grouped(photographs, lambda each: clusters.of(each.picture)).values():
+        highest = max(RANK[each.split] for each in group)
+        keepers = [each for each in group if RANK[each.split] == highest]
+        found += [_leak(each, keepers, agreeing) for each in group if RANK[each.split] < highest]
+    return sorted(found, key=lambda leak: (leak.lower.split, leak.lower.picture.name))
 
 
-def _fingerprints(
-    photographs: Sequence[Photograph],
-) -> tuple[dict[str, list[int]], dict[str, list[Fingerprint]]]:
-    numbers: dict[str, list[int]] = {split: [] for split in RANK}
+def _fingerprints(photographs: Sequence[Photograph]) -> dict[str, list[Fingerprint]]:
     prints: dict[str, list[Fingerprint]] = {split: [] for split in RANK}
     for number, each in enumerate(photographs):
         if number and number % 500 == 0:
             LOG.info("compared %d of %d pictures", number, len(photographs))
-        numbers[each.split].append(number)
         prints[each.split].append(fingerprint(each.picture, turned=each.split != "train"))
-    return numbers, prints
+    return prints
 
 
-def _across_splits(photographs: Sequence[Photograph], evidence: dict[tuple[int, int], str]) -> list[Leak]:
-    groups: dict[int, list[int]] = defaultdict(list)
-    for number, first in enumerate(joined(len(photographs), list(evidence))):
-        groups[first].append(number)
-    found = []
-    for group in groups.values():
-        highest = max(RANK[photographs[number].split] for number in group)
-        keepers = [number for number in group if RANK[photographs[number].split] == highest]
-        for number in group:
-            if RANK[photographs[number].split] < highest:
-                pairs = [(min(number, keeper), max(number, keeper)) for keeper in keepers]
-                direct = next((pair for pair in pairs if pair in evidence), None)
-                keeper = keepers[0] if direct is None else next(n for n in direct if n != number)
-                why = "a copy of a copy" if direct is None else evidence[direct]
-                found.append(Leak(photographs[number], photographs[keeper], why))
-    return sorted(found, key=lambda leak: (leak.lower.split, leak.lower.picture.name))
+def _leak(lower: Photograph, keepers: Sequence[Photograph], agreeing: Mapping[tuple[Path, Path], int]) -> Leak:
+    for keeper in keepers:
+        if lower.sha256 == keeper.sha256:
+            return Leak(lower, keeper, "the same file")
+    for keeper in keepers:
+        if _cluster(lower) and _cluster(lower) == _cluster(keeper):
+            return Leak(lower, keeper, "one cluster in sources.csv")
+    for keeper in keepers:
+        features = agreeing.get((lower.picture, keeper.picture))
+        if features is not None:
+            return Leak(lower, keeper, f"{features} features agree" if features else "equal perceptual hashes")
+    return Leak(lower, keepers[0], "a copy of a copy")
 
 
-def _equal(photographs: Sequence[Photograph], key: Callable[[Photograph], str]) -> list[list[int]]:
-    groups: dict[str, list[int]] = defaultdict(list)
-    for number, each in enumerate(photographs):
-        value = key(each)
-        if value:
-            groups[value].append(number)
-    return [group for group in groups.values() if len(group) > 1]
+def _file(photograph: Photograph) -> str:
+    return photograph.sha256
+
+
+def _cluster(photograph: Photograph) -> str:
+    return f"{photograph.picture.parents[3]} {photograph.cluster}" if photograph.cluster else ""
+
+
+def _grouped(
+    photographs: Sequence[Photograph], key: Callable[[Photograph], str | Path]
+) -> dict[str | Path, list[Photograph]]:
+    groups: dict[str | Path, list[Photograph]] = defaultdict(list)
+    for each in photographs:
+        if value := key(each):
+            groups[value].append(each)
+    return groups

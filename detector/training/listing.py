@@ -76,6 +76,11 @@ def write_listing(stage: Stage, epoch: Mapping[str, int], dataset: Path, out: Pa
     return path
 
 
+def listed_epoch(listing: Path) -> dict[str, int]:
+    """How often each picture, by its file name, stands in a listing of `write_listing`."""
+    return Counter(Path(line).name for line in listing.read_text(encoding="utf-8").splitlines())
+
+
 def _is_kept(picture: Picture, stage: Stage) -> bool:
     """Whether a picture is in the stage's share of empty ones; the same ones every time, chosen by their hash."""
     is_empty = picture.set_name == "photos" and not set(picture.classes) - set(stage.common)

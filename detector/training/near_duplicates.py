@@ -130,8 +130,33 @@ def open_picture(path: Path) -> Iterator[Any]:
         raise DataError(f"The picture {path} is missing or damaged: it is in no format that is read here.") from error
 
 
-def near_copies(turned: Sequence[Fingerprint], upright: Sequence[Fingerprint]) -> list[NearCopy]:
-    """Every pair of one picture of `turned` (hashed in every orientation) and another of `upright` that are copies."""
+class Clusters:
+    """Pictures that belong together, by path; so do copies of copies."""
+
+    def __init__(self) -> None:
+        self._above: dict[Path, Path] = {}
+
+    def of(self, picture: Path) -> Path:
+        """The picture that stands for the cluster."""
+        while (above := self._above.get(picture, picture)) != picture:
+            self._above[picture] = self._above.get(above, above)
+            picture = above
+        return picture
+
+    def join(self, picture: Path, other: Path) -> None:
+        """Put the clusters of two pictures together."""
+        self._above[self.of(other)] = self.of(picture)
+
+
+def near_copies(
+    turned: Sequence[Fingerprint], upright: Sequence[Fingerprint], known: Clusters | None = None
+) -> list[NearCopy]:
+    """Pairs of one picture of `turned` (hashed in every orientation) and another of `upright` that are copies.
+
+    `known` grows by each pair. Two pictures that it has in one cluster by then are not compared: of n pictures of one
+    scene, as the frames of a video are, about n pairs are instead of n * n.
+    """
+    known = known or Clusters()
     columns = [number for number, each in enumerate(upright) if each.hashes is not None]
     rows = [number for number, each in enumerate(turned) if each.hashes is not None]
     if not columns or not rows:
@@ -145,7 +170,7 @@ def near_copies(turned: Sequence[Fingerprint], upright: Sequence[Fingerprint]) -
         least, way = differing.min(axis=1), differing.argmin(axis=1)
         for row, column in np.argwhere(least <= PROPOSED_BITS):
             left, right = turned[part[row]], upright[columns[column]]
-            if left.path == right.path:
+            if known.of(left.path) == known.of(right.path):
                 continue
             is_mirrored = bool(way[row, column] >= all_ways.shape[0] // len(part) // 2)
             agreeing = 0
@@ -154,28 +179,16 @@ def near_copies(turned: Sequence[Fingerprint], upright: Sequence[Fingerprint]) -
                 if agreeing < LEAST_AGREEING:
                     continue
             found.append(NearCopy(part[row], columns[column], agreeing))
+            known.join(left.path, right.path)
     return found
 
 
 def clusters(pictures: Sequence[Fingerprint]) -> list[int]:
-    """For each picture the position of the first of its cluster; copies of copies belong together."""
-    return joined(len(pictures), [(pair.left, pair.right) for pair in near_copies(pictures, pictures)])
-
-
-def joined(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """For each of `count` positions the lowest one that `pairs` connect it with."""
-    first = list(range(count))
-
-    def root(number: int) -> int:
-        while first[number] != number:
-            first[number] = first[first[number]]
-            number = first[number]
-        return number
-
-    for left, right in pairs:
-        low, high = sorted((root(left), root(right)))
-        first[high] = low
-    return [root(number) for number in range(count)]
+    """For each picture the position of the first of its cluster."""
+    found = Clusters()
+    near_copies(pictures, pictures, found)
+    first: dict[Path, int] = {}
+    return [first.setdefault(found.of(each.path), number) for number, each in enumerate(pictures)]
 
 
 def _agreeing_features(left: Path, right: Path, is_mirrored: bool) -> int:

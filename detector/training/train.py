@@ -18,7 +18,7 @@ from detector.training.checkpoints import drop_checkpoints, keep_checkpoint, new
 from detector.training.config import Stage, TrainingConfig
 from detector.training.damaged_reading import damaging_trainer
 from detector.training.hard_negatives import hard_negatives
-from detector.training.listing import epoch_of, write_listing
+from detector.training.listing import epoch_of, listed_epoch, write_listing
 from detector.training.load_ultralytics import load_ultralytics
 from detector.training.photographs import file_sha256
 from detector.training.stages import StagePlan, plan_stages
@@ -233,7 +233,7 @@ def _train_stage(training: _Training, stage: Stage, weights: Path) -> None:
         if epochs >= stage.epochs:
             shutil.copyfile(path, folder / "weights" / "last.pt")
         else:
-            _network(training, path).train(resume=True, device=training.device, trainer=damaging_trainer(stage.damage))
+            _go_on(training, stage, path)
     if stage.learned_share < 1:
         earlier = training.out / stage.averaged_with / "weights" / "last.pt" if stage.averaged_with else weights
         average_weights(earlier, folder / "weights" / "last.pt", stage.learned_share)
@@ -267,6 +267,20 @@ def _begin(training: _Training, stage: Stage, weights: Path) -> None:
         plots=False,
         trainer=damaging_trainer(stage.damage),
         **stage.settings,
+    )
+
+
+def _go_on(training: _Training, stage: Stage, checkpoint: Path) -> None:
+    """The checkpoint names the folders as they were; training and set may have been moved since."""
+    out = training.out
+    epoch = listed_epoch(out / f"{stage.name}.txt")
+    description = write_listing(stage, epoch, training.dataset, out, training.config.classes)
+    _network(training, checkpoint).train(
+        resume=True,
+        data=str(description),
+        save_dir=str(out / stage.name),
+        device=training.device,
+        trainer=damaging_trainer(stage.damage),
     )
 
 

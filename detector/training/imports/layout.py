@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from detector.errors import DataError
-from detector.training.imports.annotations import AnnotatedPicture
+from detector.errors import DataError, UnusableAnnotations
+from detector.training.imports.annotations import AnnotatedPicture, SourceBox
 from detector.training.imports.class_map import ClassMap
 from detector.training.labels import LabelledBox, checked_box, label_text
 from detector.training.near_duplicates import clusters, fingerprint, open_picture, read_grey
@@ -72,9 +72,9 @@ def write_layout(
 
     A box that is given again on the same picture counts once.
 
-    Raises DataError, before `out` exists, for a label that the class map does not name, a box without area or off the
-    frame, a shape that is no box, a picture that is missing, damaged, not of the stated size, or in no split of a
-    source that has its own.
+    Raises DataError, before `out` exists, for a label that the class map does not name, or a picture in no split of a
+    source that has its own; UnusableAnnotations for all boxes without area or off the frame, shapes that are no box,
+    pictures that are missing, damaged or not of the stated size.
     """
     _check_free(out)
     _check_once(pictures)
@@ -82,15 +82,23 @@ def write_layout(
         raise DataError(f"--complete-for names '{word}', which is no class; use 'all' or class ids.")
     _check_labels(pictures, class_map)
     dropped: Counter[str] = Counter()
-    boxes = [_boxes(each, class_map, dropped) for each in pictures]
+    faults: list[str] = []
+    boxes = [_boxes(each, class_map, dropped, faults) for each in pictures]
     for each in pictures:
-        _check_picture(each)
+        try:
+            _check_picture(each)
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise UnusableAnnotations(faults)
     prints = [fingerprint(each.path) for each in pictures]
     groups = clusters(prints)
     splits, splits_by = _splits(pictures, groups, split)
     try:
-        out.resolve().parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".ordnance-", dir=out.resolve().parent) as folder:
+        # An empty folder that is there may be another disk.
+        beside = out if out.is_dir() else out.resolve().parent
+        beside.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".ordnance-", dir=beside) as folder:
             _write(Path(folder), pictures, boxes, splits, groups, terms)
             out.mkdir(exist_ok=True)
             (Path(folder) / "photos").rename(out / "photos")
@@ -153,20 +161,29 @@ def _check_labels(pictures: Sequence[AnnotatedPicture], class_map: ClassMap) -> 
     )
 
 
-def _boxes(picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str]) -> tuple[LabelledBox, ...]:
+def _boxes(
+    picture: AnnotatedPicture, class_map: ClassMap, dropped: Counter[str], faults: list[str]
+) -> tuple[LabelledBox, ...]:
     boxes = []
     for each in picture.boxes:
         name = class_map[each.label]
         if name is None:
             dropped[each.label] += 1
             continue
-        if each.fault:
-            raise DataError(f"{each.where}: the '{each.label}' {each.fault}.")
-        where = f"{each.where} ('{each.label}')"
-        checked_box(LabelledBox.from_corners(name, each.x1, each.y1, each.x2, each.y2), where)
-        corners = [min(1.0, max(0.0, value)) for value in (each.x1, each.y1, each.x2, each.y2)]
-        boxes.append(checked_box(LabelledBox.from_corners(name, *corners), where))
+        try:
+            boxes.append(_box(each, name))
+        except DataError as error:
+            faults.append(str(error))
     return tuple(dict.fromkeys(boxes))
+
+
+def _box(box: SourceBox, name: str) -> LabelledBox:
+    if box.fault:
+        raise DataError(f"{box.where}: the '{box.label}' {box.fault}.")
+    where = f"{box.where} ('{box.label}')"
+    checked_box(LabelledBox.from_corners(name, box.x1, box.y1, box.x2, box.y2), where)
+    corners = [min(1.0, max(0.0, value)) for value in (box.x1, box.y1, box.x2, box.y2)]
+    return checked_box(LabelledBox.from_corners(name, *corners), where)
 
 
 def _check_picture(picture: AnnotatedPicture) -> None:

@@ -293,6 +293,21 @@ def test_a_full_disk_is_said_of_the_new_folder(tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "map.yaml"]
 
 
+def test_an_empty_folder_on_another_disk_is_filled(tmp_path, monkeypatch):
+    disk = tmp_path / "out"
+    disk.mkdir()
+    rename = Path.rename
+
+    def within_a_disk(self, target):
+        if self.is_relative_to(disk) is not Path(target).is_relative_to(disk):
+            raise OSError(errno.EXDEV, "Invalid cross-device link", str(self), None, str(target))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", within_a_disk)
+    assert len(imported(tmp_path, "coco", coco(tmp_path / "in"))) == 1
+    assert [path.name for path in disk.iterdir()] == ["photos"]
+
+
 def test_import_by_command(tmp_path, capsys):
     source = coco(tmp_path / "in")
     (tmp_path / "map.yaml").write_text("Panzer: tank\n")
@@ -304,6 +319,21 @@ def test_import_by_command(tmp_path, capsys):
     assert "splits: all to train, as --split says" in printed
     assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
     assert "is not empty; choose another --out" in capsys.readouterr().err
+
+
+def test_everything_that_cannot_be_taken_is_named_at_once(tmp_path, capsys):
+    source = yolo(tmp_path / "in", line="0 0.5 0.5 0.2 0.2\n0 0.9 0.5 0.4 0.2\n0 0.5 0.5 0 0.2")
+    add_label(source / "labels", "two.txt", "0 0.5 0.5 0.2 0.2")
+    (source / "images" / "two.jpg").write_bytes(b"no picture")
+    (tmp_path / "map.yaml").write_text("Panzer: tank\n")
+    arguments = ["dataset", "import", str(source), "--format", "yolo", "--classes", str(tmp_path / "map.yaml")]
+    assert run([*arguments, "--out", str(tmp_path / "own")]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"one\.txt, line 2 .* reaches out of the picture", said)
+    assert re.search(r"one\.txt, line 3 .* has no area", said)
+    assert re.search(r"two\.jpg is missing or damaged", said)
+    assert "Nor can 2 other boxes or pictures be taken" in said
+    assert not (tmp_path / "own").exists()
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -75,6 +75,19 @@ def test_copies_of_copies_are_one_cluster(tmp_path):
     assert clusters(prints) == [0, 0, 2, 0]
 
 
+def test_frames_of_one_scene_are_not_all_compared_with_each_other(tmp_path, monkeypatch):
+    compared = []
+    fit = cv2.estimateAffine2D
+    monkeypatch.setattr(cv2, "estimateAffine2D", lambda *points, **how: compared.append(1) or fit(*points, **how))
+    scene, frames = drawn(4, 400, 300), []
+    for number in range(24):
+        path = tmp_path / f"{number}.jpg"
+        cv2.imwrite(str(path), scene[3 * number :, 4 * number :][:220, :300])
+        frames.append(fingerprint(path))
+    assert clusters(frames) == [0] * 24
+    assert len(compared) < 3 * 24
+
+
 def test_a_cut_off_file_is_refused(tmp_path):
     path = tmp_path / "cut.jpg"
     cv2.imwrite(str(path), drawn(3))

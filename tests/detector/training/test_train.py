@@ -226,6 +226,27 @@ def test_a_disk_that_fills_up_keeps_the_finished_epochs(
     assert epochs_of("first")[-1] == 2
 
 
+def test_a_training_that_was_taken_to_another_disk_goes_on_there(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from detector.training import checkpoints
+
+    keep = checkpoints.shutil.copyfile
+
+    def full(source: Path, target: Path) -> None:
+        if Path(target).name.startswith("epoch-0002"):
+            raise OSError(28, "No space left on device")
+        keep(source, target)
+
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", full)
+    assert run(train("--stages", "first")) == 1
+    monkeypatch.setattr(checkpoints.shutil, "copyfile", keep)
+    shutil.copytree("runs", "larger")
+    before = {path: path.stat().st_mtime_ns for path in Path("runs/first").rglob("*")}
+    Path("larger/first/weights/last.pt").unlink()
+    assert run(train("--stages", "first", "--out", "larger")) == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("runs/first").rglob("*")} == before
+    assert Path("larger/first/weights/last.pt").is_file()
+
+
 def test_a_disk_without_room_for_the_weights_to_begin_with_is_said(tiny: Path) -> None:
     limited = ["bash", "-c", 'ulimit -f 2000; exec "$@"', "bash", *COMMAND]
     asked = train("--stages", "first", "--epochs", "1", "--go-on-from", "default")
