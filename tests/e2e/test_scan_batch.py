@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -109,7 +110,7 @@ import os, signal, sys
 
 def hook(event, arguments):
     if event == "open" and str(arguments[0]).endswith("deadly.mp4"):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(os.environ.get("DEADLY", signal.SIGKILL)))
 
 sys.addaudithook(hook)
 """
@@ -124,6 +125,24 @@ def test_a_clip_that_ends_its_process_does_not_end_the_batch(ordnance, clip, tmp
     assert "1 of 7 clips could not be scanned" in done.stderr
     assert "deadly.mp4  [worker_died] The process that scanned this clip was ended" in done.stderr
     assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"a", "bands", "e", "f", "g", "h"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing watches over a scan")
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGSEGV, 3, "crashed (SIGSEGV): a clip may be damaged"),
+        (signal.SIGKILL, 3, "was ended from outside (SIGKILL), as a system does that runs out of memory"),
+        (signal.SIGTERM, -signal.SIGTERM, None),
+    ],
+)
+def test_a_single_clip_that_ends_its_process_ends_in_a_sentence(ordnance, clip, tmp_path, number, code, said):
+    clip.rename(tmp_path / "deadly.mp4")
+    site = with_site(tmp_path, ENDS_WHO_READS_IT)
+    done = ordnance("scan", "deadly.mp4", "--out", "out", DEADLY=str(int(number)), **site)
+    assert done.returncode == code
+    assert re.fullmatch(rf"ordnance: the process that scanned {re.escape(said)}[^\n]*\n" if said else "", done.stderr)
+    assert not (tmp_path / "out").exists()
 
 
 CANNOT_LOAD = """
