@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -219,6 +220,18 @@ def test_where_no_process_can_be_started_clips_are_scanned_one_after_the_other(o
     refused = ordnance("scan", ".", "--out", "out", "--jobs", "2", TMPDIR=str(too_long))
     assert refused.returncode == 2
     assert "No process can be started for --jobs here (AF_UNIX path too long)" in refused.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how many files are opened was tried on Linux")
+def test_where_too_few_files_may_be_opened_for_processes_one_sentence_says_so(clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    command = shlex.join([sys.executable, "-m", "service", "scan", "."])
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -n 14; {command}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    words = "no more files can be opened (Too many open files); raise the limit (ulimit -n) or end other programs."
+    assert done.stderr == f"ordnance: {words}\n"
 
 
 def on_terminal(folder, *arguments, **environment):
