@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sys
 
+from service.watched import go_on_watched
+
 
 def main() -> None:
     """Entry point of the console script."""
+    if sys.argv[1:2] == ["scan"]:
+        go_on_watched()
     try:
         from service.commands import run
     except KeyboardInterrupt:

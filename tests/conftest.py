@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -24,15 +25,13 @@ def ordnance_data() -> Path:
 
 @pytest.fixture(scope="session")
 def cuda_device() -> str:
-    """The first CUDA device; ORDNANCE_REQUIRE_CUDA=1 fails where there is none instead of skipping."""
+    """The first CUDA device."""
     from detector.errors import BackendUnavailable
     from detector.models.backend import resolve_device
 
     try:
         return resolve_device("cuda:0")
     except BackendUnavailable as error:
-        if os.environ.get("ORDNANCE_REQUIRE_CUDA") == "1":
-            pytest.fail(f"ORDNANCE_REQUIRE_CUDA is set, but: {error}")
         pytest.skip(str(error))
 
 
@@ -41,6 +40,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     if item.get_closest_marker("needs_torch") and (missing := missing_torch_packages()):
         pytest.skip(f"{', '.join(missing)} not installed (extra train)")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With ORDNANCE_REQUIRE_CUDA=1 a test that needs a GPU fails where it would be skipped, whatever is missing."""
+    report = yield
+    if report.skipped and item.get_closest_marker("needs_gpu") and os.environ.get("ORDNANCE_REQUIRE_CUDA") == "1":
+        report.outcome = "failed"
+        report.longrepr = f"ORDNANCE_REQUIRE_CUDA is set, but: {call.excinfo and call.excinfo.value}"
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

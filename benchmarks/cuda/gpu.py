@@ -12,15 +12,17 @@ import numpy as np
 LOOK_SECONDS = 0.1
 
 
-def why_no_cuda() -> str | None:
-    """Why nothing can be measured here; None where there is a CUDA device."""
-    from detector.errors import BackendUnavailable
+def why_no_cuda(device: str) -> str | None:
+    """Why nothing can be measured on `device`; None where it is there. Raises BadOption where it is not one of CUDA."""
+    from detector.errors import BackendUnavailable, BadOption
     from detector.models.backend import resolve_device
 
     try:
-        resolve_device("cuda:0")
+        resolved = resolve_device(device)
     except BackendUnavailable as error:
         return str(error)
+    if resolved == "cpu":
+        raise BadOption(f"'{device}' is not a CUDA device here; give cuda:N, or take bench infer and scan for the CPU.")
     return None
 
 

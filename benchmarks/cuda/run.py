@@ -42,8 +42,11 @@ class Settings:
 
 
 def run_cuda_benchmark(settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
-    """The result as it goes into cuda.json; `measured` is false and `reason` says why where there is no CUDA."""
-    if reason := why_no_cuda():
+    """The result as it goes into cuda.json; `measured` is false and `reason` says why where there is no CUDA.
+
+    Raises BadOption for a device that is not one of CUDA.
+    """
+    if reason := why_no_cuda(settings.device):
         return {"machine": machine_facts(), "measured": False, "reason": reason}
     entry, _ = find_weights(settings.model)
     ways = decodings(settings.device, entry.input_size, entry.score_floor, entry.head == "one-to-one")

@@ -100,6 +100,11 @@ def _run(arguments: list[str] | None) -> int:
                 f"the output cannot be written ({error.strerror or error}); make room there or send it elsewhere."
             )
             return ExitCode.FAILED
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            _complain(
+                f"no more files can be opened ({error.strerror}); raise the limit (ulimit -n) or end other programs."
+            )
+            return ExitCode.FAILED
         if os.environ.get("ORDNANCE_DEBUG"):
             raise
         _complain(

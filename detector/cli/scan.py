@@ -13,6 +13,13 @@ from detector.errors import BadOption
 from detector.sampling.names import DEFAULT_CADENCE_SECONDS, DEFAULT_PLAN, PLAN_NAMES, SHORTEST_SHOT_SECONDS
 
 
+def out_folder(named: str) -> Path:
+    """The folder that --out names."""
+    if not named:
+        raise BadOption("An empty name was given for --out; name the folder that is meant (. for this one).")
+    return Path(named)
+
+
 def scan_command(
     clips: Annotated[list[str], typer.Argument(help="Clips, folders or glob patterns.", metavar="CLIP")],
     plan: Annotated[str, typer.Option(help=f"Sampling plan: {', '.join(PLAN_NAMES)}.")] = DEFAULT_PLAN,
@@ -55,7 +62,12 @@ def scan_command(
         float | None, typer.Option(help="Score from which to report, 0..1; the model's own per class by default.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the reports; ./ordnance-report unless --json is given.")
+        Path | None,
+        typer.Option(
+            help="Folder for the reports; ./ordnance-report unless --json is given.",
+            parser=out_folder,
+            metavar="<path>",
+        ),
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", help="Comma-separated: json, html, csv. The JSON is always written.")

@@ -10,6 +10,7 @@ import typer
 
 from detector.cli.exit_codes import ExitCode
 from detector.cli.printable import printable
+from detector.cli.scan import out_folder
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -36,7 +37,9 @@ def submit_command(
     model: Annotated[str | None, typer.Option(help="A model of the server.")] = None,
     classes: Annotated[str | None, typer.Option(help="Weapon classes with commas between; all by default.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Score from which to report, 0..1.")] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the reports.")] = Path("ordnance-report"),
+    out: Annotated[Path, typer.Option(help="Folder for the reports.", parser=out_folder, metavar="<path>")] = Path(
+        "ordnance-report"
+    ),
     formats: Annotated[
         str, typer.Option("--format", help="Of json, html, csv, vtt; commas between.")
     ] = "json,html,csv",

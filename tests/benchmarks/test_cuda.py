@@ -78,6 +78,19 @@ def test_without_cuda_it_says_that_nothing_was_measured(tmp_path: Path) -> None:
     assert result["machine"]["cores"] >= 1
 
 
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_what_is_not_a_cuda_device_is_refused(tmp_path: Path, device: str) -> None:
+    finished = subprocess.run(
+        [sys.executable, "-m", "service", "bench", "cuda", "--device", device, "--out", str(tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 2
+    assert f"'{device}' is not a" in finished.stderr
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cuda")

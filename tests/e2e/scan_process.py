@@ -14,6 +14,11 @@ def report_of(folder):
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
+def children_of(process):
+    """The ids of the processes that the process has begun, as Linux tells."""
+    return (Path("/proc") / str(process) / "task" / str(process) / "children").read_text().split()
+
+
 def begun(program, folder):
     """A Python program in `folder`, begun and not waited for; it is talked to by lines."""
     return subprocess.Popen(

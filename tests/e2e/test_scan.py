@@ -195,6 +195,7 @@ def test_a_file_that_is_no_video_gets_one_sentence(ordnance, tmp_path, name):
         (["x.mp4", "--classes", "spoon"], 2, "'spoon' is not a weapon class"),
         (["x.mp4", "--threshold", "7"], 2, "0 to 1"),
         (["x.mp4", "--format", "pdf"], 2, "'pdf' is not an output format"),
+        (["x.mp4", "--out", ""], 2, "An empty name was given for --out"),
         (["x.mp4", "--out", "/dev/full"], 2, "'/dev/full' is not a folder"),
         (["x.mp4", "--out", "/proc/self/x"], 2, "choose another --out"),
         (["x.mp4", "--model", "nope"], 1, "ordnance-n"),

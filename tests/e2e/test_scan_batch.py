@@ -3,7 +3,9 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -109,7 +111,7 @@ import os, signal, sys
 
 def hook(event, arguments):
     if event == "open" and str(arguments[0]).endswith("deadly.mp4"):
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), int(os.environ.get("DEADLY", signal.SIGKILL)))
 
 sys.addaudithook(hook)
 """
@@ -124,6 +126,24 @@ def test_a_clip_that_ends_its_process_does_not_end_the_batch(ordnance, clip, tmp
     assert "1 of 7 clips could not be scanned" in done.stderr
     assert "deadly.mp4  [worker_died] The process that scanned this clip was ended" in done.stderr
     assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"a", "bands", "e", "f", "g", "h"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing watches over a scan")
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [
+        (signal.SIGSEGV, 3, "crashed (SIGSEGV): a clip may be damaged"),
+        (signal.SIGKILL, 3, "was ended from outside (SIGKILL), as a system does that runs out of memory"),
+        (signal.SIGTERM, -signal.SIGTERM, None),
+    ],
+)
+def test_a_single_clip_that_ends_its_process_ends_in_a_sentence(ordnance, clip, tmp_path, number, code, said):
+    clip.rename(tmp_path / "deadly.mp4")
+    site = with_site(tmp_path, ENDS_WHO_READS_IT)
+    done = ordnance("scan", "deadly.mp4", "--out", "out", DEADLY=str(int(number)), **site)
+    assert done.returncode == code
+    assert re.fullmatch(rf"ordnance: the process that scanned {re.escape(said)}[^\n]*\n" if said else "", done.stderr)
+    assert not (tmp_path / "out").exists()
 
 
 CANNOT_LOAD = """
@@ -200,6 +220,18 @@ def test_where_no_process_can_be_started_clips_are_scanned_one_after_the_other(o
     refused = ordnance("scan", ".", "--out", "out", "--jobs", "2", TMPDIR=str(too_long))
     assert refused.returncode == 2
     assert "No process can be started for --jobs here (AF_UNIX path too long)" in refused.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how many files are opened was tried on Linux")
+def test_where_too_few_files_may_be_opened_for_processes_one_sentence_says_so(clip, tmp_path):
+    shutil.copyfile(clip, tmp_path / "second.mp4")
+    command = shlex.join([sys.executable, "-m", "service", "scan", "."])
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"ulimit -n 14; {command}"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    words = "no more files can be opened (Too many open files); raise the limit (ulimit -n) or end other programs."
+    assert done.stderr == f"ordnance: {words}\n"
 
 
 def on_terminal(folder, *arguments, **environment):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from made_clips import DEMO, write_clip
-from scan_process import TRACEBACK, begun, scanning
+from scan_process import TRACEBACK, begun, children_of, scanning
 
 
 def test_a_report_that_is_being_written_is_written_to_its_end_before_sigterm_ends_the_scan(tmp_path):
@@ -110,7 +110,7 @@ def test_an_interrupt_while_a_large_file_is_hashed_ends_the_scan(ordnance, tmp_p
         write_clip(tmp_path / name, seconds=1.0)
         os.truncate(tmp_path / name, LARGE_BYTES)
     with scanning(tmp_path, *arguments, "--out", "out") as running:
-        while not any(read > LARGE_BYTES / 100 for read in read_of(running.pid, "big.mp4")):
+        while not any(read > LARGE_BYTES / 100 for read in read_of(children_of(running.pid), "big.mp4")):
             assert running.poll() is None, running.stderr.read()
             time.sleep(0.05)
         running.send_signal(signal.SIGINT)
@@ -135,10 +135,10 @@ def large_report(path):
     path.write_text(json.dumps(report), encoding="utf-8")
 
 
-def read_of(process, name):
-    """How many bytes of the file the process has read, for each time that it has it open."""
+def read_of(processes, name):
+    """How many bytes of the file the processes have read, for each time that they have it open."""
     with suppress(OSError):
-        for each in (Path("/proc") / str(process) / "fd").iterdir():
+        for each in (entry for process in processes for entry in (Path("/proc") / process / "fd").iterdir()):
             with suppress(OSError):
                 if os.readlink(each).endswith(f"/{name}"):
                     yield int((each.parents[1] / "fdinfo" / each.name).read_text().split()[1])
@@ -172,8 +172,8 @@ def test_ctrl_c_in_a_terminal_reaches_all_processes_and_one_answers(clip, tmp_pa
     running = scanning(tmp_path, ".", "--jobs", "2", "--out", "out")
 
     def has_forkserver():
-        children = (Path("/proc") / str(running.pid) / "task" / str(running.pid) / "children").read_text().split()
-        return any(b"forkserver" in (Path("/proc") / child / "cmdline").read_bytes() for child in children)
+        begun = [each for child in children_of(running.pid) for each in children_of(child)]
+        return any(b"forkserver" in (Path("/proc") / each / "cmdline").read_bytes() for each in begun)
 
     while not has_forkserver():
         time.sleep(0.01)

@@ -184,6 +184,7 @@ def test_a_report_is_there_in_all_formats_or_not_at_all(stem, tmp_path, monkeypa
     ("arguments", "words"),
     [
         (["--out", "clip.mp4"], "'clip.mp4' is not a folder"),
+        (["--out", ""], "An empty name was given for --out"),
         (["--format", ""], "'' is not an output format"),
         (["--format", "json,pdf"], "'pdf' is not an output format"),
     ],

@@ -169,7 +169,7 @@ def test_fewer_bits_find_nearly_the_same(
 def test_cuda_agrees(
     name: str, cuda_device: str, name_or_path: str, pictures: list[Picture], reference: tuple[Model, list[Boxes]]
 ) -> None:
-    if name == "tensorrt" and os.environ.get("ORDNANCE_REQUIRE_CUDA") != "1":
+    if name == "tensorrt":
         pytest.importorskip("tensorrt", reason="tensorrt is not installed (extra cuda)")
     model, expected = reference
     answers = run(load_model(name_or_path, device=cuda_device, backend=name), pictures)
