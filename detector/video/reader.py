@@ -198,6 +198,7 @@ class Reader:
             try:
                 frames = self._decode_alone(packet) if self.keyframes_only else self._codec.decode(packet)
             except (av.FFmpegError, ValueError) as error:
+                self._frame_clock.lose(packet.pts)
                 self._note_failure(seconds, reason_of(error))
                 return
         if frames:

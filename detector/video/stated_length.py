@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from detector.video.opening import open_bytes
 from detector.video.timeline import MICROSECOND
@@ -22,13 +23,15 @@ _ASF_FIELDS = struct.Struct("<16s Q 16s Q Q Q Q Q Q L")
 _ASF_IS_LIVE = 1
 
 
-def stated_seconds(path: Path, container: InputContainer) -> float | None:
+def stated_seconds(path: Path, container: InputContainer, stream: VideoStream) -> float | None:
     """The duration that the header of the whole file states; None where it states none. Raises as `open_bytes`.
 
-    Of an ASF file FFmpeg passes it over where the file's size is not nearly the stated one, as where it was cut off; of
-    an MXF file that is still being recorded it makes one up of the bit rate.
+    Where the file's size is not the stated one, as where it was cut off, FFmpeg passes over that of an ASF file and
+    shortens that of an AVI file; of an MXF file that is still being recorded it makes one up of the bit rate.
     """
     name = container.format.name
+    if name == "avi" and stream.time_base and stream.frames > (stream.duration or 0):
+        return float(stream.frames * stream.time_base)
     if name == "asf" and not container.duration:
         return _of_cut_asf(_beginning(path), container.size)
     is_stated = name in _AS_FFMPEG_TELLS or (name == "mxf" and _is_complete(_beginning(path)))
