@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from detector.video.limits import MAX_CONSECUTIVE_DEMUX_FAILURES, MAX_FIRST_PICTURE_PACKETS, MISSING_GAP_SECONDS
 from detector.video.reasons import count_streams, libav_reasons, reason_of
-from detector.video.stated_length import stated_seconds
+from detector.video.stated_length import last_fragment_ticks, stated_seconds
 from detector.video.timeline import (
     MAX_REORDERED_PACKETS,
     MICROSECOND,
@@ -188,6 +188,17 @@ class PacketScan:
         places = np.searchsorted(pts_seconds, starts - step / 2)
         ranges = ((float(start), float(pts_seconds[place])) for start, place in zip(starts, places, strict=True))
         return tuple(each for each in ranges if each[0] < each[1])
+
+    def unreached(self, path: Path, container: InputContainer, end_byte: int) -> tuple[tuple[float, float], ...]:
+        """The stretch at the end whose fragments FFmpeg did not get to, as it ends at what is no box of an MP4 file."""
+        is_fragmented = container.format.name.startswith("mov") and not self._stream.frames
+        if not is_fragmented or not self._seconds or self.times != "stated":
+            return ()
+        ticks = last_fragment_ticks(path, end_byte, self._stream.id)
+        seen = self._seen_end_seconds()
+        if ticks is None or (begins := self._timeline.seconds(ticks)) <= seen + MISSING_GAP_SECONDS:
+            return ()
+        return ((seen, begins),)
 
     def _look_for_picture(self, packet: Packet[Stream]) -> None:
         if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:

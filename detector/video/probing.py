@@ -137,7 +137,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
         orientation = Orientation.of_frame(scan.first_picture) if scan.first_picture else Orientation()
         width, height = orientation.size(square, coded_height)
         pts_seconds, is_keyframe, keyframe_seek_ticks, packet_bytes = scan.in_presentation_order()
-        missing = scan.missing(pts_seconds)
+        missing = (*scan.missing(pts_seconds), *scan.unreached(path, container, recordings.end))
         duration = scan.end_seconds(container)
         return Probe(
             path=path,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from pathlib import Path
 
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from detector.video.hashing import CHUNK_BYTES
 from detector.video.opening import open_bytes
 from detector.video.timeline import MICROSECOND
 
@@ -21,6 +23,9 @@ _MXF_COMPLETE = (3, 4)
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_FIELDS = struct.Struct("<16s Q 16s Q Q Q Q Q Q L")
 _ASF_IS_LIVE = 1
+
+_LONGEST_FRAGMENT_TIME = 64
+"""Bytes from the beginning of a fragment's `tfhd` to the end of its `tfdt` (ISO 14496-12), at most."""
 
 
 def stated_seconds(path: Path, container: InputContainer, stream: VideoStream) -> float | None:
@@ -56,3 +61,23 @@ def _of_cut_asf(head: bytes, size: int) -> float | None:
     _, _, _, stated_size, _, _, play, _, preroll_ms, flags = _ASF_FIELDS.unpack_from(head, place)
     seconds = play / 1e7 - preroll_ms / 1e3
     return seconds if stated_size > size and seconds > 0 and not flags & _ASF_IS_LIVE else None
+
+
+def last_fragment_ticks(path: Path, end: int, track: int) -> int | None:
+    """The decoding time at which the last fragment of a track of an MP4 file begins, in the track's ticks.
+
+    Only what lies before the byte `end` is searched. None where there is no fragment. Raises as `open_bytes`.
+    """
+    begins = re.compile(
+        rb"tfhd.{4}" + re.escape(track.to_bytes(4)) + rb".{0,32}tfdt(?:\x00.{3}(.{4})|\x01.{3}(.{8}))", re.DOTALL
+    )
+    with open_bytes(path) as file:
+        after = b""
+        while end > 0:
+            start = max(0, end - CHUNK_BYTES)
+            file.seek(start)
+            content = file.read(end - start) + after
+            if found := list(begins.finditer(content)):
+                return int.from_bytes(found[-1][1] or found[-1][2])
+            end, after = start, content[:_LONGEST_FRAGMENT_TIME]
+    return None

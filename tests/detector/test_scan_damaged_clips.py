@@ -66,6 +66,26 @@ def test_what_is_lost_with_a_damaged_part_of_the_file_is_told_of(tmp_path, suffi
         assert coverage.samples + 10 * (lost.to_s - lost.from_s) >= (295 if plan == "every-frame" else 0)
 
 
+@pytest.mark.parametrize("movflags", ["frag_keyframe+empty_moov+default_base_moof", "dash+delay_moov"])
+@pytest.mark.parametrize("damage", ["zeros", "inserted", "removed"])
+def test_fragments_behind_a_damaged_part_are_told_of(tmp_path, movflags, damage):
+    """FFmpeg ends a file at what is no box."""
+    path = write(tmp_path / "clip.mp4", 300, with_red(-1, -1), gop=10, movflags=movflags)
+    assert scan(path)[0].errors == ()
+    content = path.read_bytes()
+    third, length = len(content) // 3, len(content) // 30
+    between = {"zeros": bytes(length), "inserted": b"?" * length, "removed": b""}[damage]
+    path.write_bytes(content[:third] + between + content[third + (0 if damage == "inserted" else length) :])
+    for plan in ("every-frame", "adaptive", "keyframes-only"):
+        report, _ = scan(path, plan=plan)
+        lost = report.coverage.undecoded[-1]
+        assert 8 < lost.from_s < 12 and "damaged" in lost.reason
+        # The beginning of the last fragment, a second before the end.
+        assert lost.to_s == pytest.approx(29.0, abs=0.31)
+        assert report.coverage.guarantee_s >= lost.to_s - lost.from_s
+        assert "could not be decoded" in report.coverage.statement
+
+
 @pytest.mark.parametrize("codec", ["mjpeg", "mpeg4"])
 def test_what_an_avi_file_has_lost_leaves_the_times_behind_it_as_they_were(tmp_path, codec):
     """It states no times: FFmpeg counts the packets that it finds."""
