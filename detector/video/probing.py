@@ -31,7 +31,8 @@ _NOT_MOVING_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 class OtherStream:
     """A stream that is not scanned: its kind (audio, video, picture, subtitle, data, attachment) and codec, or "".
 
-    A `picture` is a cover or a thumbnail, which lies in the file as a video stream.
+    A `picture` is a cover, a thumbnail or the still that stands for an image sequence (AVIF), which lies in the file as
+    a video stream.
     """
 
     kind: str
@@ -230,8 +231,10 @@ def _too_large(name: str, size: str) -> TooLarge:
 
 
 def _kind(stream: Stream) -> str:
-    is_still = isinstance(stream, VideoStream) and stream.disposition & _NOT_MOVING_PICTURES
-    return "picture" if is_still else stream.type
+    if not isinstance(stream, VideoStream):
+        return stream.type
+    is_timeless = stream.frames == 1 and stream.duration is None
+    return "picture" if is_timeless or stream.disposition & _NOT_MOVING_PICTURES else stream.type
 
 
 def _codec_name(stream: Stream) -> str:

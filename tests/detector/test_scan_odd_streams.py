@@ -33,6 +33,7 @@ def test_of_an_animated_picture_all_pictures_are_looked_at(tmp_path):
         container.mux(stream.encode(None))
     report, _ = scan(path, plan="every-frame")
     assert report.coverage.samples == 12
+    assert report.errors == ()
 
 
 @pytest.mark.parametrize("threads", [1, 4])
