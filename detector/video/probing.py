@@ -18,7 +18,7 @@ from detector.video.display import Orientation, pixel_aspect, square_width
 from detector.video.limits import MAX_PICTURE_PIXELS
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.packets import PacketScan, Times
-from detector.video.recordings import recordings_in
+from detector.video.recordings import Recordings, recordings_in, recordings_in_matroska
 from detector.video.timeline import Timeline
 
 _SIZE_REFUSED = "Picture size"
@@ -119,7 +119,14 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
     that passes may still turn out to have no decodable frame when it is read.
     """
     path = Path(path)
-    recordings = recordings_in(path)
+    facts = _probe(path, recordings_in(path), admit)
+    if facts.times == "joined" and facts.container == "matroska,webm":
+        recordings = recordings_in_matroska(path)
+        return _probe(path, recordings, admit) if recordings.unread else facts
+    return facts
+
+
+def _probe(path: Path, recordings: Recordings, admit: Callable[[InputContainer], None] | None) -> Probe:
     with open_container(path, end=recordings.end if recordings.unread else None, for_packets=True) as container:
         if admit is not None:
             admit(container)
