@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from detector.video.limits import MAX_CONSECUTIVE_DEMUX_FAILURES, MAX_FIRST_PICTURE_PACKETS, MISSING_GAP_SECONDS
-from detector.video.reasons import count_streams, libav_reasons, reason_of
+from detector.video.reasons import ENCRYPTED, count_streams, is_encrypted, libav_reasons, reason_of
 from detector.video.stated_length import last_fragment_ticks, stated_seconds
 from detector.video.timeline import (
     MAX_REORDERED_PACKETS,
@@ -204,6 +204,9 @@ class PacketScan:
         if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:
             return
         self._decoded_packets += 1
+        if is_encrypted(packet):
+            self.last_reason = ENCRYPTED
+            return
         fed = packet if packet.size else None
         self.first_picture = self._decoded(fed)
         if self.first_picture is None and fed is not None and fed.is_keyframe:
