@@ -39,7 +39,8 @@ def stated_seconds(path: Path, container: InputContainer, stream: VideoStream) -
         return float(stream.frames * stream.time_base)
     if name == "asf" and not container.duration:
         return _of_cut_asf(_beginning(path), container.size)
-    is_stated = name in _AS_FFMPEG_TELLS or (name == "mxf" and _is_complete(_beginning(path)))
+    is_counted = name == "ivf" and stream.frames > 0
+    is_stated = is_counted or name in _AS_FFMPEG_TELLS or (name == "mxf" and _is_complete(_beginning(path)))
     return float(container.duration * MICROSECOND) if is_stated and container.duration else None
 
 
