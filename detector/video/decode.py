@@ -21,7 +21,7 @@ from detector.video.probing import Probe, probe
 from detector.video.problems import DecodeProblem, ProblemLog
 from detector.video.reader import SAME_TIME_SECONDS, Picture, Reader, Sought, cut_off
 from detector.video.reading_cost import ReadingCost
-from detector.video.reasons import reason_of
+from detector.video.reasons import ENCRYPTED, reason_of
 
 Watch = Callable[[Picture, bool], Picture | None]
 """Is shown a picture on the way to a target, and whether it is the answer; may hand back one it was shown before."""
@@ -364,6 +364,11 @@ class Video:
 
     def _no_decodable_frame(self) -> NoDecodableFrame:
         reason = self._reader.last_reason if self._reader else "unknown"
+        if reason == ENCRYPTED:
+            return NoDecodableFrame(
+                f"{self.probe.path.name}: this video is encrypted, as shops and streaming services do it, and cannot "
+                "be decoded without its key; get a copy that is not."
+            )
         return NoDecodableFrame(
             f"{self.probe.path.name}: not one picture of this video could be decoded ({reason}); "
             f"it is damaged or encrypted: {ASK_FOR_COPY}."

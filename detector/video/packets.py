@@ -15,8 +15,8 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from detector.video.limits import MAX_CONSECUTIVE_DEMUX_FAILURES, MAX_FIRST_PICTURE_PACKETS, MISSING_GAP_SECONDS
-from detector.video.reasons import count_streams, libav_reasons, reason_of
-from detector.video.stated_length import stated_seconds
+from detector.video.reasons import ENCRYPTED, count_streams, is_encrypted, libav_reasons, reason_of
+from detector.video.stated_length import last_fragment_ticks, stated_seconds
 from detector.video.timeline import (
     MAX_REORDERED_PACKETS,
     MICROSECOND,
@@ -41,8 +41,11 @@ _FEWEST_MISSING = 5
 """Pictures that a hole in a file has room for, so that it is not what comes of packets in decoding order."""
 _LONGEST_LOSS_SECONDS = 60.0
 """Where transport packets are missing and more time is, a recording was made after a pause and joined to the other."""
-_FLAWED, _DAMAGED = 1, 2
-"""Just before a packet, transport packets were missing, or the container had something that could not be read."""
+_FLAWED, _DAMAGED, _PASSED_OVER = 1, 2, 3
+"""Just before a packet, transport packets were missing, or the container had something that could not be read, or it
+lists packets that were not found."""
+_CHUNK_HEADER_BYTES = 8
+"""Between the place that an AVI file's index states and that of the packet."""
 _PACKETS_AT_ONCE = 256
 
 Times = Literal["stated", "joined", "nominal"]
@@ -67,6 +70,11 @@ class PacketScan:
         self._lengths = array("f")
         self._damage_before = bytearray()
         self._last: tuple[float, float] = (0.0, 0.0)
+        self._index = iter(stream.index_entries if timeline.decode_order else ())
+        self._listed = next(self._index, None)
+        self._passed_over = 0
+        self._is_behind_hole = False
+        self._counted_wrongly: dict[tuple[int, int], int] = {}
         self._discarded_end_seconds = self._other_end_seconds = 0.0
         self._stray_ends_seconds: list[float] = []
         self._decoded_packets = 0
@@ -108,11 +116,28 @@ class PacketScan:
         if packet.stream_index == self._stream.index:
             if self._is_joined or not self._timeline.is_listed:
                 self._joined.move(packet)
+            if self._timeline.decode_order and packet.dts is not None and packet.pts is not None:
+                self._count_by_index(packet, packet.dts, packet.pts)
             self._look_for_picture(packet)
             self._note(packet)
         elif packet.stream.type == "audio" and packet.pts is not None and packet.time_base:
             end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._timeline.origin
             self._other_end_seconds = max(self._other_end_seconds, float(end))
+
+    def _count_by_index(self, packet: Packet[Stream], dts: int, pts: int) -> None:
+        """Give a packet of an AVI file the number that it has in the file's index.
+
+        FFmpeg counts those that it finds: behind a damaged part all would come too early.
+        """
+        place = place_of(packet)
+        while self._listed is not None and self._listed.pos + _CHUNK_HEADER_BYTES < place:
+            self._listed = next(self._index, None)
+        if self._listed is not None and self._listed.pos + _CHUNK_HEADER_BYTES == place:
+            self._is_behind_hole |= self._listed.timestamp - dts > self._passed_over
+            self._passed_over = max(self._passed_over, self._listed.timestamp - dts)
+        if self._passed_over:
+            self._counted_wrongly[pts, place] = packet.pts = pts + self._passed_over
+            packet.dts = dts + self._passed_over
 
     def _note(self, packet: Packet[Stream]) -> None:
         if packet.size == 0:
@@ -139,7 +164,9 @@ class PacketScan:
             self._packets_since_flaw = 0
         is_damaged = self._packets_since_damage <= MAX_REORDERED_PACKETS
         is_flawed = self._packets_since_flaw <= MAX_REORDERED_PACKETS
-        self._damage_before.append(_DAMAGED if is_damaged else _FLAWED if is_flawed else 0)
+        flawed = _DAMAGED if is_damaged else _FLAWED if is_flawed else 0
+        self._damage_before.append(_PASSED_OVER if self._is_behind_hole else flawed)
+        self._is_behind_hole = False
         self._packets_since_damage += 1
         self._packets_since_flaw += 1
 
@@ -157,15 +184,29 @@ class PacketScan:
         absent = seconds[1:] - shown_to
         is_long = absent > max(MISSING_GAP_SECONDS, _FEWEST_MISSING * step)
         is_lost = (before == _DAMAGED) | ((before == _FLAWED) & (absent <= _LONGEST_LOSS_SECONDS))
-        starts = shown_to[is_long & is_lost]
+        starts = shown_to[(is_long & is_lost) | (before == _PASSED_OVER)]
         places = np.searchsorted(pts_seconds, starts - step / 2)
         ranges = ((float(start), float(pts_seconds[place])) for start, place in zip(starts, places, strict=True))
         return tuple(each for each in ranges if each[0] < each[1])
+
+    def unreached(self, path: Path, container: InputContainer, end_byte: int) -> tuple[tuple[float, float], ...]:
+        """The stretch at the end whose fragments FFmpeg did not get to, as it ends at what is no box of an MP4 file."""
+        is_fragmented = container.format.name.startswith("mov") and not self._stream.frames
+        if not is_fragmented or not self._seconds or self.times != "stated":
+            return ()
+        ticks = last_fragment_ticks(path, end_byte, self._stream.id)
+        seen = self._seen_end_seconds()
+        if ticks is None or (begins := self._timeline.seconds(ticks)) <= seen + MISSING_GAP_SECONDS:
+            return ()
+        return ((seen, begins),)
 
     def _look_for_picture(self, packet: Packet[Stream]) -> None:
         if self.first_picture is not None or self._decoded_packets >= MAX_FIRST_PICTURE_PACKETS:
             return
         self._decoded_packets += 1
+        if is_encrypted(packet):
+            self.last_reason = ENCRYPTED
+            return
         fed = packet if packet.size else None
         self.first_picture = self._decoded(fed)
         if self.first_picture is None and fed is not None and fed.is_keyframe:
@@ -202,7 +243,7 @@ class PacketScan:
     def put_strays_right(self) -> dict[tuple[int, int], int]:
         """Give packets whose times are damaged better ones; see Probe.strays."""
         if self._timeline.decode_order:
-            return {}
+            return self._counted_wrongly
         put_right = dict(self._joined.strays) if self.times == "stated" else {}
         for place, seconds in stray_times(np.array(self._seconds), self._timeline).items():
             damaged, better = self._timeline.ticks(self._seconds[place]), self._timeline.ticks(seconds)
@@ -245,7 +286,7 @@ class PacketScan:
         header = self._track_end_seconds(container)
         if header is not None:
             return header if self._ends_before(header) else None
-        header = stated_seconds(path, container)
+        header = stated_seconds(path, container, self._stream)
         if header is None:
             return None
         if container.format.name in _ABSOLUTE_DURATION_FORMATS:

@@ -18,7 +18,7 @@ from detector.video.display import Orientation, pixel_aspect, square_width
 from detector.video.limits import MAX_PICTURE_PIXELS
 from detector.video.opening import ASK_FOR_COPY, no_video_stream, open_container
 from detector.video.packets import PacketScan, Times
-from detector.video.recordings import recordings_in
+from detector.video.recordings import Recordings, recordings_in, recordings_in_matroska
 from detector.video.timeline import Timeline
 
 _SIZE_REFUSED = "Picture size"
@@ -31,7 +31,8 @@ _NOT_MOVING_PICTURES = Disposition.attached_pic | Disposition.timed_thumbnails
 class OtherStream:
     """A stream that is not scanned: its kind (audio, video, picture, subtitle, data, attachment) and codec, or "".
 
-    A `picture` is a cover or a thumbnail, which lies in the file as a video stream.
+    A `picture` is a cover, a thumbnail or the still that stands for an image sequence (AVIF), which lies in the file as
+    a video stream.
     """
 
     kind: str
@@ -118,7 +119,14 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
     that passes may still turn out to have no decodable frame when it is read.
     """
     path = Path(path)
-    recordings = recordings_in(path)
+    facts = _probe(path, recordings_in(path), admit)
+    if facts.times == "joined" and facts.container == "matroska,webm":
+        recordings = recordings_in_matroska(path)
+        return _probe(path, recordings, admit) if recordings.unread else facts
+    return facts
+
+
+def _probe(path: Path, recordings: Recordings, admit: Callable[[InputContainer], None] | None) -> Probe:
     with open_container(path, end=recordings.end if recordings.unread else None, for_packets=True) as container:
         if admit is not None:
             admit(container)
@@ -137,7 +145,7 @@ def probe(path: str | Path, admit: Callable[[InputContainer], None] | None = Non
         orientation = Orientation.of_frame(scan.first_picture) if scan.first_picture else Orientation()
         width, height = orientation.size(square, coded_height)
         pts_seconds, is_keyframe, keyframe_seek_ticks, packet_bytes = scan.in_presentation_order()
-        missing = scan.missing(pts_seconds)
+        missing = (*scan.missing(pts_seconds), *scan.unreached(path, container, recordings.end))
         duration = scan.end_seconds(container)
         return Probe(
             path=path,
@@ -230,8 +238,10 @@ def _too_large(name: str, size: str) -> TooLarge:
 
 
 def _kind(stream: Stream) -> str:
-    is_still = isinstance(stream, VideoStream) and stream.disposition & _NOT_MOVING_PICTURES
-    return "picture" if is_still else stream.type
+    if not isinstance(stream, VideoStream):
+        return stream.type
+    is_timeless = stream.frames == 1 and stream.duration is None
+    return "picture" if is_timeless or stream.disposition & _NOT_MOVING_PICTURES else stream.type
 
 
 def _codec_name(stream: Stream) -> str:

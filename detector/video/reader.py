@@ -22,7 +22,7 @@ from detector.video.limits import (
 from detector.video.opening import open_container
 from detector.video.probing import Probe, prepare_decoder
 from detector.video.problems import DecodeProblem, ProblemLog
-from detector.video.reasons import libav_reasons, reason_of
+from detector.video.reasons import ENCRYPTED, is_encrypted, libav_reasons, reason_of
 from detector.video.timeline import FrameClock, JoinedTimes, PacketClock, Timeline, place_of
 
 SAME_TIME_SECONDS = 1e-6
@@ -194,10 +194,14 @@ class Reader:
             self._frame_clock.feed(None if packet.is_discard else packet.pts)
             self._skip_what_nobody_needs(packet, seconds)
         self._fed_packets += 1
+        if is_encrypted(packet):
+            self._note_failure(seconds, ENCRYPTED)
+            return
         with libav_reasons():
             try:
                 frames = self._decode_alone(packet) if self.keyframes_only else self._codec.decode(packet)
             except (av.FFmpegError, ValueError) as error:
+                self._frame_clock.lose(packet.pts)
                 self._note_failure(seconds, reason_of(error))
                 return
         if frames:

@@ -10,11 +10,21 @@ from typing import cast
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video.stream import VideoStream
 
 # Decoder threads of FFmpeg log outside the capture below; without a handler Python would print that to stderr.
 logging.getLogger("libav").addHandler(logging.NullHandler())
 # A clip that is read again says the same again.
 av.logging.set_skip_repeated(False)
+
+ENCRYPTED = "its packets are encrypted"
+
+
+def is_encrypted(packet: Packet[Stream] | Packet[VideoStream]) -> bool:
+    """Whether the container calls the packet encrypted (ISO 23001-7): a decoder makes nothing of it, or noise."""
+    return packet.has_sidedata("encryption_info")
 
 
 @contextmanager

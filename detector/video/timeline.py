@@ -237,6 +237,12 @@ class FrameClock:
             if len(self._fed) > MAX_REORDERED_PACKETS:
                 heapq.heappop(self._fed)
 
+    def lose(self, pts: int | None) -> None:
+        """Tell the time of a packet that the decoder refused."""
+        if pts in self._fed:
+            self._fed.remove(pts)
+            heapq.heapify(self._fed)
+
     def seconds(
         self, pts: int | None, length: int | None, is_keyframe: bool, *, otherwise: float | None = None
     ) -> float:

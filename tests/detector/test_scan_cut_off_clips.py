@@ -37,7 +37,9 @@ def test_a_piece_of_a_stream_with_its_header_is_not_cut_off(tmp_path, movflags):
     assert lost.to_s == pytest.approx(6.0, abs=0.31)
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [("mxf", "mpeg2video"), ("wmv", "wmv2")])
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [("mxf", "mpeg2video"), ("wmv", "wmv2"), ("avi", "mpeg4"), ("ivf", "libvpx")]
+)
 def test_an_end_that_is_missing_is_told_of_where_ffmpeg_does_not(tmp_path, suffix, codec):
     path = write(tmp_path / f"clip.{suffix}", 250, with_red(-1, -1), rate=25, gop=12, codec=codec)
     assert scan(path)[0].errors == ()

@@ -66,6 +66,57 @@ def test_what_is_lost_with_a_damaged_part_of_the_file_is_told_of(tmp_path, suffi
         assert coverage.samples + 10 * (lost.to_s - lost.from_s) >= (295 if plan == "every-frame" else 0)
 
 
+@pytest.mark.parametrize("movflags", ["frag_keyframe+empty_moov+default_base_moof", "dash+delay_moov"])
+@pytest.mark.parametrize("damage", ["zeros", "inserted", "removed"])
+def test_fragments_behind_a_damaged_part_are_told_of(tmp_path, movflags, damage):
+    """FFmpeg ends a file at what is no box."""
+    path = write(tmp_path / "clip.mp4", 300, with_red(-1, -1), gop=10, movflags=movflags)
+    assert scan(path)[0].errors == ()
+    content = path.read_bytes()
+    third, length = len(content) // 3, len(content) // 30
+    between = {"zeros": bytes(length), "inserted": b"?" * length, "removed": b""}[damage]
+    path.write_bytes(content[:third] + between + content[third + (0 if damage == "inserted" else length) :])
+    for plan in ("every-frame", "adaptive", "keyframes-only"):
+        report, _ = scan(path, plan=plan)
+        lost = report.coverage.undecoded[-1]
+        assert 8 < lost.from_s < 12 and "damaged" in lost.reason
+        # The beginning of the last fragment, a second before the end.
+        assert lost.to_s == pytest.approx(29.0, abs=0.31)
+        assert report.coverage.guarantee_s >= lost.to_s - lost.from_s
+        assert "could not be decoded" in report.coverage.statement
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "mpeg4"])
+def test_what_an_avi_file_has_lost_leaves_the_times_behind_it_as_they_were(tmp_path, codec):
+    """It states no times: FFmpeg counts the packets that it finds."""
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = write(tmp_path / "clip.avi", 300, with_red(150, 219), codec=codec, pixels=pixels)
+    with av.open(str(path)) as read:
+        places = [packet.pos for packet in read.demux(video=0) if packet.size]
+    content = path.read_bytes()
+    # From the middle of one picture to the middle of another, and with it the headers between them.
+    start, end = (places[62] + places[63]) // 2, (places[122] + places[123]) // 2
+    path.write_bytes(content[:start] + bytes(end - start) + content[end:])
+    for plan in ("every-frame", "adaptive", "keyframes-only"):
+        report, _ = scan(path, plan=plan)
+        (found,) = report.appearances
+        assert found.first_seen_s == pytest.approx(15.0, abs=1.2 if plan == "keyframes-only" else 0.01)
+        assert found.last_seen_s == pytest.approx(21.9, abs=1.2 if plan == "keyframes-only" else 0.01)
+        assert report.clip.duration_s == pytest.approx(30.0)
+        (lost,) = [each for each in report.coverage.undecoded if each.to_s - each.from_s > 2]
+        assert (lost.from_s, lost.to_s) == pytest.approx((6.3, 12.3), abs=0.11)
+        assert "damaged" in lost.reason
+
+
+def test_packets_that_are_refused_leave_the_times_behind_them_as_they_were(tmp_path):
+    path = write(tmp_path / "clip.avi", 300, with_red(150, 219), x264="bframes=0")
+    report, _ = scan(damaged(path, range(65, 71)), plan="every-frame")
+    (found,) = report.appearances
+    # The first picture of such a file is the second that its header counts.
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((15.1, 22.0), abs=0.01)
+    assert report.coverage.decode_errors == 6
+
+
 def test_a_long_pause_in_a_whole_file_is_no_loss(tmp_path):
     clip = write(tmp_path / "clip.mp4", 60, with_red(-1, -1), gop=10, x264="bframes=3")
     path = retimed(clip, tmp_path / "pause.ts", lambda n, pts, dts: (pts + 40 * (n >= 30), dts + 40 * (n >= 30)))

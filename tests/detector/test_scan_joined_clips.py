@@ -35,6 +35,38 @@ def test_no_picture_of_joined_recordings_has_the_time_of_another(tmp_path, suffi
     assert [each.code for each in report.errors] == ["joined_times"]
 
 
+@pytest.mark.parametrize(
+    "other", [{"size": (480, 320)}, {"x264": "cabac=0:ref=1:weightp=0:8x8dct=0"}, {"codec": "libx265"}]
+)
+def test_matroska_that_is_coded_otherwise_than_the_first_is_told_of(tmp_path, other):
+    """FFmpeg reads it with the first one's header."""
+    one = write(tmp_path / "one.mkv", 60, with_red(20, 39), gop=10)
+    second = write(tmp_path / "second.mkv", 60, with_red(-1, -1, size=other.get("size", (320, 240))), gop=10, **other)
+    path = tmp_path / "joined.mkv"
+    path.write_bytes(2 * one.read_bytes() + second.read_bytes())
+    for plan in ("adaptive", "every-frame", "keyframes-only"):
+        report, _ = scan(path, plan=plan)
+        assert [each.code for each in report.errors] == ["unread_recordings", "joined_times"]
+        assert (
+            f"1 more recording, joined to the first from byte {2 * one.stat().st_size:,} on" in report.errors[0].message
+        )
+        assert report.clip.duration_s == pytest.approx(12.0, abs=0.31)
+        assert report.coverage.undecoded == ()
+        assert len(report.appearances) == 2
+    assert scan(path, plan="every-frame")[0].coverage.samples == 120
+
+
+def test_webm_of_another_size_is_read_on(tmp_path):
+    one = write(tmp_path / "one.webm", 60, with_red(-1, -1), codec="libvpx-vp9")
+    other = write(tmp_path / "other.webm", 60, with_red(20, 39, size=(480, 320)), codec="libvpx-vp9", size=(480, 320))
+    path = tmp_path / "joined.webm"
+    path.write_bytes(one.read_bytes() + other.read_bytes())
+    report, _ = scan(path, plan="every-frame")
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((8.0, 9.9), abs=0.11)
+    assert report.coverage.samples == 120
+
+
 FRAGMENTS = "frag_keyframe+empty_moov"
 
 

@@ -4,6 +4,7 @@ import av
 import pytest
 from red_clips import RedModel, grey, scan, with_red, write
 
+from detector.errors import NoDecodableFrame
 from detector.scanner import Scanner, ScanOptions
 
 
@@ -33,6 +34,7 @@ def test_of_an_animated_picture_all_pictures_are_looked_at(tmp_path):
         container.mux(stream.encode(None))
     report, _ = scan(path, plan="every-frame")
     assert report.coverage.samples == 12
+    assert report.errors == ()
 
 
 @pytest.mark.parametrize("threads", [1, 4])
@@ -43,3 +45,18 @@ def test_keyframes_are_those_of_the_container_where_the_decoder_calls_none_so(tm
     assert report.coverage.samples == 100 // gop
     assert report.coverage.guarantee_s <= gop / 10
     assert len(report.appearances) == 1
+
+
+@pytest.mark.parametrize("plan", ["adaptive", "every-frame", "keyframes-only"])
+def test_a_clip_that_is_encrypted_is_called_so(tmp_path, plan):
+    """Decoders make noise of some of its packets, which are no pictures to look at."""
+    path = tmp_path / "bought.mp4"
+    keys = {"encryption_key": "76a6c65c5ea762046bd749a2e632ccbb", "encryption_kid": "a7e61c373e219033c21091fa607bf3b8"}
+    with av.open(str(path), "w", options={"encryption_scheme": "cenc-aes-ctr", **keys}) as container:
+        stream = container.add_stream("libx264", rate=10, options={"g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for number in range(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey(number, (320, 240)), format="rgb24")))
+        container.mux(stream.encode(None))
+    with pytest.raises(NoDecodableFrame, match=r"^bought\.mp4: this video is encrypted.*; get a copy that is not\.$"):
+        scan(path, plan=plan)
