@@ -4,6 +4,7 @@ import { allEvents, get, Problem, taxonomy } from "./api.js";
 import { startBatch } from "./batch.js";
 import { fillClasses, startFilters } from "./filters.js";
 import { t } from "./labels.js";
+import { focusOpened, keepPlace, shownBefore } from "./place.js";
 import { isOpen, makeRow, showRow } from "./scan_rows.js";
 import { startUploads } from "./uploads.js";
 
@@ -53,7 +54,7 @@ async function readWhole() {
   lastRead = performance.now();
   const [filters, mine] = [query(), narrowings];
   try {
-    const wanted = Math.max(PAGE, rows.size);
+    const wanted = Math.max(PAGE, rows.size, shownBefore());
     const items = [];
     let cursor = null;
     do {
@@ -210,7 +211,9 @@ async function begin() {
     readAll();
   });
   document.addEventListener("visibilitychange", follow);
+  keepPlace(list);
   await readAll();
+  focusOpened(list);
   follow();
 }
 

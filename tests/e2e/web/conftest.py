@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from browsing import Person
 from made_clips import write_clip
-from scan_page import Visit, scanned
+from scan_page import Visit, appearance, put_in, scanned
 from service_server import DEMO, Server, cut_demo, upload, wait_for
 
 from benchmarks.page.many import fill_scan
@@ -102,6 +102,19 @@ def many_scan(reviewing, demo_scan):
     """The demo clip's scan by another plan, with two thousand appearances put in."""
     scan_id = scanned(reviewing, DEMO, plan="keyframes-only")
     fill_scan(reviewing.store, scan_id, MANY)
+    return scan_id
+
+
+@pytest.fixture
+def four_finds(reviewing, tmp_path):
+    """A scan with four tanks that nobody has judged, of which the first is in view through all the others."""
+    scan_id = scanned(reviewing, cut_demo(tmp_path / "four.mp4", 36.0, 42.0))
+    times = ([0.5, 4.5], [1.0, 1.5], [2.0, 2.5], [3.0, 3.5])
+    put_in(reviewing, scan_id, [appearance(each, (100.0, 100.0, 300.0, 250.0)) for each in times], 640, 360)
+    with reviewing.client() as client:
+        for number in range(1, 5):
+            while client.delete(f"/v1/scans/{scan_id}/appearances/{number}/verdict").status_code == 200:
+                pass
     return scan_id
 
 

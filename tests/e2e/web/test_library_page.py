@@ -98,7 +98,9 @@ def test_a_list_that_is_slow_to_read_is_kept_up_to_date_all_the_same(person, lib
         client.delete(f"/v1/scans/{scan}").raise_for_status()
 
 
-def test_more_scans_stay_shown_where_the_list_is_slow_to_read(person, library, bands, tmp_path):
+@pytest.fixture
+def seventy(library, bands, tmp_path):
+    """Answers the library's question for scans as if there were seventy."""
     with library.client() as client:
         scan = wait_for(client, upload(client, padded(bands, 46_000, tmp_path / "one-of-many.mp4"))["id"])
         client.delete(f"/v1/scans/{scan['id']}").raise_for_status()
@@ -110,8 +112,12 @@ def test_more_scans_stay_shown_where_the_list_is_slow_to_read(person, library, b
         end = start + limit
         route.fulfill(json={"items": many[start:end], "next": str(end) if end < len(many) else None})
 
+    return page
+
+
+def test_more_scans_stay_shown_where_the_list_is_slow_to_read(person, library, seventy):
     one = person(library)
-    one.page.route("**/v1/scans?*", page)
+    one.page.route("**/v1/scans?*", seventy)
     one.context.add_init_script(BUSY_AND_SLOW)
     one.open()
     expect(one.scans()).to_have_count(50, timeout=20_000)
@@ -121,6 +127,21 @@ def test_more_scans_stay_shown_where_the_list_is_slow_to_read(person, library, b
         pass
     one.page.wait_for_timeout(3000)
     expect(one.scans()).to_have_count(70)
+
+
+def test_who_comes_back_from_a_scan_goes_on_where_they_were(person, library, seventy):
+    one = person(library)
+    one.page.route("**/v1/scans?*", seventy)
+    one.open()
+    one.page.get_by_role("button", name="Show more").click()
+    expect(one.scans()).to_have_count(70)
+    opened = one.scans().nth(60).get_by_role("link")
+    opened.click()
+    one.page.wait_for_url("**/scans/*")
+    one.page.go_back()
+    expect(one.scans()).to_have_count(70)
+    expect(opened).to_be_focused()
+    expect(opened).to_be_in_viewport()
 
 
 def test_filters_narrow_the_list_and_stay_in_the_address(person, library, armour_id):

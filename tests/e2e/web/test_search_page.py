@@ -102,6 +102,24 @@ def test_long_lists_come_page_by_page(person, library, found):
     expect(one.page.get_by_role("button", name="Show more")).to_be_hidden()
 
 
+@pytest.mark.parametrize("page", ["/search", "/gallery"])
+def test_who_comes_back_from_a_find_goes_on_where_they_were(visit, many_scan, page):
+    visit.open(page)
+    finds = visit.page.locator("#finds > li")
+    for count in (100, 150, 200, 250):
+        visit.page.get_by_role("button", name="Show more").click()
+        expect(finds).to_have_count(count)
+    opened = finds.nth(220).get_by_role("link")
+    address = opened.get_attribute("href")
+    opened.click()
+    visit.page.wait_for_url(f"**{address}")
+    visit.page.go_back()
+    expect(finds).to_have_count(250)
+    expect(opened).to_have_attribute("href", address)
+    expect(opened).to_be_focused()
+    expect(opened).to_be_in_viewport()
+
+
 def test_a_break_is_proposed_for_what_was_looked_at_on_all_pages(person, library, found):
     with library.client() as client:
         client.put("/v1/preferences", json={"break_minutes": 2}).raise_for_status()

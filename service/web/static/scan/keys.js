@@ -7,7 +7,8 @@ const OFF = "ordnance.scan.keys";
 let bindings = [];
 let help, list, toggle;
 
-// `table` has {keys, codes, shift, shown, label, run}; `keys` are compared with KeyboardEvent.key, letters in lower case.
+// `table` has {keys, codes, shift, shown, label, held, run}; `keys` are compared with KeyboardEvent.key, letters in lower
+// case. What is not `held` is done once however long its key is held down: a verdict is on what was seen.
 export function startKeys(root, table) {
   bindings = table;
   help = root.querySelector("#help");
@@ -49,7 +50,7 @@ function onKey(event) {
   if (!toggle.checked && found.label !== "scan.key.help") return;
   if (isPressing(event)) return;
   event.preventDefault();
-  found.run(event);
+  if (found.held || !event.repeat) found.run(event);
 }
 
 function matches({ keys, codes, shift }, event) {

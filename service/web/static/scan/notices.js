@@ -2,7 +2,7 @@
 
 import { t } from "../labels.js";
 
-let tray, voice;
+let tray, voice, said = [];
 
 export function startNotices(root) {
   tray = root.querySelector("#notices");
@@ -29,6 +29,13 @@ export function tell(name, text, kind = "info", { sticky = false } = {}) {
   return notice;
 }
 
+// What is said in one go is one text: screen readers speak only the last of several.
 export function announce(text) {
-  voice.textContent = text;
+  if (!said.length) {
+    queueMicrotask(() => {
+      voice.textContent = said.join(". ");
+      said = [];
+    });
+  }
+  said.push(text);
 }

@@ -23,7 +23,10 @@ export function startPanel(root) {
   dialog = find("other-class");
   parts.goOn.checked = recall(GO_ON) !== "no";
   parts.goOn.addEventListener("change", () => keep(GO_ON, parts.goOn.checked ? "yes" : "no"));
-  for (const button of parts.buttons) button.addEventListener("click", () => judge(button.dataset.verdict));
+  for (const button of parts.buttons) {
+    button.addEventListener("click", () => judge(button.dataset.verdict));
+    button.addEventListener("keydown", (event) => event.repeat && event.key === "Enter" && event.preventDefault());
+  }
   parts.undo.addEventListener("click", takeBack);
   parts.take.addEventListener("click", takeEarlier);
   parts.note.addEventListener("input", () => state.selected && drafts.set(state.selected.number, parts.note.value));

@@ -14,6 +14,9 @@ const done = [];
 // What the server has of mine, by number of the appearance, and how many changes of each are on their way.
 const saved = new Map();
 const underWay = new Map();
+// The notice of verdicts that were not saved has a link to each, which goes when one is given there after all.
+const unsaved = new Map();
+let notice = null;
 let line = Promise.resolve();
 let lists = 0;
 let changes = 0;
@@ -184,6 +187,7 @@ function queued(work, number, onFailed) {
   const sent = line.then(work).then(
     (mine) => {
       saved.set(number, mine);
+      nowSaved(number);
       return null;
     },
     (problem) => problem,
@@ -197,13 +201,22 @@ function queued(work, number, onFailed) {
   return sent.then((problem) => problem === null);
 }
 
+function nowSaved(number) {
+  unsaved.get(number)?.remove();
+  if (unsaved.delete(number) && !unsaved.size) notice.remove();
+}
+
 function isShown(number) {
   const [one, other] = [state.verdicts.get(number)?.mine, saved.get(number)];
   return ["verdict", "class", "note"].every((name) => one?.[name] === other?.[name]);
 }
 
 async function sayNotSaved(number, problem) {
-  const notice = tell("verdict", t("scan.not_saved", { number, why: problem.detail ?? problem.message }), "danger");
+  if (!notice?.isConnected) unsaved.clear();
+  unsaved.set(number, element("a", { text: `${t("scan.number")} ${number}`, href: `#${number}` }));
+  const why = problem.detail ?? problem.message;
+  notice = tell("verdict", t("scan.not_saved", { count: unsaved.size, why }), "danger");
+  for (const link of unsaved.values()) notice.querySelector("p").append(" ", link);
   if (problem.status !== 401) {
     await checkGone();
     return;

@@ -3,8 +3,6 @@
 import re
 
 from playwright.sync_api import expect
-from scan_page import appearance, put_in, scanned
-from service_server import cut_demo
 
 VERDICTS = {"y": "confirmed", "n": "wrong", "u": "unsure"}
 
@@ -107,13 +105,9 @@ def test_what_is_judged_before_the_verdicts_have_come_stays(visit, reviewing, de
     expect(visit.page.locator("#reviewed")).to_contain_text("0 of")
 
 
-def test_the_one_after_what_was_judged_comes_next_where_that_leaves_the_list(visit, reviewing, tmp_path):
+def test_the_one_after_what_was_judged_comes_next_where_that_leaves_the_list(visit, reviewing, four_finds):
     """Wherever the picture is, and though something that was passed over is still in view."""
-    scan_id = scanned(reviewing, cut_demo(tmp_path / "next.mp4", 36.0, 42.0))
-    box = (100.0, 100.0, 300.0, 250.0)
-    times = ([0.5, 4.5], [1.0, 1.5], [2.0, 2.5], [3.0, 3.5])
-    put_in(reviewing, scan_id, [appearance(each, box) for each in times], 640, 360)
-    visit.open_scan(scan_id)
+    visit.open_scan(four_finds)
     visit.page.locator("#review").select_option("open")
     visit.press("j", "y")
     expect(visit.page.locator("#count")).to_have_text("3 of 4 appearances shown")
@@ -123,3 +117,31 @@ def test_the_one_after_what_was_judged_comes_next_where_that_leaves_the_list(vis
     visit.press("n")
     expect(visit.page.locator("#count")).to_have_text("2 of 4 appearances shown")
     assert visit.chosen() == "row-a4"
+
+
+def test_a_key_that_is_held_down_judges_one_appearance_and_walks_on_over_many(visit, reviewing, four_finds):
+    visit.open_scan(four_finds)
+    for _ in range(3):
+        visit.page.keyboard.down("y")
+    visit.page.keyboard.up("y")
+    expect(visit.page.locator("#reviewed")).to_have_text("1 of 4 judged by you")
+    assert visit.chosen() == "row-a2"
+    visit.page.locator("[data-verdict=wrong]").focus()
+    for _ in range(3):
+        visit.page.keyboard.down("Enter")
+    visit.page.keyboard.up("Enter")
+    expect(visit.page.locator("#reviewed")).to_have_text("2 of 4 judged by you")
+    for _ in range(2):
+        visit.page.keyboard.down("k")
+    visit.page.keyboard.up("k")
+    assert visit.chosen() == "row-a1"
+    visit.press("z", "z")
+    expect(visit.page.locator("#reviewed")).to_have_text("0 of 4 judged by you")
+
+
+def test_a_verdict_is_spoken_before_the_appearance_that_comes_next(visit, reviewing, four_finds):
+    visit.open_scan(four_finds)
+    visit.press("y")
+    expect(visit.page.locator("#voice")).to_have_text("Number 1: confirmed. Tank, 2 of 4, confidence 0.90")
+    visit.press("z")
+    expect(visit.page.locator("#voice")).to_have_text("Verdict on number 1 taken back. Tank, 1 of 4, confidence 0.90")

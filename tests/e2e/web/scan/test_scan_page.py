@@ -234,6 +234,20 @@ def test_the_timeline_is_drawn_dark_on_paper(visit, demo_scan):
     visit.page.wait_for_function(f"() => ({darkest})() < 60")
 
 
+def test_what_was_not_looked_at_is_hatched_on_white_on_paper_and_the_legend_says_so(visit, many_scan):
+    visit.open_scan(many_scan)
+    expect(visit.page.locator("#legend-unseen")).to_be_visible()
+    visit.page.emulate_media(media="print")
+    expect(visit.page.locator("#legend-unseen")).to_be_visible()
+    # Of the band of what was looked at, how much is light and how much is drawn dark on it.
+    visit.page.wait_for_function("""() => {
+        const canvas = document.querySelector("#strip canvas");
+        const { data } = canvas.getContext("2d").getImageData(40, canvas.height - 37, 400, 8);
+        const pixels = Array.from({ length: data.length / 4 }, (_, at) => data.slice(4 * at, 4 * at + 4));
+        const share = (test) => pixels.filter((each) => each[3] > 200 && test(each[0])).length / pixels.length;
+        return share((red) => red > 230) > 0.4 && share((red) => red < 140) > 0.05; }""")
+
+
 def test_thousands_of_appearances_are_a_few_rows(visit, many_scan):
     visit.open_scan(many_scan)
     rows = visit.page.locator("#list [role=option]")

@@ -120,3 +120,21 @@ def test_the_first_verdict_goes_out_at_once(visit, demo_scan):
     visit.open_scan(demo_scan)
     visit.page.wait_for_load_state("networkidle")
     assert any(each.endswith("/v1/session") for each in visit.asked)
+
+
+def test_each_of_several_verdicts_that_were_not_saved_is_named_until_it_is_given(visit, four_finds):
+    visit.open_scan(four_finds)
+    visit.page.wait_for_load_state("networkidle")
+    visit.context.set_offline(True)
+    visit.press("y", "n", "u")
+    notice = visit.page.locator("#notices [data-name=verdict]")
+    expect(notice).to_contain_text("3 verdicts were not saved: The server does not answer.")
+    expect(notice.get_by_role("link")).to_have_text(["No. 1", "No. 2", "No. 3"])
+    visit.context.set_offline(False)
+    notice.get_by_role("link", name="No. 2").click()
+    expect(visit.page.locator("#list")).to_have_attribute("aria-activedescendant", "row-a2")
+    visit.press("n")
+    expect(notice.get_by_role("link")).to_have_text(["No. 1", "No. 3"])
+    visit.press("u", "Home", "y")
+    expect(notice).to_have_count(0)
+    expect(visit.page.locator("#reviewed")).to_have_text("3 of 4 judged by you")
