@@ -144,7 +144,8 @@ class Settings(BaseSettings):
         default=None,
         gt=0,
         le=CENTURY_DAYS,
-        description="Days after which finished scans and their clips are removed; never.",
+        description="Days after which finished scans and their clips are removed, which a worker sees to every ten "
+        "minutes; never.",
     )
     bytes_per_day: int = Field(
         default=200 * GIB,

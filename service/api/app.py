@@ -36,6 +36,7 @@ from service.api import (
 )
 from service.api.bodies import SmallBodies
 from service.api.context import Context, check_query
+from service.api.examples import show_examples
 from service.api.live import Hub
 from service.api.tus_wire import TusWire
 from service.intake import Office
@@ -115,6 +116,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):
         app.include_router(each.router)
         _answer_head(app, each.router)
+    show_examples(app)
     pages.install(app)
     _answer_head(app, pages.router)
     app.add_middleware(SmallBodies, stall_seconds=settings.upload_stall_seconds)

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Header, Query, Response
 from sse_starlette import EventSourceResponse
 
 from service.api.context import Ctx, Reader, StillReads
+from service.api.examples import EVENTS
 from service.api.problem import responses
 from service.api.scans import ScanId
 from service.store.scans import find_scan
@@ -27,14 +28,16 @@ KEY_SECONDS = 5.0
 END_SECONDS = 2.0
 """In this time a stream has ended when the server stops."""
 _PLACE = re.compile(r"([0-9a-f]{32})\.([0-9]{1,9})")
-_STREAM: dict[str, Any] = {"text/event-stream": {}}
 
 
 @router.get(
     "/scans/{scan_id}/events",
     response_class=EventSourceResponse,
     responses={
-        200: {"content": _STREAM, "description": "Events: state, progress, appearance."},
+        200: {
+            "content": {"text/event-stream": {"example": EVENTS}},
+            "description": "Events: state, progress, appearance.",
+        },
         **responses("not_found"),
     },
     summary="What happens to the scan, as it happens (server-sent events)",
@@ -62,7 +65,7 @@ async def events(
     "/events",
     response_class=EventSourceResponse,
     responses={
-        200: {"content": _STREAM, "description": "Events: ready, state, progress, appearance, gone."},
+        200: {"content": {"text/event-stream": {}}, "description": "Events: ready, state, progress, appearance, gone."},
         **responses(),
     },
     summary="What happens to all your scans, as it happens (server-sent events)",

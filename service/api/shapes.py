@@ -22,7 +22,6 @@ BUDGET = r"^ *[0-9]+(\.[0-9]+)? *[xXsS] *$"
 """For who reads the API's description; what reads a budget, and refuses one in the same words as the command line, is
 Budget.parse."""
 SCAN_ID = "^[0-9a-f]{32}$"
-EXAMPLE_ID = "5f0c6f2d1b8e4a5c9d7e3f2a1b0c9d8e"
 
 
 class BadCursor(ServiceError):
@@ -82,7 +81,7 @@ class ErrorOut(_Shape):
 class ScanOut(_Shape):
     """A scan."""
 
-    id: str = Field(examples=[EXAMPLE_ID])
+    id: str
     state: State
     clip: ClipOut
     options: OptionsOut

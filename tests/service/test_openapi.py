@@ -6,6 +6,8 @@ import jsonschema
 import pytest
 from service_server import upload, wait_for
 
+from service.client.events import EventReader
+
 CONFIG = Path(__file__).parent / "schemathesis.toml"
 
 
@@ -58,3 +60,19 @@ def test_documents_of_a_scan_follow_their_published_form(server, humvee):
         ):
             document = {"$ref": f"#/components/schemas/{name}", "components": schema["components"]}
             jsonschema.validate(client.get(path).json(), document)
+
+
+def test_the_examples_of_the_description_follow_it(server):
+    with server.client() as client:
+        described = client.get("/openapi.json").json()
+    schemas = described["components"]["schemas"]
+    shown = {name: schema["examples"] for name, schema in schemas.items() if "examples" in schema}
+    assert {"ScanOut", "AppearanceOut", "DetectionOut", "RescanIn", "Problem"} <= set(shown)
+    for name, examples in shown.items():
+        for each in examples:
+            jsonschema.validate(each, {"$ref": f"#/components/schemas/{name}", "components": described["components"]})
+    stream = described["paths"]["/v1/scans/{scan_id}/events"]["get"]["responses"]["200"]["content"]
+    reader = EventReader()
+    lines = stream["text/event-stream"]["example"].split("\n")
+    told = [event for line in lines if (event := reader.take(line))]
+    assert [(event.number, event.kind) for event in told] == [(1, "state"), (2, "state"), (3, "progress")]
