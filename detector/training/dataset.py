@@ -35,7 +35,14 @@ from detector.training.photographs import (
     read_photograph,
     rendered_files,
 )
-from detector.training.write_set import NewPicture, add_picture, begin_set, check_names, finish_set
+from detector.training.write_set import (
+    NewPicture,
+    add_picture,
+    begin_set,
+    check_names,
+    check_set_folder,
+    finish_set,
+)
 
 AMBIGUOUS_CLASSES = ("manpads", "sam_launcher")
 """Look like rocket_launcher and mlrs, in too few pictures to be classes: training goes without such pictures."""
@@ -60,8 +67,9 @@ def build_dataset(
 
     Raises DataError for a wrong hash, a missing or damaged file, a label that cannot be used, two pictures of one
     name, a correction that matches nothing, renders that are there to measure on, a train or val split left without
-    a picture, a full disk.
+    a picture, a full disk; before anything is read, for an `out` that no set can be written to.
     """
+    check_set_folder(out)
     photographs = [each for folder in (data, *extra) for each in _photographs(folder)]
     photographs, applied, left_out, notes = _corrected(photographs, corrections)
     photographs, unused = _usable(config, photographs)

@@ -14,6 +14,7 @@ from detector.errors import DataError
 from detector.training.built_set import INDEX, UNFINISHED, BuiltSet, Picture
 from detector.training.labels import LabelledBox
 from detector.training.photographs import SPLITS
+from detector.training.whole_file import check_writable
 
 JPEG_BEGINS, JPEG_ENDS = b"\xff\xd8", b"\xff\xd9"
 
@@ -42,21 +43,29 @@ def check_names(pictures: Sequence[NewPicture]) -> None:
         seen.add(name)
 
 
-def begin_set(out: Path) -> None:
-    """Clear what an earlier build left in `out`. Raises DataError where the pictures there are somebody else's."""
-    folders = [out / split / part for split in SPLITS for part in ("images", "labels")]
+def check_set_folder(out: Path) -> None:
+    """Raises DataError where no set can be written to `out`, or the pictures there are somebody else's."""
     is_ours = (out / INDEX).is_file() or (out / UNFINISHED).is_file()
-    if not is_ours and any(folder.is_dir() and any(folder.iterdir()) for folder in folders):
+    if not is_ours and any(folder.is_dir() and any(folder.iterdir()) for folder in _folders(out)):
         raise DataError(f"{out} holds pictures that no build put there; choose another --out.")
+    check_writable(out / UNFINISHED)
+
+
+def begin_set(out: Path) -> None:
+    """Clear what an earlier build left in `out`. Raises as `check_set_folder` does."""
+    check_set_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         (out / UNFINISHED).touch()
         (out / INDEX).unlink(missing_ok=True)
-        for folder in folders:
+        for folder in _folders(out):
             shutil.rmtree(folder, ignore_errors=True)
             folder.with_name(f"{folder.name}.cache").unlink(missing_ok=True)
     except OSError as error:
         raise DataError(f"{out} cannot be written: {error.strerror}.") from error
+
+
+def _folders(out: Path) -> list[Path]:
+    return [out / split / part for split in SPLITS for part in ("images", "labels")]
 
 
 def add_picture(out: Path, classes: Sequence[str], new: NewPicture) -> Picture:

@@ -203,6 +203,13 @@ def test_the_trainer_leaves_a_jpeg_with_bytes_after_its_end_alone(folder, data, 
     assert check_folder(tmp_path / "set").problems == ()
 
 
+def test_where_no_set_can_be_written_it_is_said_before_the_pictures_are_read(data, tmp_path):
+    next((data / "photos").rglob("a.jpg")).write_bytes(b"another picture")
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"file/set/dataset\.json\.part cannot be written"):
+        build_dataset(CONFIG, data, [], tmp_path / "file" / "set")
+
+
 def test_pictures_of_somebody_else_are_not_cleared(data, tmp_path):
     mine = tmp_path / "mine" / "train" / "images"
     mine.mkdir(parents=True)
