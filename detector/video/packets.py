@@ -50,8 +50,8 @@ _PACKETS_AT_ONCE = 256
 _GAPLESS_FORMATS = frozenset(("matroska,webm", "mpeg", "flv"))
 """Containers in which next to nothing but packets lies between packets, in the order of the file."""
 _PACKET_HEADER_BYTES = 64
-_BYTES_OF_LOSS = 0.5
-"""Where so large a part of the bytes that pictures usually take was passed over, they were lost: it is no pause."""
+_LOST_BYTES, _BYTES_OF_LOSS = 4096, 0.5
+"""Where so many bytes were passed over, and that part of what pictures usually take, they were lost: it is no pause."""
 
 Times = Literal["stated", "joined", "nominal"]
 
@@ -210,9 +210,9 @@ class PacketScan:
         absent = seconds[1:] - shown_to
         is_long = absent > max(MISSING_GAP_SECONDS, _FEWEST_MISSING * step)
         is_lost = (before == _DAMAGED) | ((before == _FLAWED) & (absent <= _LONGEST_LOSS_SECONDS))
-        for place, passed in self._passed_bytes.items():
-            usual = sum(self._sizes) / max(float(np.ptp(seconds)), step)
-            is_lost[place - 1] |= passed >= _BYTES_OF_LOSS * usual * absent[place - 1]
+        places, passed = np.array(list(self._passed_bytes.items()), dtype=np.int64).reshape(-1, 2).T
+        usual = sum(self._sizes) / max(float(np.ptp(seconds)), step)
+        is_lost[places - 1] |= passed >= np.maximum(_LOST_BYTES, _BYTES_OF_LOSS * usual * absent[places - 1])
         starts = shown_to[(is_long & is_lost) | (before == _PASSED_OVER)]
         places = np.searchsorted(pts_seconds, starts - step / 2)
         ranges = ((float(start), float(pts_seconds[place])) for start, place in zip(starts, places, strict=True))

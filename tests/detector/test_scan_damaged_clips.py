@@ -147,6 +147,22 @@ def test_a_pause_in_which_only_the_sound_goes_on_is_no_loss(tmp_path, suffix, co
     assert report.clip.duration_s == pytest.approx(20.0, abs=0.1)
 
 
+def test_pictures_that_are_few_and_small_are_no_loss(tmp_path):
+    """Slides: the headers between them take more bytes than they do."""
+    path = tmp_path / "slides.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number in range(100):
+            frame = av.VideoFrame.from_ndarray(grey(0, (32, 32)), format="rgb24")
+            frame.pts, frame.time_base = 1000 * number, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_video(path) as video:
+        assert video.probe.missing == ()
+
+
 @pytest.mark.parametrize("grows", [True, False])
 def test_a_file_that_is_still_being_written_gets_no_report(tmp_path, grows):
     """Its hash would be that of other bytes than those that were looked at."""
