@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from detector.best_pictures import BestPictures
 from detector.frame import Appearance, Frame
 from detector.linking import LookedAt
@@ -97,12 +99,14 @@ def coverage_info(
 ) -> CoverageInfo:
     """What was looked at; `cuts` watched for shot changes; `left_out`: what plan or budget spared."""
     frames = array("d", probe.pts_seconds.tobytes())
+    holes = [start for start, _ in probe.missing]
+    changes = array("d", np.sort(np.append(probe.pts_seconds, holes)).tobytes()) if holes else frames
     lost = [UndecodedRange(p.from_seconds, p.to_seconds, p.reason) for p in decoding.problems if not p.decoded]
     coverage = measure_coverage(
         looked_at.times,
         frames,
         probe.duration_seconds,
-        not_looked_at(lost, looked_at.times, frames, probe.duration_seconds),
+        not_looked_at(lost, looked_at.times, changes, probe.duration_seconds),
         promise_seconds=plan.cadence_seconds,
         shots=(cuts.shots(probe.duration_seconds, looked_at.times, looked_at.cuts) or None) if cuts else None,
         effort=Effort(

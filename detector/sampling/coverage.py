@@ -158,22 +158,23 @@ def measure_coverage(
 
 
 def not_looked_at(
-    undecoded: Sequence[UndecodedRange], looked_at: Sequence[float], frames: Sequence[float], duration_seconds: float
+    undecoded: Sequence[UndecodedRange], looked_at: Sequence[float], changes: Sequence[float], duration_seconds: float
 ) -> tuple[UndecodedRange, ...]:
     """The ranges without the times of pictures in them that were decoded all the same, and looked at.
 
     A decoder's complaints that lie close together come as one range; some of the pictures between them are whole.
-    `looked_at` and `frames` are ascending, as in `measure_coverage`.
+    `looked_at` are the times of the pictures looked at, `changes` those at which a picture gives way to another or to
+    a hole in the file, both ascending.
     """
     left: list[UndecodedRange] = []
     for lost in undecoded:
         start = lost.from_seconds
         for place in range(bisect_left(looked_at, start), bisect_left(looked_at, lost.to_seconds)):
             shown = looked_at[place]
-            after = bisect_right(frames, shown + SAME_PICTURE_SECONDS)
+            after = bisect_right(changes, shown + SAME_PICTURE_SECONDS)
             if shown > start:
                 left.append(UndecodedRange(start, shown, lost.reason))
-            start = frames[after] if after < len(frames) else max(shown, duration_seconds)
+            start = changes[after] if after < len(changes) else max(shown, duration_seconds)
         if start < lost.to_seconds or lost.from_seconds == lost.to_seconds:
             left.append(UndecodedRange(start, lost.to_seconds, lost.reason))
     return tuple(left)

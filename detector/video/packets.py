@@ -47,6 +47,11 @@ lists packets that were not found."""
 _CHUNK_HEADER_BYTES = 8
 """Between the place that an AVI file's index states and that of the packet."""
 _PACKETS_AT_ONCE = 256
+_GAPLESS_FORMATS = frozenset(("matroska,webm", "mpeg", "flv"))
+"""Containers in which next to nothing but packets lies between packets, in the order of the file."""
+_PACKET_HEADER_BYTES = 64
+_LOST_BYTES, _BYTES_OF_LOSS = 4096, 0.5
+"""Where so many bytes were passed over, and that part of what pictures usually take, they were lost: it is no pause."""
 
 Times = Literal["stated", "joined", "nominal"]
 
@@ -79,6 +84,11 @@ class PacketScan:
         self._stray_ends_seconds: list[float] = []
         self._decoded_packets = 0
         self.first_picture: av.VideoFrame | None = None
+        self._is_gapless = stream.container.format.name in _GAPLESS_FORMATS
+        self._read_to = 0
+        self._pause_before: int | None = None
+        self._other_bytes = 0
+        self._passed_bytes: dict[int, int] = {}
         self._packets_since_damage = self._packets_since_flaw = MAX_REORDERED_PACKETS + 1
         self.last_reason = ""
         self.has_late_streams = False
@@ -120,7 +130,9 @@ class PacketScan:
                 self._count_by_index(packet, packet.dts, packet.pts)
             self._look_for_picture(packet)
             self._note(packet)
-        elif packet.stream.type == "audio" and packet.pts is not None and packet.time_base:
+            return
+        self._other_bytes += packet.size + _PACKET_HEADER_BYTES
+        if packet.stream.type == "audio" and packet.pts is not None and packet.time_base:
             end = (packet.pts + (packet.duration or 0)) * packet.time_base - self._timeline.origin
             self._other_end_seconds = max(self._other_end_seconds, float(end))
 
@@ -148,6 +160,8 @@ class PacketScan:
             self._discarded_end_seconds = max(self._discarded_end_seconds, seconds + length)
             return
         self._note_damage(packet)
+        if self._is_gapless:
+            self._note_bytes(packet, seconds)
         self._seconds.append(seconds)
         self._lengths.append(length)
         self._keyframes.append(packet.is_keyframe)
@@ -170,12 +184,24 @@ class PacketScan:
         self._packets_since_damage += 1
         self._packets_since_flaw += 1
 
+    def _note_bytes(self, packet: Packet[Stream], seconds: float) -> None:
+        """Note how many bytes that are no packets lie before the packet, if no picture was shown for long before it."""
+        if seconds - sum(self._last) > MISSING_GAP_SECONDS:
+            self._pause_before = len(self._seconds)
+        place = place_of(packet)
+        if place >= 0 and self._pause_before is not None:
+            self._passed_bytes[self._pause_before] = place - self._read_to - self._other_bytes
+            self._pause_before = None
+        if place >= 0:
+            self._read_to, self._other_bytes = max(place, self._read_to), 0
+        self._read_to += packet.size
+
     def missing(self, pts_seconds: NDArray[np.float64]) -> tuple[tuple[float, float], ...]:
         """See Probe; `pts_seconds` are all times, ascending.
 
         A long time without packets is a pause, but just after a damaged part of the file: there they were lost.
         """
-        if len(self._seconds) < 2 or not any(self._damage_before):
+        if len(self._seconds) < 2 or not (any(self._damage_before) or self._passed_bytes):
             return ()
         step = self._timeline.step_seconds
         seconds, lengths = np.array(self._seconds), np.array(self._lengths)
@@ -184,6 +210,9 @@ class PacketScan:
         absent = seconds[1:] - shown_to
         is_long = absent > max(MISSING_GAP_SECONDS, _FEWEST_MISSING * step)
         is_lost = (before == _DAMAGED) | ((before == _FLAWED) & (absent <= _LONGEST_LOSS_SECONDS))
+        places, passed = np.array(list(self._passed_bytes.items()), dtype=np.int64).reshape(-1, 2).T
+        usual = sum(self._sizes) / max(float(np.ptp(seconds)), step)
+        is_lost[places - 1] |= passed >= np.maximum(_LOST_BYTES, _BYTES_OF_LOSS * usual * absent[places - 1])
         starts = shown_to[(is_long & is_lost) | (before == _PASSED_OVER)]
         places = np.searchsorted(pts_seconds, starts - step / 2)
         ranges = ((float(start), float(pts_seconds[place])) for start, place in zip(starts, places, strict=True))

@@ -55,7 +55,8 @@ class Probe:
     `times` says where they come from: the container as it is (`stated`), moved where its parts' times begin anew
     (`joined`, see `JoinedTimes`), or the nominal frame rate, as the container gives all pictures the same (`nominal`).
     Other than stated ones depend on all packets before. `strays` are the packets whose damaged times (see
-    `stray_times`) were put right: presentation time and byte position in the file, and the time that it got, in ticks.
+    `stray_times`), or numbers in an AVI file, were put right: presentation time and byte position in the file, and the
+    time that it got, in ticks.
     `has_late_streams`: there are streams besides `other_streams`, which begin where FFmpeg does not look beforehand.
     `missing` are the stretches (from, to) whose packets were lost with a damaged part of the file.
     `unread_recordings` are joined to this one in such a way that they are not read with it (see `recordings_in`), from

@@ -1,8 +1,11 @@
 """Damaged files, and one that is still being written, through the whole pipeline, with a model that sees red things."""
 
+from fractions import Fraction
+
 import av
+import numpy as np
 import pytest
-from red_clips import RedModel, retimed, scan, with_red, write
+from red_clips import RedModel, grey, retimed, scan, with_red, write
 
 from detector.errors import ClipChanged
 from detector.scanner import Scanner, ScanOptions
@@ -49,9 +52,9 @@ def test_damage_that_is_read_over_again_and_again_is_counted_once(tmp_path, plan
     assert report.coverage.decode_errors == 3
 
 
-@pytest.mark.parametrize("suffix", ["ts", "mkv", "webm"])
+@pytest.mark.parametrize("suffix", ["ts", "mkv", "webm", "vob", "flv"])
 def test_what_is_lost_with_a_damaged_part_of_the_file_is_told_of(tmp_path, suffix):
-    codec = {"ts": "mpeg2video", "mkv": "libx264", "webm": "libvpx"}[suffix]
+    codec = {"webm": "libvpx", "mkv": "libx264", "flv": "libx264"}.get(suffix, "mpeg2video")
     path = write(tmp_path / f"clip.{suffix}", 300, with_red(-1, -1), gop=10, codec=codec)
     content = path.read_bytes()
     fifth = len(content) // 5
@@ -121,6 +124,43 @@ def test_a_long_pause_in_a_whole_file_is_no_loss(tmp_path):
     clip = write(tmp_path / "clip.mp4", 60, with_red(-1, -1), gop=10, x264="bframes=3")
     path = retimed(clip, tmp_path / "pause.ts", lambda n, pts, dts: (pts + 40 * (n >= 30), dts + 40 * (n >= 30)))
     assert scan(path)[0].coverage.undecoded == ()
+
+
+@pytest.mark.parametrize(("suffix", "codec", "sound"), [("mkv", "libx264", "aac"), ("vob", "mpeg2video", "pcm_s16be")])
+def test_a_pause_in_which_only_the_sound_goes_on_is_no_loss(tmp_path, suffix, codec, sound):
+    path = tmp_path / f"pause.{suffix}"
+    with av.open(str(path), "w") as container:
+        pictures, samples = container.add_stream(codec, rate=25), container.add_stream(sound, rate=48000)
+        pictures.width, pictures.height, pictures.pix_fmt = 320, 240, "yuv420p"
+        for number in range(500):
+            if not 100 <= number < 300:
+                frame = av.VideoFrame.from_ndarray(grey(number, (320, 240)), format="rgb24")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(pictures.encode(frame))
+            noise = np.random.default_rng(number).integers(-9000, 9000, (1, 2 * 1920)).astype(np.int16)
+            heard = av.AudioFrame.from_ndarray(noise, format="s16", layout="stereo")
+            heard.sample_rate, heard.pts = 48000, 1920 * number
+            container.mux(samples.encode(heard))
+        container.mux(pictures.encode(None))
+    report, _ = scan(path)
+    assert report.coverage.undecoded == report.errors == ()
+    assert report.clip.duration_s == pytest.approx(20.0, abs=0.1)
+
+
+def test_pictures_that_are_few_and_small_are_no_loss(tmp_path):
+    """Slides: the headers between them take more bytes than they do."""
+    path = tmp_path / "slides.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number in range(100):
+            frame = av.VideoFrame.from_ndarray(grey(0, (32, 32)), format="rgb24")
+            frame.pts, frame.time_base = 1000 * number, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_video(path) as video:
+        assert video.probe.missing == ()
 
 
 @pytest.mark.parametrize("grows", [True, False])
