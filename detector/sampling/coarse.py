@@ -26,7 +26,7 @@ def coarse_times(timeline: Timeline, cadence_seconds: float, shortest_shot_secon
     frames."""
     frames = _coarse_pass(timeline, cadence_seconds, shortest_shot_seconds)
     if timeline.packet_bytes is not None:
-        told = keyframes_at_cuts(np.flatnonzero(timeline.is_keyframe))
+        told = [*keyframes_at_cuts(np.flatnonzero(timeline.is_keyframe)), len(timeline.pts_seconds) - 1]
         cuts = np.union1d(told, suspected_cuts(timeline.packet_bytes, timeline.is_keyframe))
         frames += frames_of_short_shots(frames, cuts, timeline.pts_seconds, shortest_shot_seconds)
     return tuple(timeline.pts_seconds[sorted({*frames})].tolist())
@@ -110,9 +110,9 @@ def frames_of_short_shots(
 ) -> tuple[int, ...]:
     """Frames in the shots that cuts suggest between two neighbouring samples; all are positions of frames, ascending.
 
-    The middle of every stretch between two cuts, of which the later one may be the sample after them, that lasts as
-    long as the shortest shot; where there is none, since one of several cuts may be none, that of the longest stretch,
-    if they last so long together.
+    The middle of every stretch between two cuts, of which the later one may be the sample after them or the last
+    frame, that lasts as long as the shortest shot; where there is none, since one of several cuts may be none, that of
+    the longest stretch, if they last so long together.
     """
     least = shortest_shot_seconds - SAME_TIME_SECONDS
     frames: list[int] = []

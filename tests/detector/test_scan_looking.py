@@ -191,6 +191,17 @@ def test_a_shot_to_which_x264_gives_no_keyframe_or_one_soon_after_another_is_sam
     assert (found.first_seen_s, found.last_seen_s) == pytest.approx((first, last))
 
 
+@pytest.mark.parametrize("rest", [12, 20])
+def test_a_shot_with_which_the_clip_ends_before_the_next_sample_is_sampled(tmp_path, rest):
+    textures = np.random.default_rng(3).integers(60, 160, (2, 240, 320, 1), np.uint8).repeat(3, axis=3)
+    textures[1, 100:180, 120:200] = RED
+    path = tmp_path / "clip.mp4"
+    write(path, 100 + 3 + rest, lambda number: textures[int(number >= 103)], rate=25, gop=50)
+    report, _ = scan(path)
+    (found,) = report.appearances
+    assert (found.first_seen_s, found.last_seen_s) == pytest.approx((103 / 25, (103 + rest - 1) / 25))
+
+
 class SlowModel(RedModel):
     """Needs far longer for a picture than any budget here leaves."""
 
