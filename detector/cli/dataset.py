@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -27,12 +29,27 @@ from detector.errors import DataError, UnusableAnnotations
 if TYPE_CHECKING:
     from detector.training.config import TrainingConfig
 
-dataset_app = typer.Typer(no_args_is_help=True, help="Render and build the data that models learn from.")
+dataset_app = typer.Typer(no_args_is_help=True)
 dataset_app.command("synthetic")(synthetic_command)
 dataset_app.command("render")(render_command)
 dataset_app.command("composites")(composites_command)
 dataset_app.command("import-verdicts")(import_verdicts_command)
 SPLITS = ("train", "val", "test")
+
+
+class _Told(logging.Handler):
+    """What takes long says on stderr how far it is."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"ordnance: {printable(record.getMessage())}", file=sys.stderr, flush=True)
+
+
+@dataset_app.callback()
+def dataset_options() -> None:
+    """Render and build the data that models learn from."""
+    log = logging.getLogger("detector.training")
+    log.setLevel(logging.INFO)
+    log.handlers = [_Told()]
 
 
 class Format(StrEnum):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from detector.training.near_duplicates import Clusters, Fingerprint, fingerprint, near_copies
+from detector.training.near_duplicates import Clusters, Fingerprint, fingerprint, near_copies, told
 from detector.training.photographs import Photograph
 
-LOG = logging.getLogger(__name__)
 RANK = {"train": 0, "val": 1, "test": 2}
 """Of copies in two splits, the one in the higher stays: what is measured on must not shrink or change."""
 
@@ -50,9 +48,7 @@ def find_leaks(photographs: Sequence[Photograph]) -> list[Leak]:
 
 def _fingerprints(photographs: Sequence[Photograph]) -> dict[str, list[Fingerprint]]:
     prints: dict[str, list[Fingerprint]] = {split: [] for split in RANK}
-    for number, each in enumerate(photographs):
-        if number and number % 500 == 0:
-            LOG.info("compared %d of %d pictures", number, len(photographs))
+    for each in told(photographs):
         prints[each.split].append(fingerprint(each.picture, turned=each.split != "train"))
     return prints
 

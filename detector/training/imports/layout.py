@@ -16,7 +16,7 @@ from detector.errors import DataError, UnusableAnnotations
 from detector.training.imports.annotations import AnnotatedPicture, SourceBox
 from detector.training.imports.class_map import ClassMap
 from detector.training.labels import LabelledBox, checked_box, label_text
-from detector.training.near_duplicates import clusters, fingerprint, open_picture, read_grey
+from detector.training.near_duplicates import clusters, fingerprint, open_picture, read_grey, told
 from detector.training.photographs import (
     COLUMNS,
     PICTURE_SUFFIXES,
@@ -91,7 +91,7 @@ def write_layout(
             faults.append(str(error))
     if faults:
         raise UnusableAnnotations(faults)
-    prints = [fingerprint(each.path) for each in pictures]
+    prints = [fingerprint(each.path) for each in told(pictures)]
     groups = clusters(prints)
     splits, splits_by = _splits(pictures, groups, split)
     try:

@@ -321,6 +321,18 @@ def test_import_by_command(tmp_path, capsys):
     assert "is not empty; choose another --out" in capsys.readouterr().err
 
 
+def test_an_import_says_how_far_it_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("detector.training.near_duplicates.TOLD_EVERY", 2)
+    source = yolo(tmp_path / "in")
+    for number in range(3):
+        add_picture(source / "images", f"{number}.jpg", number)
+    (tmp_path / "map.yaml").write_text("Panzer: tank\n")
+    arguments = ["dataset", "import", str(source), "--format", "yolo", "--classes", str(tmp_path / "map.yaml")]
+    for out in ("own", "again"):
+        assert run([*arguments, "--out", str(tmp_path / out)]) == 0
+        assert capsys.readouterr().err == "ordnance: looked at 2 of 4 pictures\n"
+
+
 def test_everything_that_cannot_be_taken_is_named_at_once(tmp_path, capsys):
     source = yolo(tmp_path / "in", line="0 0.5 0.5 0.2 0.2\n0 0.9 0.5 0.4 0.2\n0 0.5 0.5 0 0.2")
     add_label(source / "labels", "two.txt", "0 0.5 0.5 0.2 0.2")
