@@ -1,8 +1,7 @@
 """How the C library keeps memory: what a long clip's index takes should be the system's again once it is freed.
 
-The functions speak to glibc and do nothing where another C library serves. Measured on a clip of 4 h (160x90, 1 sample
-a second): a scan's peak was 326 MB without keep_large_blocks_apart and give_back_freed, 246 MB with both, 10 min of the
-same clip 241 and 216 MB.
+Both functions speak to glibc and do nothing where another C library serves. Measured on a clip of 4 h (160x90, 1 sample
+a second): a scan's peak was 326 MB without them, 246 MB with both, 10 min of the same clip 241 and 216 MB.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ import ctypes
 
 LARGE_BYTES = 1024**2
 """Far below a long clip's index (24 bytes a packet, FFmpeg 8.1), and above a picture in the model's square."""
-KEPT_BYTES = 32 * 1024**2
-"""The most that glibc takes for its own limit (mallopt(3)), and far above what waits of one upload."""
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_M_MMAP_THRESHOLD = -3
 """mallopt(3)."""
 
 
@@ -37,17 +34,6 @@ def keep_large_blocks_apart() -> None:
     """
     if _LIBC is not None:
         _LIBC.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
-
-
-def keep_what_buffers_took() -> None:
-    """Keep up to KEPT_BYTES of freed memory for what comes next, for the whole process.
-
-    For one whose buffers come and go all the time, as bytes do on their way from a connection into a file: each would
-    be of fresh pages that the system has to clear. An upload of 160 MiB took 0.45 instead of 0.55 s of a processor.
-    """
-    if _LIBC is not None:
-        _LIBC.mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES)
-        _LIBC.mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
 def give_back_freed() -> None:

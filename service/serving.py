@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 from detector.errors import BadOption
-from detector.memory import keep_what_buffers_took
 from service.access.keys import list_keys
 from service.logs import set_up_logs
 from service.settings import Settings
@@ -42,7 +41,6 @@ def serve(settings: Settings) -> None:
             end_uploads()
             await super().shutdown(sockets)
 
-    keep_what_buffers_took()
     set_up_logs(settings.log_format, settings.log_level)
     set_up_tracing(settings, "api")
     migrate(settings)
