@@ -39,10 +39,11 @@ def coarse_in_time(
     frames = wanted = coarse_times(timeline, cadence_seconds, shortest_shot_seconds)
     while times := frames[(first := bisect_right(frames, here)) : first + count]:
         yield Request(times, shots=True, coarse=True)
-        passed = times[-1] - max(here, float(pts[0]))
+        # The first two may be neighbours, which say nothing of how much of the clip so much time is enough for.
+        passed = max(times[-1] - max(here, float(pts[0])), cadence_seconds)
         here, count = times[-1], min(2 * count, CHUNK_SAMPLES)
         if math.isfinite(left):
-            needed = (left - time_left()) * (end - here) / passed if passed > 0 else 0.0
+            needed = (left - time_left()) * (end - here) / passed
             wider = cadence * needed / max(time_left(), 1e-3)
             before, cadence = cadence, max(cadence_seconds, min(wider, cadence * WIDEST_STEP))
             left = time_left()

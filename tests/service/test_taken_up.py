@@ -183,7 +183,7 @@ def test_a_scan_with_a_budget_begins_anew(app, humvee, monkeypatch, made):
             dying(patch)
             with pytest.raises(WorkerDies):
                 workflow.scan.__wrapped__(scan)
-        (first,) = made
+        first = made[0]
         work(scan)
         assert made.count(first) == 2
         assert outcome(client, scan)[0]["appearances"]

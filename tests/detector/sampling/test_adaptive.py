@@ -223,6 +223,22 @@ def test_a_budget_widens_the_coarse_pass_over_the_whole_clip(gop, affordable):
     assert len(samples) == affordable
 
 
+def test_first_pictures_that_are_neighbours_widen_no_pass_for_which_there_is_time():
+    clip = clip_of(120)
+    clip.keys = [0, *range(1, len(clip.pts), 50)]
+    left, passes = 400.0, []
+
+    def look(clip, request):
+        nonlocal left
+        left -= len(request.times)
+        passes.extend(() if request.between else request.times)
+        return [clip.sample(pts) for pts in request.times]
+
+    clip.scan(time_left=lambda: left, look=look)
+    assert clip.coarse()[1] - clip.coarse()[0] < 0.1
+    assert passes == list(clip.coarse())
+
+
 def test_a_budget_that_suffices_is_as_good_as_none():
     clip = clip_of(60, gop=250)
     _, samples = clip.scan(time_left=lambda: 1000.0)
