@@ -42,11 +42,11 @@ def coarse_in_time(
         # The first two may be neighbours, which say nothing of how much of the clip so much time is enough for.
         passed = max(times[-1] - max(here, float(pts[0])), cadence_seconds)
         here, count = times[-1], min(2 * count, CHUNK_SAMPLES)
-        if math.isfinite(left):
-            needed = (left - time_left()) * (end - here) / passed
-            wider = cadence * needed / max(time_left(), 1e-3)
+        left_before, left = left, time_left()
+        if 0 < left < math.inf:
+            needed = (left_before - left) * (end - here) / passed
+            wider = cadence * needed / max(left, 1e-3)
             before, cadence = cadence, max(cadence_seconds, min(wider, cadence * WIDEST_STEP))
-            left = time_left()
             if cadence != before:
                 is_wanted = cadence == cadence_seconds
                 frames = wanted if is_wanted else wider_times(timeline, cadence, shortest_shot_seconds)
