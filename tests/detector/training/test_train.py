@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -206,39 +208,35 @@ def test_a_folder_that_cannot_be_written_is_said(tiny: Path, capsys: pytest.Capt
     assert "tiny.yaml/runs stopped: [Errno 20] Not a directory" in capsys.readouterr().err
 
 
-def test_a_disk_that_fills_up_keeps_the_finished_epochs(
-    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@contextmanager
+def a_disk_full_after_one_epoch(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from detector.training import checkpoints
 
     copy = checkpoints.shutil.copyfile
 
-    def full_after_one(source: Path, target: Path) -> None:
+    def copy_while_there_is_room(source: Path, target: Path) -> None:
         if Path(target).name.startswith("epoch-0002"):
             raise OSError(28, "No space left on device")
         copy(source, target)
 
-    monkeypatch.setattr(checkpoints.shutil, "copyfile", full_after_one)
-    assert run(train("--stages", "first")) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.shutil, "copyfile", copy_while_there_is_room)
+        yield
+
+
+def test_a_disk_that_fills_up_keeps_the_finished_epochs(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with a_disk_full_after_one_epoch(monkeypatch):
+        assert run(train("--stages", "first")) == 1
     assert "No space left on device; mend that" in capsys.readouterr().err
-    monkeypatch.setattr(checkpoints.shutil, "copyfile", copy)
     assert run(train("--stages", "first")) == 0
     assert epochs_of("first")[-1] == 2
 
 
 def test_a_training_that_was_taken_to_another_disk_goes_on_there(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from detector.training import checkpoints
-
-    keep = checkpoints.shutil.copyfile
-
-    def full(source: Path, target: Path) -> None:
-        if Path(target).name.startswith("epoch-0002"):
-            raise OSError(28, "No space left on device")
-        keep(source, target)
-
-    monkeypatch.setattr(checkpoints.shutil, "copyfile", full)
-    assert run(train("--stages", "first")) == 1
-    monkeypatch.setattr(checkpoints.shutil, "copyfile", keep)
+    with a_disk_full_after_one_epoch(monkeypatch):
+        assert run(train("--stages", "first")) == 1
     shutil.copytree("runs", "larger")
     before = {path: path.stat().st_mtime_ns for path in Path("runs/first").rglob("*")}
     Path("larger/first/weights/last.pt").unlink()
