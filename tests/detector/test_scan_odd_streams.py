@@ -3,6 +3,7 @@
 import av
 import pytest
 from red_clips import RedModel, grey, scan, with_red, write
+from usual_priority import usual_priority
 
 from detector.errors import NoDecodableFrame
 from detector.scanner import Scanner, ScanOptions
@@ -26,7 +27,7 @@ def test_another_video_stream_is_told_of(tmp_path):
 def test_of_an_animated_picture_all_pictures_are_looked_at(tmp_path):
     """An AVIF sequence holds its first picture twice: by itself, for what shows stills, and in the sequence."""
     path = tmp_path / "animated.avif"
-    with av.open(str(path), "w", format="avif") as container:
+    with usual_priority(), av.open(str(path), "w", format="avif") as container:
         stream = container.add_stream("libsvtav1", rate=10, options={"preset": "12"})
         stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
         for number in range(12):

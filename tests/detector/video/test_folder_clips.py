@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
+from usual_priority import usual_priority
 
 from detector.batch_clip import Failure
 from detector.clip_files import find_clips
@@ -25,7 +26,7 @@ def write_stream(
     size: tuple[int, int] = (WIDTH, HEIGHT),
     **options: str,
 ) -> Path:
-    with av.open(str(path), "w", format=form) as container:
+    with usual_priority(), av.open(str(path), "w", format=form) as container:
         stream = container.add_stream(codec, rate=25, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = pixels
